@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The control socket's messages: a 4-byte length in network byte order, then that many bytes of JSON.
+// The only file, with report, behind which nlohmann-json is known; nothing that it throws leaves it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace viscum {
+
+constexpr std::size_t kMaxFrame = 1024 * 1024;  // bytes; a longer length closes the connection
+
+/// The exit codes of viscumctl, carried in every answer.
+enum class Code : std::uint8_t {
+    done = 0,
+    failed = 1,
+    invalid = 2,       // usage, or an invalid file
+    no_daemon = 3,
+    unhealthy = 4,     // did not become healthy in time; the version before is back
+    refused = 5,       // conflict, not claimable, not permitted
+    no_such_service = 6,
+};
+
+struct Request {
+    std::string verb;                        // deploy, remove, list, status, drain, resume, restart, exec-info, plan, version
+    std::string service;                     // "": all (list, status)
+    std::vector<std::pair<std::string, std::string>> files;  // deploy, plan: (name for diagnostics, text)
+    std::int64_t wait_ms = -1;               // deploy, restart, remove: how long to wait; -1: the default
+    bool operator==(const Request&) const = default;
+};
+
+/// Any number of progress messages, then one that is final.
+struct Response {
+    bool final = true;
+    Code code = Code::done;
+    bool changed = false;         // whether the request changed anything
+    std::string message;          // progress, or what was done, or the error
+    std::string hint;             // what to do next; may be empty
+    std::vector<std::string> details;  // diagnostics, or the steps of a plan
+    std::string report;           // a report's JSON (list, status, version: DaemonReport); may be empty
+    std::map<std::string, std::string> facts;  // exec-info: "namespace", "user"; deploy: "ms_to_healthy"
+    bool operator==(const Response&) const = default;
+};
+
+std::string encode(const Request& request);  // with the length in front
+std::string encode(const Response& response);
+Result<Request> decode_request(std::string_view json);
+Result<Response> decode_response(std::string_view json);
+
+/// Cuts a byte stream into frames. Bounded by kMaxFrame and never ahead of what was received.
+class FrameReader {
+public:
+    /// An error (a length of 0 or above the limit) is final.
+    Status feed(std::string_view bytes);
+    /// The next whole frame's JSON, if there is one.
+    std::optional<std::string> next();
+
+private:
+    std::string buffer_;
+    bool broken_ = false;
+};
+
+}  // namespace viscum

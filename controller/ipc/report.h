@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// What viscumd says of itself and of its services: the values behind every table and every --json.
+// docs/json.md names each field; a field is added, never renamed or removed.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace viscum {
+
+/// One reason why packets of claimed flows went to the cloud (or were dropped), in packets.
+struct ReasonCount {
+    std::string reason;  // "no-listener", "draining", "lease-expired", …: the names of tcprog/counters.h
+    std::uint64_t packets = 0;
+    bool operator==(const ReasonCount&) const = default;
+};
+
+struct ClaimReport {
+    std::string claim;      // "203.0.113.10:443/tcp"
+    std::string admission;  // "serve", "drain" or "off"
+    std::uint64_t flows = 0;
+    std::uint64_t packets_in = 0, bytes_in = 0;    // from clients
+    std::uint64_t packets_out = 0, bytes_out = 0;  // to clients
+    std::uint64_t flows_cloud = 0;                 // new flows given to the cloud
+    std::vector<ReasonCount> cloud;                // packets given to the cloud, by reason
+    bool operator==(const ClaimReport&) const = default;
+};
+
+struct ServiceReport {
+    std::string name;
+    std::string state;       // "down", "preparing", "starting", "up", "stopping", "backoff", "failed"
+    std::string health;      // "healthy", "unhealthy", "unknown"
+    std::string admission;   // "serve", "drain", "off": "serve" if any claim is served
+    std::string reason;      // why it is not up and served; empty if it is
+    std::string last_exit;   // "exited with 1", "killed by SIGKILL"; empty: never ended
+    std::string namespace_name;
+    std::string link;        // the router's end of its link
+    std::int64_t pid = 0;    // of its shim; 0: none
+    std::uint64_t restarts = 0;
+    std::int64_t up_ms = 0;  // since the process started; 0: none
+    bool drained = false;    // by the operator
+    bool updating = false;   // the version before still finishes its connections
+    std::string digest;      // of the service file, 16 hexadecimal digits
+    std::vector<ClaimReport> claims;
+    bool operator==(const ServiceReport&) const = default;
+};
+
+struct LanReport {
+    std::string device;
+    std::string bridge;      // the bridge of lan: that it is a port of; empty: itself
+    bool attached = false;
+    std::string problem;     // why not
+    bool operator==(const LanReport&) const = default;
+};
+
+struct DaemonReport {
+    std::string instance;
+    std::string version;
+    std::string grade;       // "socket"
+    std::int64_t pid = 0;
+    std::int64_t lease_ms_left = -1;  // -1: lease off
+    std::vector<LanReport> lan;
+    std::vector<ReasonCount> verdicts;  // all packets seen on the LAN side, by verdict
+    std::vector<ServiceReport> services;
+    bool operator==(const DaemonReport&) const = default;
+};
+
+/// The JSON text of a value, and back; nullopt for text that is not such a value. Compact, one line.
+std::string to_json(const DaemonReport& report);
+std::string to_json(const ServiceReport& report);
+std::optional<DaemonReport> daemon_report_from_json(const std::string& text);
+std::optional<ServiceReport> service_report_from_json(const std::string& text);
+
+}  // namespace viscum

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// YAML to values. The only file behind which yaml-cpp is known.
+//
+// Hostile input is expected: the text is bounded before it is parsed (256 KiB), nesting to 16, nodes to 20,000,
+// aliases, anchors, tags, NUL bytes and more than one document are refused, and no text takes more than 100 ms or 16 MB.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/result.h"
+#include "controller/spec/service_spec.h"
+
+namespace viscum {
+
+/// One mistake and its place. `line` and `column` count from 1; 0 where the mistake has no place in the file.
+struct Diagnostic {
+    std::string file;
+    int line = 0;
+    int column = 0;
+    std::string what;  // "port 99999 is out of range"
+    std::string hint;  // "a port is 1 to 65535, FIRST-LAST, or any"; may be empty
+
+    bool operator==(const Diagnostic&) const = default;
+    /// "FILE:LINE:COLUMN: WHAT (HINT)"
+    [[nodiscard]] std::string text() const;
+};
+
+/// Every mistake that was found, in file order, at most 20; never empty in a failed parse.
+using Diagnostics = std::vector<Diagnostic>;
+
+template <class T>
+using Parsed = std::variant<T, Diagnostics>;
+
+/// `file` only names the text in diagnostics.
+Parsed<ServiceSpec> parse_service(std::string_view text, const std::string& file);
+Parsed<RouterConfig> parse_router_config(std::string_view text, const std::string& file);
+
+/// The file's bytes, refused unread when it is longer than the limit or no regular file ("-" is standard input).
+Result<std::string> read_spec_file(const std::string& path);
+
+}  // namespace viscum

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Health: a pure judge of probe results, and the probes themselves.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/event_loop.h"
+#include "base/ip.h"
+#include "base/result.h"
+#include "controller/spec/service_spec.h"
+#include "netns/net_ns.h"
+
+namespace viscum {
+
+struct ProbeResult {
+    bool healthy = false;
+    bool refused = false;  // nothing listens (ECONNREFUSED): cheap to ask again soon
+    std::string reason;    // of a failure: "connection refused", "status 503 instead of 200", "no answer within 1s"
+    bool operator==(const ProbeResult&) const = default;
+};
+
+/// Counts rises and falls and says when to ask next. Pure.
+/// A service starts as down. `rise` successes in a row bring it up, `fall` failures in a row take it down. While starting
+/// the next probe comes after 50 ms (5 ms after a success, or after a refused connection in the first 250 ms, which
+/// costs the service nothing: that is what makes the first local answer fast), 500 ms in transition, `interval` when
+/// up, 5 s when down; all with ±10 % jitter but the start's. A hung service is down within fall x interval + timeout,
+/// so the transition's pause is never longer than `interval`, and jitter only shortens the pauses of a service that is up.
+class HealthJudge {
+public:
+    explicit HealthJudge(const HealthSpec& spec) : spec_(spec) {}
+
+    /// A new process was launched: down, starting.
+    void started(BootTime now);
+    void result(const ProbeResult& result, BootTime now);
+    /// `dice` is in [0, 1).
+    [[nodiscard]] Millis next_probe(BootTime now, double dice) const;
+
+    [[nodiscard]] bool up() const { return up_; }
+    /// Not once up since started().
+    [[nodiscard]] bool starting() const { return starting_; }
+    [[nodiscard]] bool start_timed_out(BootTime now) const { return starting_ && now - started_ >= spec_.start_timeout; }
+    [[nodiscard]] const std::string& reason() const { return reason_; }  // of the last failure; empty after a success
+
+private:
+    HealthSpec spec_;
+    BootTime started_{};
+    bool up_ = false;
+    bool starting_ = true;
+    int streak_ = 0;  // successes (> 0) or failures (< 0) in a row
+    bool refused_ = false;
+    std::string reason_;
+};
+
+/// Reads an HTTP/1.x status line as it comes in, at most 8 KiB; answers interim responses (1xx) by waiting for the final
+/// one. Pure, for hostile bytes (RFC 9112).
+class HttpStatusReader {
+public:
+    enum class State { more, done, bad };
+    State feed(std::string_view bytes);
+    [[nodiscard]] int status() const { return status_; }
+    [[nodiscard]] const std::string& why() const { return why_; }  // of `bad`
+
+private:
+    State state_ = State::more;
+    std::size_t seen_ = 0;
+    std::string line_;
+    bool in_header_ = false;
+    int status_ = 0;
+    std::string why_;
+};
+
+/// One probe under way. Destroying it cancels it: no callback comes after.
+class Probe {
+public:
+    virtual ~Probe() = default;
+};
+
+/// Starts one probe from inside `ns` against `target` (an address that the service owns). `done` is called exactly once,
+/// from the loop, never from inside this call, at the latest when `spec.timeout` has passed. Reads at most 64 KiB.
+/// `run` gives user and environment of an exec probe. The process probe succeeds.
+std::unique_ptr<Probe> start_probe(EventLoop& loop, const NetNs& ns, const HealthSpec& spec, const RunSpec& run,
+                                   const IpAddress& target, std::function<void(const ProbeResult&)> done);
+
+}  // namespace viscum

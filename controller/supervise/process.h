@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// A service's process tree under viscum-shim, which is pid 1 of a pid namespace of its own and outlives viscumd.
+//
+// Everything about a run lives in its run directory, and nothing of it is a process id: the shim holds a POSIX write lock
+// on `lock` from before it starts the service until it ends, and F_GETLK tells any later viscumd who that is. The lock
+// goes with the process, so it is never stale.
+//
+//   DIR/lock     held by the shim
+//   DIR/exit     written by the shim at its end, by rename: "exited N", "signaled N" or "failed TEXT" (exec failed)
+//   DIR/spec     the service file that this run was made from, verbatim (the daemon's)
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "controller/spec/service_spec.h"
+#include "netns/net_ns.h"
+
+namespace viscum {
+
+struct LaunchSpec {
+    std::string name;       // the service's, for the process title and the log
+    RunSpec run;
+    std::string run_dir;    // exists, private to root
+    std::string log_file;   // its directory exists
+    std::uint64_t log_bytes = 256 * 1024;  // bound of the log: two generations of half this size
+    std::string shim_path;  // viscum-shim
+};
+
+/// How a run ended.
+struct ExitStatus {
+    enum class Kind { exited, signaled, failed, unknown };  // unknown: the shim itself was killed
+    Kind kind = Kind::unknown;
+    int value = 0;          // exit status or signal
+    std::string text;       // of `failed`: "cannot run '/usr/sbin/x': No such file or directory"
+    bool operator==(const ExitStatus&) const = default;
+    /// "exited with 1", "killed by SIGKILL", …
+    [[nodiscard]] std::string describe() const;
+    [[nodiscard]] bool success() const { return kind == Kind::exited && value == 0; }
+};
+
+/// A running shim, by pidfd: no pid that could be reused is ever signalled.
+class Process {
+public:
+    /// Starts a shim in `ns`, in new pid and mount namespaces, with descriptors 0-2 only.
+    /// Removes a stale DIR/exit first. Returns before the service runs; a failed exec shows as ExitStatus::failed.
+    static Result<Process> launch(const LaunchSpec& spec, const NetNs& ns);
+    /// The shim that holds DIR/lock, if any.
+    static Result<std::optional<Process>> adopt(const std::string& run_dir);
+
+    [[nodiscard]] int pidfd() const { return pidfd_.get(); }  // readable once it ended
+    [[nodiscard]] pid_t pid() const { return pid_; }
+    /// The shim forwards it to the service's main process. ESRCH is success.
+    Status signal(int number) const;
+    /// SIGKILL to pid 1: the kernel ends the whole tree. ESRCH is success.
+    Status kill() const;
+    /// To be called once pidfd() is readable: reaps a child of ours and reads DIR/exit.
+    ExitStatus finish(const std::string& run_dir);
+
+private:
+    Process(UniqueFd pidfd, pid_t pid) : pidfd_(std::move(pidfd)), pid_(pid) {}
+    UniqueFd pidfd_;
+    pid_t pid_ = 0;
+};
+
+/// SIGTERM for "TERM" and so on; 0 for a name that service_spec.h does not list.
+int signal_number(const std::string& name);
+
+/// A command run once in `ns`, as `user`, for `exec` probes and `viscumctl exec`; descriptors 0-2 are the ones given
+/// (-1: /dev/null), no others. The caller waits for the pidfd and reaps it. Killed when viscumd dies.
+struct ChildSpec {
+    std::vector<std::string> command;
+    std::string user;
+    std::map<std::string, std::string> env;
+    int in = -1;
+    int out = -1;
+    int err = -1;
+};
+Result<Process> spawn_in(const ChildSpec& spec, const NetNs& ns);
+
+}  // namespace viscum

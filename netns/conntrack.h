@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// What the router's connection tracking knows (ctnetlink, by libmnl).
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/ip.h"
+#include "base/result.h"
+
+namespace viscum {
+
+/// A flow as its first packet had it, before any translation.
+struct TrackedFlow {
+    IpAddress source;
+    IpAddress destination;
+    std::uint16_t source_port = 0;
+    std::uint16_t destination_port = 0;
+    bool operator==(const TrackedFlow&) const = default;
+};
+
+/// The UDP flows to any of `destinations` that the calling thread's namespace tracks; at most `limit`.
+/// A kernel without connection tracking has none: an empty list, no error.
+Result<std::vector<TrackedFlow>> tracked_udp_flows(const std::vector<IpPrefix>& destinations, std::size_t limit);
+
+}  // namespace viscum
