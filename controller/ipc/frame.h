@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The control socket's messages: a 4-byte length in network byte order, then that many bytes of JSON.
-// The only file, with report, behind which nlohmann-json is known; nothing that it throws leaves it.
+// Nothing throws out of it, whatever the bytes are.
 #pragma once
 
 #include <cstdint>
@@ -48,15 +48,19 @@ struct Response {
     bool operator==(const Response&) const = default;
 };
 
-std::string encode(const Request& request);  // with the length in front
+/// With the length in front; whoever sends it checks it against kMaxFrame. Text that is not UTF-8 has U+FFFD in the
+/// places of its invalid bytes.
+std::string encode(const Request& request);
 std::string encode(const Response& response);
+/// Every field must be there and of its type; a request may have no other field.
 Result<Request> decode_request(std::string_view json);
 Result<Response> decode_response(std::string_view json);
 
 /// Cuts a byte stream into frames. Bounded by kMaxFrame and never ahead of what was received.
 class FrameReader {
 public:
-    /// An error (a length of 0 or above the limit) is final.
+    /// An error (a length of 0 or above the limit) is final. A length behind a whole frame is judged by the first feed
+    /// after that frame was taken; "" will do.
     Status feed(std::string_view bytes);
     /// The next whole frame's JSON, if there is one.
     std::optional<std::string> next();

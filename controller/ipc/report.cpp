@@ -1,1 +1,93 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "controller/ipc/report.h"
+
+#include "controller/ipc/json.h"
+
+namespace viscum {
+
+// Not in an unnamed namespace: the templates of json.h find them by argument-dependent lookup.
+void fields(auto& io, FieldsOf<ReasonCount> auto& count) {
+    io.field("reason", count.reason);
+    io.field("packets", count.packets);
+}
+
+void fields(auto& io, FieldsOf<ClaimReport> auto& claim) {
+    io.field("claim", claim.claim);
+    io.field("admission", claim.admission);
+    io.field("flows", claim.flows);
+    io.field("packets_in", claim.packets_in);
+    io.field("bytes_in", claim.bytes_in);
+    io.field("packets_out", claim.packets_out);
+    io.field("bytes_out", claim.bytes_out);
+    io.field("flows_cloud", claim.flows_cloud);
+    io.field("cloud", claim.cloud);
+}
+
+void fields(auto& io, FieldsOf<ServiceReport> auto& service) {
+    io.field("name", service.name);
+    io.field("state", service.state);
+    io.field("health", service.health);
+    io.field("admission", service.admission);
+    io.field("reason", service.reason);
+    io.field("last_exit", service.last_exit);
+    io.field("namespace", service.namespace_name);
+    io.field("link", service.link);
+    io.field("pid", service.pid);
+    io.field("restarts", service.restarts);
+    io.field("up_ms", service.up_ms);
+    io.field("drained", service.drained);
+    io.field("updating", service.updating);
+    io.field("digest", service.digest);
+    io.field("claims", service.claims);
+}
+
+void fields(auto& io, FieldsOf<LanReport> auto& lan) {
+    io.field("device", lan.device);
+    io.field("bridge", lan.bridge);
+    io.field("attached", lan.attached);
+    io.field("problem", lan.problem);
+}
+
+void fields(auto& io, FieldsOf<DaemonReport> auto& daemon) {
+    io.field("instance", daemon.instance);
+    io.field("version", daemon.version);
+    io.field("grade", daemon.grade);
+    io.field("pid", daemon.pid);
+    io.field("lease_ms_left", daemon.lease_ms_left);
+    io.field("lan", daemon.lan);
+    io.field("verdicts", daemon.verdicts);
+    io.field("services", daemon.services);
+}
+
+namespace {
+
+template <class Report>
+std::string written(const Report& report) {
+    JsonOut out;
+    fields(out, report);
+    return std::move(out).text();
+}
+
+template <class Report>
+std::optional<Report> read_back(const std::string& text) {
+    const auto value = parse_json(text);
+    if (!value) {
+        return std::nullopt;
+    }
+    JsonIn in(*value);
+    Report report;
+    fields(in, report);
+    return in.status() ? std::optional(std::move(report)) : std::nullopt;
+}
+
+}  // namespace
+
+std::string to_json(const DaemonReport& report) { return written(report); }
+std::string to_json(const ServiceReport& report) { return written(report); }
+
+std::optional<DaemonReport> daemon_report_from_json(const std::string& text) { return read_back<DaemonReport>(text); }
+std::optional<ServiceReport> service_report_from_json(const std::string& text) {
+    return read_back<ServiceReport>(text);
+}
+
+}  // namespace viscum

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // viscumd's end of the control socket: a path socket (never abstract) of mode 0600 in a directory private to root.
-// Peers other than root are refused by SO_PEERCRED. At most 16 clients; one that sends no whole request for 10 s, or does
-// not read its answers (256 KiB wait at most), is closed.
+// Peers other than root and the daemon's own user are refused by SO_PEERCRED. At most 16 clients, further ones are closed
+// at once. A client is closed when it sends no whole request for 10 s after it connected or had its final answer, and
+// when an answer comes while 256 KiB before it still wait to be read: so no more than that and one frame is ever kept.
 #pragma once
+
+#include <sys/types.h>
 
 #include <functional>
 #include <map>
@@ -20,18 +23,34 @@ using ClientId = std::uint64_t;
 class Server {
 public:
     /// `on_request` gets each whole request; answers go through send(), now or later. `on_gone` tells that a client hung up
-    /// with no final answer given to it. A stale socket file is replaced: only one daemon of an instance gets here (it holds
-    /// the instance's lock).
+    /// with no final answer given to it; neither is ever called from inside send(). A request that cannot be decoded is
+    /// answered here. A stale socket file is replaced: only one daemon of an instance gets here (it holds the instance's
+    /// lock); anything else at `path` is an error. The server must not be destroyed inside its callbacks.
     static Result<std::unique_ptr<Server>> open(EventLoop& loop, const std::string& path,
                                                 std::function<void(ClientId, const Request&)> on_request,
-                                                std::function<void(ClientId)> on_gone);
+                                                std::function<void(ClientId)> on_gone,
+                                                Millis idle = std::chrono::seconds(10));
+    /// Hangs up on everyone, and removes the socket file if it is still this server's.
     ~Server();
+    Server(const Server&) = delete;
+    Server& operator=(const Server&) = delete;
     /// After a final response the next request of this client is read. Unknown ids are accepted: the client is gone.
+    /// A response longer than kMaxFrame is replaced by an error.
     void send(ClientId client, const Response& response);
 
 private:
     struct Client;
     Server(EventLoop& loop, UniqueFd listener, std::string path);
+    void accept_clients();
+    void pause_accepting();
+    void handle(ClientId id, std::uint32_t events);
+    bool receive(ClientId id, Client& client);
+    bool deliver(ClientId id, Client& client);
+    static void flush(Client& client);
+    void watch_for(const Client& client);
+    void drop(ClientId id);
+    void start_idle_timer(ClientId id, Client& client);
+
     EventLoop& loop_;
     UniqueFd listener_;
     std::string path_;
@@ -39,6 +58,9 @@ private:
     std::function<void(ClientId)> on_gone_;
     std::map<ClientId, std::unique_ptr<Client>> clients_;
     ClientId next_ = 1;
+    Millis idle_{};
+    EventLoop::TimerId resume_ = 0;  // accepting pauses while there are no descriptors
+    ino_t inode_ = 0;                // of our socket file
 };
 
 }  // namespace viscum
