@@ -1,1 +1,99 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "tcprog/attach.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "base/text.h"
+
+namespace viscum {
+namespace {
+
+bpf_tc_hook ingress(std::uint32_t ifindex) {
+    bpf_tc_hook hook{};
+    hook.sz = sizeof hook;
+    hook.ifindex = static_cast<int>(ifindex);
+    hook.attach_point = BPF_TC_INGRESS;
+    return hook;
+}
+
+bpf_tc_opts filter(std::uint32_t handle) {
+    bpf_tc_opts options{};
+    options.sz = sizeof options;
+    options.handle = handle;
+    options.priority = kFilterPriority;
+    return options;
+}
+
+/// The program at our place on a device: its id, 0 for none.
+Result<std::uint32_t> attached_id(std::uint32_t ifindex, std::uint32_t handle) {
+    const auto hook = ingress(ifindex);
+    auto options = filter(handle);
+    const int error = bpf_tc_query(&hook, &options);
+    // EINVAL: the device has no clsact to ask.
+    if (error == -ENOENT || error == -EINVAL) {
+        return 0U;
+    }
+    if (error != 0) {
+        return errno_error("cannot ask for TC filters", error);
+    }
+    return options.prog_id;
+}
+
+/// Whether a program is one of ours, by the name that the object gives it.
+bool is_ours(std::uint32_t id) {
+    const UniqueFd fd(bpf_prog_get_fd_by_id(id));
+    bpf_prog_info info{};
+    __u32 size = sizeof info;
+    return fd && bpf_obj_get_info_by_fd(fd.get(), &info, &size) == 0 && std::string_view(info.name).starts_with("vs_");
+}
+
+}  // namespace
+
+std::uint32_t filter_handle(std::string_view instance) {
+    const auto hash = static_cast<std::uint32_t>(fnv1a(instance) & 0xffff);
+    return hash == 0 ? 1 : hash;
+}
+
+Result<Attached> attach_filter(std::uint32_t ifindex, std::uint32_t handle, const Program& program) {
+    const auto present = attached_id(ifindex, handle);
+    if (!present) {
+        return present.error();
+    }
+    if (*present == program.id) {
+        return Attached::already;
+    }
+    if (*present != 0 && !is_ours(*present)) {
+        return Error{EEXIST, "another tool's TC filter has our priority and handle"};
+    }
+    auto hook = ingress(ifindex);
+    if (const int error = bpf_tc_hook_create(&hook); error != 0 && error != -EEXIST) {
+        return errno_error("cannot add clsact", error);
+    }
+    auto options = filter(handle);
+    options.prog_fd = program.fd.get();
+    options.flags = *present != 0 ? BPF_TC_F_REPLACE : 0;
+    if (const int error = bpf_tc_attach(&hook, &options); error != 0) {
+        return errno_error("cannot attach the TC filter", error);
+    }
+    return Attached::now;
+}
+
+Status detach_filter(std::uint32_t ifindex, std::uint32_t handle) {
+    const auto present = attached_id(ifindex, handle);
+    if (!present) {
+        return present.error().errno_code == ENODEV ? Status{} : Status{present.error()};
+    }
+    if (*present == 0 || !is_ours(*present)) {
+        return {};
+    }
+    const auto hook = ingress(ifindex);
+    const auto options = filter(handle);
+    const int error = bpf_tc_detach(&hook, &options);
+    if (error != 0 && error != -ENOENT && error != -ENODEV && error != -EINVAL) {
+        return errno_error("cannot detach the TC filter", error);
+    }
+    return {};
+}
+
+}  // namespace viscum

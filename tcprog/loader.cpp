@@ -1,1 +1,327 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "tcprog/loader.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/magic.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <string_view>
+#include <vector>
+
+#include "base/file.h"
+#include "base/text.h"
+
+extern "C" const char viscum_bpf_object[];
+extern "C" const char viscum_bpf_object_end[];
+
+namespace viscum {
+namespace {
+
+constexpr const char* kBpfFs = "/sys/fs/bpf";
+constexpr std::array<const char*, 11> kMaps{"vs_config", "vs_exact",   "vs_prefix",    "vs_port", "vs_rules",    "vs_claims",
+                                            "vs_flows",  "vs_sources", "vs_fragments", "vs_lans", "vs_verdicts"};
+constexpr const char* kCounters = "vs_counters";
+constexpr std::array<const char*, 2> kPrograms{"vs_lan", "vs_service"};
+// A range of ports is at most 30 prefixes of ports.
+constexpr std::uint32_t kPortEntriesPerRule = 30;
+
+struct ObjectClose {
+    void operator()(bpf_object* object) const { bpf_object__close(object); }
+};
+using Object = std::unique_ptr<bpf_object, ObjectClose>;
+
+std::string_view object_bytes() {
+    return {viscum_bpf_object, static_cast<std::size_t>(viscum_bpf_object_end - viscum_bpf_object)};
+}
+
+/// libbpf's last words, kept for the error that we return. One thread, so one place.
+std::string& last_words() {
+    static std::string words;
+    return words;
+}
+
+__attribute__((format(printf, 2, 0))) int keep_words(libbpf_print_level level, const char* format, va_list arguments) {
+    if (level == LIBBPF_WARN) {
+        char line[512];
+        std::vsnprintf(line, sizeof line, format, arguments);
+        std::string text(line);
+        while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) {
+            text.pop_back();
+        }
+        last_words() = text;
+    }
+    return 0;
+}
+
+Error libbpf_failure(const std::string& context, int code) {
+    Error error = errno_error(context, code);
+    if (!last_words().empty()) {
+        error.what += cat(" (", last_words(), ")");
+    }
+    return error;
+}
+
+Status ensure_bpf_fs() {
+    struct statfs info{};
+    if (statfs(kBpfFs, &info) == 0 && static_cast<unsigned long>(info.f_type) == BPF_FS_MAGIC) {
+        return {};
+    }
+    if (mount("bpf", kBpfFs, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") != 0) {
+        return errno_error(cat("cannot mount bpffs on ", kBpfFs));
+    }
+    return {};
+}
+
+std::string version_dir(const std::string& dir) { return cat(dir, "/v", VS_ABI); }
+
+Status refuse_newer(const std::string& dir) {
+    const auto names = list_directory(dir);
+    if (!names) {
+        return names.error();
+    }
+    for (const auto& name : *names) {
+        const auto version = name.starts_with('v') ? parse_decimal(std::string_view(name).substr(1), UINT32_MAX) : std::nullopt;
+        if (version && *version > VS_ABI) {
+            return Error{EPROTO, cat("'", dir, "/", name, "' belongs to a newer viscumd (table version ", *version,
+                                     ", this one knows ", VS_ABI, "): start the newer one, or remove its tables")};
+        }
+    }
+    return {};
+}
+
+/// Programs of another build, or over tables of another size, have another digest.
+std::string digest(const DatapathSizes& sizes) {
+    return hex(fnv1a(cat(object_bytes(), '/', sizes.rules, '/', sizes.flows, '/', sizes.fragments)), 16);
+}
+
+std::string program_pin(const std::string& dir, const char* name, const DatapathSizes& sizes) {
+    return cat(version_dir(dir), '/', name, '.', digest(sizes));
+}
+
+std::uint32_t wanted_size(std::string_view map, const DatapathSizes& sizes) {
+    if (map == "vs_port") {
+        return sizes.rules * kPortEntriesPerRule;
+    }
+    if (map == "vs_flows" || map == "vs_sources") {
+        return sizes.flows;
+    }
+    if (map == "vs_fragments") {
+        return sizes.fragments;
+    }
+    if (map == "vs_exact" || map == "vs_prefix" || map == "vs_rules" || map == "vs_claims" || map == kCounters) {
+        return sizes.rules;
+    }
+    return 0;  // as the object says
+}
+
+UniqueFd pinned(const std::string& path) { return UniqueFd(bpf_obj_get(path.c_str())); }
+
+bool fits(int fd, const bpf_map* map, bool* same_layout) {
+    bpf_map_info info{};
+    __u32 size = sizeof info;
+    if (bpf_obj_get_info_by_fd(fd, &info, &size) != 0) {
+        return false;
+    }
+    *same_layout = info.type == bpf_map__type(map) && info.key_size == bpf_map__key_size(map) &&
+                   info.value_size == bpf_map__value_size(map);
+    return *same_layout && info.max_entries == bpf_map__max_entries(map);
+}
+
+/// A map of the object: adopted from its pin where that fits; otherwise libbpf makes it, and `outgrown` keeps what it
+/// replaces.
+Status prepare_map(bpf_object* object, const std::string& dir, const char* name, const DatapathSizes& sizes, UniqueFd& outgrown) {
+    bpf_map* map = bpf_object__find_map_by_name(object, name);
+    if (map == nullptr) {
+        return Error{ENOENT, cat("the BPF object has no map '", name, "'")};
+    }
+    if (const auto entries = wanted_size(name, sizes); entries != 0) {
+        bpf_map__set_max_entries(map, entries);
+    }
+    UniqueFd existing = pinned(cat(version_dir(dir), '/', name));
+    if (!existing) {
+        return {};
+    }
+    bool same_layout = false;
+    if (fits(existing.get(), map, &same_layout)) {
+        if (const int error = bpf_map__reuse_fd(map, existing.get()); error != 0) {
+            return libbpf_failure(cat("cannot adopt map '", name, "'"), error);
+        }
+        return {};
+    }
+    if (!same_layout) {
+        return Error{EPROTO, cat("'", version_dir(dir), '/', name, "' is no table of this version: remove it")};
+    }
+    outgrown = std::move(existing);
+    return {};
+}
+
+/// Pins `fd` at `path` in the place of what may be there, at one instant.
+Status pin_over(int fd, const std::string& path) {
+    const std::string fresh = path + ".new";
+    unlink(fresh.c_str());
+    if (const int error = bpf_obj_pin(fd, fresh.c_str()); error != 0) {
+        return errno_error(cat("cannot pin '", path, "'"), error);
+    }
+    if (rename(fresh.c_str(), path.c_str()) != 0) {
+        Error error = errno_error(cat("cannot pin '", path, "'"));
+        unlink(fresh.c_str());
+        return error;
+    }
+    return {};
+}
+
+Status load(const std::string& dir, const DatapathSizes& sizes) {
+    last_words().clear();
+    bpf_object_open_opts options{};
+    options.sz = sizeof options;
+    options.object_name = "viscum";
+    const Object object(bpf_object__open_mem(object_bytes().data(), object_bytes().size(), &options));
+    if (!object) {
+        return libbpf_failure("cannot read the BPF object", errno);
+    }
+    std::vector<const char*> names(kMaps.begin(), kMaps.end());
+    names.push_back(kCounters);
+    std::vector<UniqueFd> outgrown(names.size());
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        if (auto status = prepare_map(object.get(), dir, names[i], sizes, outgrown[i]); !status) {
+            return status;
+        }
+    }
+    if (const int error = bpf_object__load(object.get()); error != 0) {
+        return libbpf_failure("the kernel refuses the BPF programs", error);
+    }
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        const int fd = bpf_map__fd(bpf_object__find_map_by_name(object.get(), names[i]));
+        const std::string pin = cat(version_dir(dir), '/', names[i]);
+        if (outgrown[i]) {
+            copy_map(outgrown[i].get(), fd);
+        } else if (access(pin.c_str(), F_OK) == 0) {
+            continue;
+        }
+        if (auto status = pin_over(fd, pin); !status) {
+            return status;
+        }
+    }
+    // Last: a program's pin says that all maps are there.
+    for (const char* name : kPrograms) {
+        const bpf_program* program = bpf_object__find_program_by_name(object.get(), name);
+        if (program == nullptr) {
+            return Error{ENOENT, cat("the BPF object has no program '", name, "'")};
+        }
+        if (auto status = pin_over(bpf_program__fd(program), program_pin(dir, name, sizes)); !status) {
+            return status;
+        }
+    }
+    return {};
+}
+
+Result<UniqueFd> open_pin(const std::string& path) {
+    UniqueFd fd = pinned(path);
+    if (!fd) {
+        return errno_error(cat("cannot open '", path, "'"));
+    }
+    return fd;
+}
+
+Result<Program> open_program(const std::string& dir, const char* name, const DatapathSizes& sizes) {
+    auto fd = open_pin(program_pin(dir, name, sizes));
+    if (!fd) {
+        return std::move(fd).error();
+    }
+    bpf_prog_info info{};
+    __u32 size = sizeof info;
+    if (const int error = bpf_obj_get_info_by_fd(fd->get(), &info, &size); error != 0) {
+        return errno_error(cat("cannot read program '", name, "'"), error);
+    }
+    return Program{std::move(*fd), info.id};
+}
+
+bool all_pinned(const std::string& dir, const DatapathSizes& sizes) {
+    for (const char* name : kPrograms) {
+        if (access(program_pin(dir, name, sizes).c_str(), F_OK) != 0) {
+            return false;
+        }
+    }
+    for (const char* name : kMaps) {
+        if (access(cat(version_dir(dir), '/', name).c_str(), F_OK) != 0) {
+            return false;
+        }
+    }
+    return access(cat(version_dir(dir), '/', kCounters).c_str(), F_OK) == 0;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Datapath>> open_datapath(const std::string& dir, const DatapathSizes& sizes) {
+    libbpf_set_print(keep_words);
+    if (auto status = ensure_bpf_fs(); !status) {
+        return std::move(status).error();
+    }
+    if (auto status = make_directory(dir, 0700); !status) {
+        return std::move(status).error();
+    }
+    if (auto status = refuse_newer(dir); !status) {
+        return std::move(status).error();
+    }
+    if (auto status = make_directory(version_dir(dir), 0700); !status) {
+        return std::move(status).error();
+    }
+    const bool adopted = all_pinned(dir, sizes);
+    if (!adopted) {
+        if (auto status = load(dir, sizes); !status) {
+            return std::move(status).error();
+        }
+    }
+    std::vector<UniqueFd> maps;
+    for (const char* name : {"vs_config", "vs_exact", "vs_prefix", "vs_port", "vs_rules", "vs_claims", "vs_flows", "vs_lans",
+                             "vs_verdicts", kCounters}) {
+        auto fd = open_pin(cat(version_dir(dir), '/', name));
+        if (!fd) {
+            return std::move(fd).error();
+        }
+        maps.push_back(std::move(*fd));
+    }
+    auto lan = open_program(dir, "vs_lan", sizes);
+    if (!lan) {
+        return std::move(lan).error();
+    }
+    auto service = open_program(dir, "vs_service", sizes);
+    if (!service) {
+        return std::move(service).error();
+    }
+    return std::unique_ptr<Datapath>(new Datapath{
+        sizes, adopted, BpfMap<__u32, vs_config>(std::move(maps[0])), BpfMap<vs_exact_key, __u32>(std::move(maps[1])),
+        BpfMap<vs_prefix_key, __u32>(std::move(maps[2])), BpfMap<vs_port_key, __u32>(std::move(maps[3])),
+        BpfMap<__u32, vs_rule>(std::move(maps[4])), BpfMap<__u32, vs_claim>(std::move(maps[5])),
+        BpfMap<vs_flow_key, vs_flow>(std::move(maps[6])), BpfMap<__u32, vs_lan_device>(std::move(maps[7])),
+        std::move(maps[8]), std::move(maps[9]), std::move(*lan), std::move(*service)});
+}
+
+void forget_older_programs(const std::string& dir, const DatapathSizes& sizes) {
+    const auto names = list_directory(version_dir(dir));
+    if (!names) {
+        return;
+    }
+    for (const auto& name : *names) {
+        for (const char* program : kPrograms) {
+            if (name.starts_with(cat(program, '.')) && name != cat(program, '.', digest(sizes))) {
+                unlink(cat(version_dir(dir), '/', name).c_str());
+            }
+        }
+    }
+}
+
+Status remove_pins(const std::string& dir) {
+    if (auto status = remove_directory(version_dir(dir)); !status) {
+        return status;
+    }
+    return remove_directory(dir);
+}
+
+}  // namespace viscum

@@ -1,1 +1,296 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "tcprog/rule_table.h"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <cstring>
+#include <set>
+
+#include "base/text.h"
+#include "tcprog/counters.h"
+
+namespace viscum {
+namespace {
+
+constexpr std::uint64_t kNoLease = ~0ULL;
+
+template <class T>
+bool same_bytes(const T& a, const T& b) {
+    return std::memcmp(&a, &b, sizeof(T)) == 0;
+}
+
+std::uint64_t owner_of(const std::string& service) {
+    const auto hash = fnv1a(service);
+    return hash == 0 ? 1 : hash;
+}
+
+vs_rule abi_rule(const Rule& rule) {
+    vs_rule out{};
+    for (std::size_t slot = 0; slot < rule.backend.size(); ++slot) {
+        out.backend[slot] = {rule.backend[slot].nsid, rule.backend[slot].ifindex};
+    }
+    out.active = rule.active;
+    out.admission = static_cast<__u8>(rule.admission);
+    out.flags = static_cast<__u8>((rule.closed ? VS_RULE_CLOSED : 0) | (rule.several_addresses ? VS_RULE_SEVERAL : 0));
+    std::copy(rule.mac.begin(), rule.mac.end(), out.mac);
+    return out;
+}
+
+vs_claim abi_claim(const Rule& rule) {
+    vs_claim out{};
+    out.addr = abi_address(rule.key.prefix.address);
+    out.owner = owner_of(rule.service);
+    out.first_port = rule.key.first_port;
+    out.last_port = rule.key.last_port;
+    out.length = static_cast<__u8>(rule.key.prefix.length);
+    out.protocol = rule.key.protocol;
+    return out;
+}
+
+RuleKey from_claim(const vs_claim& claim) {
+    return {{from_abi(claim.addr), claim.length}, claim.first_port, claim.last_port, claim.protocol};
+}
+
+template <class K>
+Entries<K> read_entries(const BpfMap<K, std::uint32_t>& map, std::size_t limit) {
+    Entries<K> out;
+    for (const auto& [key, value] : map.entries(limit)) {
+        out[key] = value;
+    }
+    return out;
+}
+
+template <class K>
+Status add_missing(const BpfMap<K, std::uint32_t>& map, const Entries<K>& present, const Entries<K>& wanted, int* writes) {
+    for (const auto& [key, value] : wanted) {
+        const auto found = present.find(key);
+        if (found != present.end() && found->second == value) {
+            continue;
+        }
+        ++*writes;
+        if (auto status = map.set(key, value); !status) {
+            return status;
+        }
+    }
+    return {};
+}
+
+template <class K>
+Status remove_others(const BpfMap<K, std::uint32_t>& map, const Entries<K>& present, const Entries<K>& wanted, int* writes) {
+    for (const auto& [key, value] : present) {
+        if (wanted.contains(key)) {
+            continue;
+        }
+        ++*writes;
+        if (auto status = map.erase(key); !status) {
+            return status;
+        }
+    }
+    return {};
+}
+
+}  // namespace
+
+RuleTable RuleTable::adopt(const Datapath& datapath) {
+    RuleTable table(datapath);
+    for (const auto& [index, claim] : datapath.claims.entries(datapath.sizes.rules)) {
+        if (claim.owner != 0) {
+            table.indexes_[from_claim(claim)] = index;
+            table.owners_[index] = claim.owner;
+        }
+    }
+    const std::size_t limit = std::size_t{datapath.sizes.rules} * 32;
+    table.index_.exact = read_entries(datapath.exact, limit);
+    table.index_.prefix = read_entries(datapath.prefix, limit);
+    table.index_.port = read_entries(datapath.port, limit);
+    table.config_ = datapath.config.find(0).value_or(vs_config{});
+    table.index_.flags = table.config_.flags;
+    return table;
+}
+
+std::optional<std::uint32_t> RuleTable::index_of(const RuleKey& key) const {
+    const auto found = indexes_.find(key);
+    return found == indexes_.end() ? std::nullopt : std::optional(found->second);
+}
+
+Status RuleTable::put_rule(std::uint32_t index, const Rule& rule, bool fresh, int* writes) {
+    const vs_claim claim = abi_claim(rule);
+    if (fresh || owners_[index] != claim.owner) {
+        if (auto status = clear_counters(*datapath_, index); !status) {
+            return status;
+        }
+        ++*writes;
+        if (auto status = datapath_->claims.set(index, claim); !status) {
+            return status;
+        }
+        owners_[index] = claim.owner;
+    }
+    const vs_rule value = abi_rule(rule);
+    if (const auto present = datapath_->rules.find(index); present && same_bytes(*present, value)) {
+        return {};
+    }
+    ++*writes;
+    return datapath_->rules.set(index, value);
+}
+
+Status RuleTable::apply_index(const RuleIndex& wanted, int* writes) {
+    const auto set_flags = [&](std::uint32_t flags) -> Status {
+        if (config_.flags == flags) {
+            return {};
+        }
+        config_.flags = flags;
+        ++*writes;
+        return datapath_->config.set(0, config_);
+    };
+    // First all that is new, the innermost look-up first; then what is old, the outermost first.
+    if (auto status = add_missing(datapath_->port, index_.port, wanted.port, writes); !status) {
+        return status;
+    }
+    if (auto status = add_missing(datapath_->prefix, index_.prefix, wanted.prefix, writes); !status) {
+        return status;
+    }
+    if (auto status = add_missing(datapath_->exact, index_.exact, wanted.exact, writes); !status) {
+        return status;
+    }
+    if (auto status = set_flags(config_.flags | wanted.flags); !status) {
+        return status;
+    }
+    if (auto status = remove_others(datapath_->exact, index_.exact, wanted.exact, writes); !status) {
+        return status;
+    }
+    if (auto status = remove_others(datapath_->prefix, index_.prefix, wanted.prefix, writes); !status) {
+        return status;
+    }
+    if (auto status = remove_others(datapath_->port, index_.port, wanted.port, writes); !status) {
+        return status;
+    }
+    if (auto status = set_flags(wanted.flags); !status) {
+        return status;
+    }
+    index_ = wanted;
+    return {};
+}
+
+Result<int> RuleTable::apply(const std::vector<Rule>& wanted) {
+    if (wanted.size() > datapath_->sizes.rules) {
+        return Error{ENOSPC, cat(wanted.size(), " rules do not fit into the table of ", datapath_->sizes.rules,
+                                 "; raise 'tables: {rules: …}' in viscum.yaml and restart viscumd")};
+    }
+    std::map<RuleKey, std::uint32_t> next;
+    std::set<std::uint32_t> used;
+    for (const auto& rule : wanted) {
+        if (const auto index = index_of(rule.key)) {
+            next[rule.key] = *index;
+            used.insert(*index);
+        }
+    }
+    std::uint32_t candidate = 0;
+    int writes = 0;
+    for (const auto& rule : wanted) {
+        const bool fresh = !next.contains(rule.key);
+        if (fresh) {
+            // Not an index that goes in this call either, unless the table is full: it may still be found until it has gone.
+            while (used.contains(candidate) || owners_.contains(candidate)) {
+                ++candidate;
+            }
+            if (candidate >= datapath_->sizes.rules) {
+                return Error{ENOSPC, "the table of rules is full while old rules go; try again"};
+            }
+            next[rule.key] = candidate;
+            used.insert(candidate);
+        }
+        if (auto status = put_rule(next[rule.key], rule, fresh, &writes); !status) {
+            return std::move(status).error();
+        }
+    }
+    if (auto status = apply_index(build_index(next), &writes); !status) {
+        return std::move(status).error();
+    }
+    std::vector<std::uint32_t> gone;
+    for (const auto& [key, index] : indexes_) {
+        if (!next.contains(key)) {
+            gone.push_back(index);
+        }
+    }
+    forget_flows(gone);
+    for (const auto index : gone) {
+        ++writes;
+        if (auto status = datapath_->rules.set(index, vs_rule{}); !status) {
+            return std::move(status).error();
+        }
+        if (auto status = datapath_->claims.set(index, vs_claim{}); !status) {
+            return std::move(status).error();
+        }
+        owners_.erase(index);
+    }
+    indexes_ = std::move(next);
+    return writes;
+}
+
+void RuleTable::forget_flows(const std::vector<std::uint32_t>& gone) const {
+    if (gone.empty()) {
+        return;
+    }
+    const std::set<std::uint32_t> rules(gone.begin(), gone.end());
+    for (const auto& [key, flow] : datapath_->flows.entries(datapath_->sizes.flows)) {
+        if (rules.contains(flow.rule)) {
+            // One that stays would only be served from where it was served last.
+            [[maybe_unused]] const auto status = datapath_->flows.erase(key);
+        }
+    }
+}
+
+Status RuleTable::set_lease(std::optional<BootTime> until) {
+    const std::uint64_t value = until ? static_cast<std::uint64_t>(until->count()) : kNoLease;
+    if (config_.lease_until == value) {
+        return {};
+    }
+    config_.lease_until = value;
+    return datapath_->config.set(0, config_);
+}
+
+Status RuleTable::keep_with_cloud(const std::vector<CloudFlow>& flows) {
+    for (const auto& flow : flows) {
+        vs_flow_key key{};
+        key.client = abi_address(flow.client);
+        key.service = abi_address(flow.service);
+        key.client_port_be = htons(flow.client_port);
+        key.service_port_be = htons(flow.service_port);
+        key.protocol = IPPROTO_UDP;
+        if (datapath_->flows.find(key)) {
+            continue;  // the programs know better
+        }
+        vs_flow value{};
+        value.last = static_cast<__u64>(boot_now().count());
+        value.owner = VS_CLOUD;
+        if (auto status = datapath_->flows.set(key, value); !status) {
+            return status;
+        }
+    }
+    return {};
+}
+
+Result<int> RuleTable::set_lan_device(std::uint32_t ifindex, std::optional<std::array<std::uint8_t, 6>> bridge_mac) {
+    const auto present = datapath_->lans.find(ifindex);
+    if (!bridge_mac) {
+        if (!present) {
+            return 0;
+        }
+        if (auto status = datapath_->lans.erase(ifindex); !status) {
+            return std::move(status).error();
+        }
+        return 1;
+    }
+    vs_lan_device value{};
+    std::copy(bridge_mac->begin(), bridge_mac->end(), value.mac);
+    if (present && same_bytes(*present, value)) {
+        return 0;
+    }
+    if (auto status = datapath_->lans.set(ifindex, value); !status) {
+        return std::move(status).error();
+    }
+    return 1;
+}
+
+}  // namespace viscum

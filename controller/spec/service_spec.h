@@ -123,9 +123,9 @@ struct ClaimableSpec {
 };
 
 struct TableSizes {
-    std::uint32_t rules = 1024;      // claims of all services together
-    std::uint32_t flows = 8192;      // UDP flows, and TCP flows given back to the cloud
-    std::uint32_t fragments = 1024;  // fragmented datagrams under way
+    std::uint32_t rules = 256;         // claims of all services together
+    std::uint32_t flows = 4096;    // UDP flows, and TCP flows given back to the cloud
+    std::uint32_t fragments = 256; // fragmented datagrams under way
     bool operator==(const TableSizes&) const = default;
 };
 

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// What the BPF programs and viscumd share: the maps' keys and values. Read by clang -target bpf and by g++ alike.
+//
+// Fixed-width types, named zero padding, asserted sizes; `_be` where the byte order is the network's. Addresses of both
+// families take 16 bytes, IPv4 as ::ffff:a.b.c.d. Any change of a layout or of a meaning raises VS_ABI: the pins of another
+// ABI are never adopted.
+#pragma once
+
+#include <linux/types.h>
+
+#define VS_ABI 1
+
+struct vs_addr {
+    __u32 word_be[4];
+};
+
+// --- vs_config: one entry. viscumd writes, both programs read. Pinned.
+
+enum vs_config_flag {
+    VS_WIDE_V4 = 1,  // claims of prefixes or port ranges exist in this family: ask the two tries, too
+    VS_WIDE_V6 = 2,
+};
+
+struct vs_config {
+    __u64 lease_until;  // CLOCK_BOOTTIME, ns: new flows are admitted until then; all ones: no lease
+    __u32 flags;        // enum vs_config_flag
+    __u32 zero;
+};
+
+// --- vs_exact: single address and single port -> index of the rule. The one look-up that a packet which is not ours costs.
+// viscumd writes, both programs read. Pinned.
+
+struct vs_exact_key {
+    struct vs_addr addr;
+    __u16 port_be;
+    __u8 protocol;
+    __u8 zero;
+};
+
+// --- vs_prefix: longest prefix -> port set; vs_port: (port set, protocol, port) -> index of the rule. For all other claims.
+// A set holds what shorter prefixes claim as well, so that one look-up in each decides. LPM tries: viscumd writes, both
+// programs read. Pinned.
+
+struct vs_prefix_key {
+    __u32 prefixlen;  // bits of `addr`, 96 more than IPv4 counts
+    struct vs_addr addr;
+};
+
+struct vs_port_key {
+    __u32 prefixlen;  // 48 + the leading bits of the port that count
+    __u32 set_be;
+    __u8 protocol;
+    __u8 zero;
+    __u16 port_be;
+};
+
+// --- vs_rules: array of rules by index. viscumd writes, both programs read. Pinned.
+
+enum vs_admission {
+    VS_OFF = 0,    // as if there were no rule; a new rule starts so
+    VS_DRAIN = 1,  // flows that run go on, new ones go to the cloud
+    VS_SERVE = 2,
+};
+
+enum vs_rule_flag {
+    VS_RULE_CLOSED = 1,   // what cannot be served is dropped, not given to the cloud (on_failure: drop)
+    VS_RULE_SEVERAL = 2,  // the service owns several addresses of this family: a UDP reply may need its source corrected
+};
+
+/// One version of a service: two stand side by side during an update.
+struct vs_backend {
+    __u32 nsid;     // the id of its namespace, as the router's namespace counts
+    __u32 ifindex;  // the router's end of its link; 0: none
+};
+
+struct vs_rule {
+    struct vs_backend backend[2];
+    __u8 active;     // the backend that gets new flows: 0 or 1
+    __u8 admission;  // enum vs_admission
+    __u8 flags;      // enum vs_rule_flag
+    __u8 zero;
+    __u8 mac[6];     // of the service's end, the same for both backends
+    __u8 zero2[2];
+    __u32 spare[3];
+};
+
+// --- vs_claims: array by rule index: what each rule claims and for whom, so that a new viscumd finds the index, and with it
+// the counters, of a rule again. viscumd only. Pinned.
+
+struct vs_claim {
+    struct vs_addr addr;
+    __u64 owner;  // a hash of the service's name; 0: the index is free
+    __u16 first_port;
+    __u16 last_port;
+    __u8 length;  // of the prefix, as its family counts
+    __u8 protocol;
+    __u8 zero[2];
+};
+
+// --- vs_flows: LRU. UDP flows, by whom they are served; TCP flows that went to the cloud although the service still
+// holds a time-wait socket of the same 4-tuple. Any entry may be lost. Programs write, viscumd adds the flows that
+// connection tracking knows. Pinned.
+
+enum vs_owner {
+    VS_LOCAL = 1,
+    VS_CLOUD = 2,
+};
+
+struct vs_flow_key {
+    struct vs_addr client;
+    struct vs_addr service;
+    __u16 client_port_be;
+    __u16 service_port_be;
+    __u8 protocol;
+    __u8 zero[3];
+};
+
+struct vs_flow {
+    __u64 last;  // CLOCK_BOOTTIME, ns, of the last packet
+    __u32 rule;
+    __u8 owner;  // enum vs_owner
+    __u8 slot;   // the backend that serves it
+    __u8 zero[2];
+};
+
+// --- vs_sources: LRU. Which address a client asked, for services that own several: corrects the source of a UDP reply.
+// Programs only. Pinned.
+
+struct vs_source_key {
+    struct vs_addr client;
+    __u16 client_port_be;
+    __u16 service_port_be;
+    __u32 ifindex;  // of the service's link
+};
+
+// --- vs_fragments: LRU. Where the later fragments of a datagram go. Programs only. Pinned.
+
+struct vs_fragment_key {
+    struct vs_addr source;
+    struct vs_addr destination;
+    __u32 id_be;
+    __u8 protocol;
+    __u8 zero[3];
+};
+
+struct vs_fragment {
+    __u64 seen;  // CLOCK_BOOTTIME, ns, of the first fragment
+    __u32 rule;
+    __u8 slot;
+    __u8 zero[3];
+    struct vs_addr source;  // what a reply's source is corrected to; zero: nothing
+};
+
+// --- vs_lans: hash, ifindex of a bridge's port -> the bridge's MAC: frames that a port takes for another host's, but
+// that are the router's. viscumd writes, vs_lan reads. Pinned.
+
+struct vs_lan_device {
+    __u8 mac[6];
+    __u8 zero[2];
+};
+
+// --- vs_verdicts: per-CPU array of packet counts. Every packet counts one. Programs write, viscumd reads. Pinned.
+
+enum vs_verdict {
+    // vs_lan: left alone
+    VS_UNCLAIMED = 0,     // no rule for it
+    VS_NOT_IP = 1,        // neither IPv4 nor IPv6
+    VS_VLAN = 2,          // tagged
+    VS_TRUNCATED = 3,     // ends within a header
+    VS_MALFORMED = 4,     // a header contradicts itself
+    VS_EXTENSION = 5,     // IPv6 extension headers: too many, unknown, or with the destination still to come
+    VS_FRAGMENT = 6,      // a later fragment of something that we do not serve
+    VS_OTHER_HOST = 7,    // claimed, but sent to another host of the LAN, or to several
+    VS_NO_LISTENER = 8,   // claimed, a new flow, and nothing listens
+    VS_DRAINING = 9,      // claimed, a new flow, and the rule drains
+    VS_NOT_ADMITTED = 10, // claimed, and the rule is off
+    VS_LEASE_EXPIRED = 11,// claimed, a new flow, and viscumd has not renewed the lease
+    VS_CLOUD_FLOW = 12,   // claimed, and the flow began with the cloud
+    // vs_lan: taken
+    VS_SERVED = 13,
+    VS_ICMP_SERVED = 14,  // an ICMP error about a served flow
+    VS_CLOSED = 15,       // claimed, could not be served, and must not leave the site: dropped
+    // vs_service: sent
+    VS_REPLIED = 16,
+    // vs_service: dropped
+    VS_FENCE_PROTOCOL = 17,   // neither TCP nor UDP nor IP, or unparsable
+    VS_FENCE_SOURCE = 18,     // not from an address and port that the service serves
+    VS_FENCE_NEW_FLOW = 19,   // not a reply: a flow that the service begins itself
+    VS_FENCE_REFUSAL = 20,    // a reset that answers a SYN: the listener went away under it; the client's next SYN meets the cloud
+    VS_FENCE_NO_ROUTE = 21,   // the client's address has no route
+    VS_FENCE_TOO_LONG = 22,   // longer than the way to the client takes
+    VS_VERDICTS = 24,         // spare: the map has room for a few more
+};
+
+// --- vs_counters: per-CPU array by rule index. Programs write, viscumd reads, and clears an index before it is used again.
+// Pinned.
+
+enum vs_reason {  // of packets given to the cloud, or dropped where the rule is closed: vs_verdict - VS_NO_LISTENER
+    VS_REASON_FIRST = VS_NO_LISTENER,
+    VS_REASONS = VS_CLOUD_FLOW - VS_NO_LISTENER + 1,
+};
+
+struct vs_counters {
+    __u64 flows;  // admitted
+    __u64 packets_in;
+    __u64 bytes_in;  // from the IP header on
+    __u64 packets_out;
+    __u64 bytes_out;
+    __u64 flows_cloud;  // new flows given to the cloud
+    __u64 cloud[VS_REASONS];
+    __u64 spare[5];
+};
+
+/// A UDP flow that was silent for so long is a new one: twice the usual idle timeout of QUIC.
+#define VS_UDP_IDLE_NS (60ULL * 1000000000ULL)
+/// The time for which fragments of a datagram are waited for (RFC 791: 15 s and more; Linux: 30 s).
+#define VS_FRAGMENT_NS (30ULL * 1000000000ULL)
+
+#ifdef __cplusplus
+#define VS_ASSERT static_assert
+#else
+#define VS_ASSERT _Static_assert
+#endif
+VS_ASSERT(sizeof(struct vs_config) == 16, "ABI");
+VS_ASSERT(sizeof(struct vs_exact_key) == 20, "ABI");
+VS_ASSERT(sizeof(struct vs_prefix_key) == 20, "ABI");
+VS_ASSERT(sizeof(struct vs_port_key) == 12, "ABI");
+VS_ASSERT(sizeof(struct vs_rule) == 40, "ABI");
+VS_ASSERT(sizeof(struct vs_claim) == 32, "ABI");
+VS_ASSERT(sizeof(struct vs_flow_key) == 40, "ABI");
+VS_ASSERT(sizeof(struct vs_flow) == 16, "ABI");
+VS_ASSERT(sizeof(struct vs_source_key) == 24, "ABI");
+VS_ASSERT(sizeof(struct vs_fragment_key) == 40, "ABI");
+VS_ASSERT(sizeof(struct vs_fragment) == 32, "ABI");
+VS_ASSERT(sizeof(struct vs_lan_device) == 8, "ABI");
+VS_ASSERT(sizeof(struct vs_counters) == 128, "ABI");

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Our filter on a device's clsact ingress: one handle at one priority, beside the filters of other tools.
+// clsact is shared: made where it is missing, never removed. All calls act in the calling thread's namespace.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "tcprog/loader.h"
+
+namespace viscum {
+
+/// Before bridger (0xbb00) and libbpf's default (49152), with room before us.
+constexpr std::uint32_t kFilterPriority = 86;
+
+/// Tells instances apart on a device that both serve.
+std::uint32_t filter_handle(std::string_view instance);
+
+enum class Attached { already, now };
+
+/// Puts `program` in the place of our filter, or adds it, at one instant. Writes nothing where it is there already.
+/// errno_code EEXIST: another tool's filter has our priority and handle; it stays. ENODEV: no such device.
+Result<Attached> attach_filter(std::uint32_t ifindex, std::uint32_t handle, const Program& program);
+
+/// Removes our filter; others and clsact stay. Idempotent: no device, qdisc or filter is success.
+Status detach_filter(std::uint32_t ifindex, std::uint32_t handle);
+
+}  // namespace viscum

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// A frame's headers, read once. Nothing of the frame is changed here, and whatever is not understood has a verdict.
+#pragma once
+
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <linux/tcp.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "tcprog/abi.h"
+
+#define VS_TCP_FIN 0x01
+#define VS_TCP_SYN 0x02
+#define VS_TCP_RST 0x04
+#define VS_TCP_ACK 0x10
+
+enum vs_fragment_kind {
+    VS_WHOLE = 0,
+    VS_FIRST_FRAGMENT = 1,
+    VS_LATER_FRAGMENT = 2,
+};
+
+struct vs_packet {
+    struct vs_addr source;
+    struct vs_addr destination;
+    __u16 source_port_be;  // 0 in a later fragment and in ICMP
+    __u16 destination_port_be;
+    __u32 fragment_id_be;
+    __u32 l4_offset;  // from the start of the frame
+    __u8 protocol;
+    __u8 v6;
+    __u8 fragment;   // enum vs_fragment_kind
+    __u8 tcp_flags;  // the 14th byte of the TCP header
+    __u8 icmp_type;
+    __u8 zero[3];
+};
+
+// The kernel takes longer chains; a client's real packet has one or two.
+#define VS_MAX_EXTENSIONS 6
+// Ethernet, IPv6, six short extension headers, TCP.
+#define VS_PULL 160
+#define VS_MIN_PULL (ETH_HLEN + sizeof(struct ipv6hdr) + sizeof(struct tcphdr))
+
+#define VS_IP_OFFSET_MASK 0x1fff
+#define VS_IP_MORE 0x2000
+
+// Zero: parsed. Otherwise the verdict to leave with, plus one.
+#define VS_STOP(verdict) ((verdict) + 1)
+
+struct vs_v6_extension {
+    __u8 next;
+    __u8 length;  // in 8 bytes, without the first 8
+    __u8 type;    // of a routing header
+    __u8 left;    // segments of a routing header that are still to come
+};
+
+struct vs_v6_fragment {
+    __u8 next;
+    __u8 zero;
+    __u16 offset_be;  // in 8 bytes, from bit 3 on; bit 0: more
+    __u32 id_be;
+};
+
+static __always_inline void v4_address(struct vs_addr* out, __u32 address_be) {
+    out->word_be[0] = 0;
+    out->word_be[1] = 0;
+    out->word_be[2] = bpf_htonl(0xffff);
+    out->word_be[3] = address_be;
+}
+
+static __always_inline int same_address(const struct vs_addr* a, const struct vs_addr* b) {
+    return a->word_be[0] == b->word_be[0] && a->word_be[1] == b->word_be[1] && a->word_be[2] == b->word_be[2] &&
+           a->word_be[3] == b->word_be[3];
+}
+
+static __always_inline int parse_v4(const struct __sk_buff* skb, struct vs_packet* packet) {
+    const void* end = (const void*)(long)skb->data_end;
+    const struct iphdr* ip = (const void*)(long)skb->data + ETH_HLEN;
+    if ((const void*)(ip + 1) > end)
+        return VS_STOP(VS_TRUNCATED);
+    const __u32 length = ip->ihl * 4;
+    if (ip->version != 4 || length < sizeof *ip || bpf_ntohs(ip->tot_len) < length)
+        return VS_STOP(VS_MALFORMED);
+    v4_address(&packet->source, ip->saddr);
+    v4_address(&packet->destination, ip->daddr);
+    packet->protocol = ip->protocol;
+    packet->l4_offset = ETH_HLEN + length;
+    const __u16 fragment = bpf_ntohs(ip->frag_off);
+    if (fragment & VS_IP_OFFSET_MASK)
+        packet->fragment = VS_LATER_FRAGMENT;
+    else if (fragment & VS_IP_MORE)
+        packet->fragment = VS_FIRST_FRAGMENT;
+    packet->fragment_id_be = ip->id;
+    return 0;
+}
+
+static __always_inline int parse_v6(const struct __sk_buff* skb, struct vs_packet* packet) {
+    const void* start = (const void*)(long)skb->data;
+    const void* end = (const void*)(long)skb->data_end;
+    const struct ipv6hdr* ip = start + ETH_HLEN;
+    if ((const void*)(ip + 1) > end)
+        return VS_STOP(VS_TRUNCATED);
+    if (ip->version != 6)
+        return VS_STOP(VS_MALFORMED);
+    __builtin_memcpy(&packet->source, &ip->saddr, sizeof packet->source);
+    __builtin_memcpy(&packet->destination, &ip->daddr, sizeof packet->destination);
+    // A mapped address is never on the wire (RFC 4038, 4.2), and would look like IPv4 from here on.
+    if (packet->destination.word_be[0] == 0 && packet->destination.word_be[1] == 0 &&
+        packet->destination.word_be[2] == bpf_htonl(0xffff))
+        return VS_STOP(VS_MALFORMED);
+    packet->v6 = 1;
+    __u32 offset = ETH_HLEN + sizeof *ip;
+    __u8 next = ip->nexthdr;
+#pragma unroll
+    for (int i = 0; i <= VS_MAX_EXTENSIONS; ++i) {
+        if (next == IPPROTO_TCP || next == IPPROTO_UDP || next == IPPROTO_ICMPV6) {
+            packet->protocol = next;
+            packet->l4_offset = offset;
+            return 0;
+        }
+        if (next != IPPROTO_HOPOPTS && next != IPPROTO_DSTOPTS && next != IPPROTO_ROUTING && next != IPPROTO_FRAGMENT) {
+            packet->protocol = next;
+            packet->l4_offset = offset;
+            return VS_STOP(next == IPPROTO_NONE || next == IPPROTO_ESP || next == IPPROTO_AH || i ? VS_EXTENSION
+                                                                                                  : VS_UNCLAIMED);
+        }
+        const struct vs_v6_extension* extension = start + offset;
+        if ((const void*)extension + 8 > end)
+            return VS_STOP(VS_TRUNCATED);
+        if (next == IPPROTO_FRAGMENT) {
+            const struct vs_v6_fragment* fragment = (const void*)extension;
+            const __u16 bits = bpf_ntohs(fragment->offset_be);
+            packet->fragment_id_be = fragment->id_be;
+            packet->protocol = fragment->next;
+            if (bits & 0xfff8) {
+                packet->fragment = VS_LATER_FRAGMENT;
+                return 0;
+            }
+            if (bits & 1)
+                packet->fragment = VS_FIRST_FRAGMENT;
+            offset += 8;
+        } else {
+            if (next == IPPROTO_ROUTING && extension->left)
+                return VS_STOP(VS_EXTENSION);  // not yet at its destination
+            offset += 8 + extension->length * 8;
+        }
+        next = extension->next;
+    }
+    return VS_STOP(VS_EXTENSION);
+}
+
+static __always_inline int parse_ports(const struct __sk_buff* skb, struct vs_packet* packet) {
+    const void* end = (const void*)(long)skb->data_end;
+    // At most 14 + 40 + 7 * 2048; the mask says so to the verifier.
+    const void* l4 = (const void*)(long)skb->data + (packet->l4_offset & 0x3fff);
+    if (packet->protocol == IPPROTO_TCP) {
+        const struct tcphdr* tcp = l4;
+        if ((const void*)(tcp + 1) > end)
+            return VS_STOP(VS_TRUNCATED);
+        if (tcp->doff < 5)
+            return VS_STOP(VS_MALFORMED);
+        packet->source_port_be = tcp->source;
+        packet->destination_port_be = tcp->dest;
+        packet->tcp_flags = ((const __u8*)tcp)[13];
+        return 0;
+    }
+    if (packet->protocol == IPPROTO_UDP) {
+        const __u16* ports = l4;
+        if (l4 + 8 > end)
+            return VS_STOP(VS_TRUNCATED);
+        packet->source_port_be = ports[0];
+        packet->destination_port_be = ports[1];
+        return 0;
+    }
+    if (packet->protocol == (packet->v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP)) {
+        if (l4 + 8 > end)
+            return VS_STOP(VS_TRUNCATED);
+        packet->icmp_type = *(const __u8*)l4;
+        return 0;
+    }
+    return VS_STOP(VS_UNCLAIMED);
+}
+
+/// Zero, or VS_STOP(verdict). Afterwards packet pointers of the caller are invalid.
+static __always_inline int parse(struct __sk_buff* skb, struct vs_packet* packet) {
+    // A tag that the kernel has taken off the frame is remembered here; the inner protocol then stands in skb->protocol.
+    if (skb->vlan_present)
+        return VS_STOP(VS_VLAN);
+    if (skb->len > (__u32)(skb->data_end - skb->data) && skb->data + VS_MIN_PULL > skb->data_end)
+        bpf_skb_pull_data(skb, skb->len < VS_PULL ? skb->len : VS_PULL);
+    const void* end = (const void*)(long)skb->data_end;
+    const struct ethhdr* ethernet = (const void*)(long)skb->data;
+    if ((const void*)(ethernet + 1) > end)
+        return VS_STOP(VS_TRUNCATED);
+    int stop;
+    switch (ethernet->h_proto) {
+        case bpf_htons(ETH_P_IP): stop = parse_v4(skb, packet); break;
+        case bpf_htons(ETH_P_IPV6): stop = parse_v6(skb, packet); break;
+        case bpf_htons(ETH_P_8021Q):
+        case bpf_htons(ETH_P_8021AD): return VS_STOP(VS_VLAN);
+        default: return VS_STOP(VS_NOT_IP);
+    }
+    if (stop)
+        return stop;
+    return packet->fragment == VS_LATER_FRAGMENT ? 0 : parse_ports(skb, packet);
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// vs_service: clsact ingress of the router's end of a service's link. It is the way back and the fence in one: what a
+// service sends is a reply to a served flow, and goes straight to the client's device; or it is dropped and counted.
+#pragma once
+
+#include <linux/if_packet.h>
+#include <linux/pkt_cls.h>
+
+#include "tcprog/lan.bpf.h"
+
+#ifndef AF_INET
+#define AF_INET 2
+#define AF_INET6 10
+#endif
+
+static __always_inline int fence(int verdict) {
+    count_verdict((__u32)verdict);
+    return TC_ACT_SHOT;
+}
+
+static __always_inline int is_backend(const struct vs_rule* rule, __u32 ifindex) {
+    return rule->backend[0].ifindex == ifindex || rule->backend[1].ifindex == ifindex;
+}
+
+/// A reset that answers a SYN for which nobody listens: its sequence number is 0 (RFC 9293, 3.5.2).
+static __always_inline int refuses_syn(struct __sk_buff* skb, const struct vs_packet* packet) {
+    __u32 sequence_be = 1;
+    return (packet->tcp_flags & (VS_TCP_RST | VS_TCP_ACK)) == (VS_TCP_RST | VS_TCP_ACK) &&
+           bpf_skb_load_bytes(skb, packet->l4_offset + 4, &sequence_be, sizeof sequence_be) == 0 && sequence_be == 0;
+}
+
+/// The flow that a datagram of the service answers; `source` becomes the address that the client asked.
+static __always_inline const struct vs_flow* answered_flow(struct __sk_buff* skb, const struct vs_packet* packet,
+                                                           struct vs_addr* source) {
+    struct vs_flow_key key = {.client = packet->destination,
+                              .service = packet->source,
+                              .client_port_be = packet->destination_port_be,
+                              .service_port_be = packet->source_port_be,
+                              .protocol = packet->protocol};
+    const struct vs_flow* flow = bpf_map_lookup_elem(&vs_flows, &key);
+    if (flow && flow->owner == VS_LOCAL)
+        return flow;
+    const struct vs_source_key asked = {.client = packet->destination,
+                                        .client_port_be = packet->destination_port_be,
+                                        .service_port_be = packet->source_port_be,
+                                        .ifindex = skb->ifindex};
+    const struct vs_addr* address = bpf_map_lookup_elem(&vs_sources, &asked);
+    if (!address)
+        return 0;
+    *source = *address;
+    key.service = *address;
+    flow = bpf_map_lookup_elem(&vs_flows, &key);
+    return flow && flow->owner == VS_LOCAL ? flow : 0;
+}
+
+static __always_inline void correct_source(struct __sk_buff* skb, const struct vs_packet* packet,
+                                           const struct vs_addr* source) {
+    const __u32 checksum = packet->l4_offset + 6;
+    const int has_checksum = packet->fragment != VS_LATER_FRAGMENT;
+    if (packet->v6) {
+        if (has_checksum) {
+            const __s64 difference = bpf_csum_diff((__be32*)&packet->source, sizeof packet->source, (__be32*)source,
+                                                   sizeof *source, 0);
+            bpf_l4_csum_replace(skb, checksum, 0, (__u64)difference, BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0);
+        }
+        bpf_skb_store_bytes(skb, ETH_HLEN + 8, source, sizeof *source, 0);
+        return;
+    }
+    if (has_checksum)
+        bpf_l4_csum_replace(skb, checksum, packet->source.word_be[3], source->word_be[3],
+                            BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0 | 4);
+    bpf_l3_csum_replace(skb, ETH_HLEN + 10, packet->source.word_be[3], source->word_be[3], 4);
+    bpf_skb_store_bytes(skb, ETH_HLEN + 12, &source->word_be[3], 4, 0);
+}
+
+/// To the client, by the router's own routes and neighbours, past its netfilter (it would see half a connection).
+static __always_inline int send_to_client(struct __sk_buff* skb, const struct vs_packet* packet, const struct vs_addr* source) {
+    struct bpf_fib_lookup way = {};
+    way.ifindex = skb->ifindex;
+    way.l4_protocol = packet->protocol;
+    if (skb->gso_segs <= 1)
+        way.tot_len = (__u16)(skb->len - ETH_HLEN);
+    if (packet->v6) {
+        way.family = AF_INET6;
+        __builtin_memcpy(way.ipv6_src, source, sizeof way.ipv6_src);
+        __builtin_memcpy(way.ipv6_dst, &packet->destination, sizeof way.ipv6_dst);
+    } else {
+        way.family = AF_INET;
+        way.ipv4_src = source->word_be[3];
+        way.ipv4_dst = packet->destination.word_be[3];
+    }
+    const long found = bpf_fib_lookup(skb, &way, sizeof way, 0);
+    if (found == BPF_FIB_LKUP_RET_FRAG_NEEDED)
+        return fence(VS_FENCE_TOO_LONG);
+    if (found != BPF_FIB_LKUP_RET_SUCCESS && found != BPF_FIB_LKUP_RET_NO_NEIGH)
+        return fence(VS_FENCE_NO_ROUTE);
+    count_verdict(VS_REPLIED);
+    if (found == BPF_FIB_LKUP_RET_NO_NEIGH)
+        return (int)bpf_redirect_neigh(way.ifindex, 0, 0, 0);  // asks for the neighbour, and keeps the packet meanwhile
+    __u8 macs[2 * VS_MAC_LENGTH];
+    __builtin_memcpy(macs, way.dmac, VS_MAC_LENGTH);
+    __builtin_memcpy(macs + VS_MAC_LENGTH, way.smac, VS_MAC_LENGTH);
+    bpf_skb_store_bytes(skb, 0, macs, sizeof macs, 0);
+    return (int)bpf_redirect(way.ifindex, 0);
+}
+
+static __always_inline int reply(struct __sk_buff* skb, const struct vs_packet* packet, __u32 index,
+                                 const struct vs_addr* source) {
+    struct vs_counters* counters = counters_of(index);
+    if (!counters)
+        return fence(VS_FENCE_SOURCE);
+    counters->packets_out += segments(skb);
+    counters->bytes_out += skb->len - ETH_HLEN;
+    if (!same_address(source, &packet->source))
+        correct_source(skb, packet, source);
+    return send_to_client(skb, packet, source);
+}
+
+static __noinline int service_later_fragment(struct __sk_buff* skb, const struct vs_packet* packet) {
+    if (!packet)
+        return TC_ACT_SHOT;
+    struct vs_fragment_key key;
+    fragment_key(&key, packet);
+    const struct vs_fragment* first = bpf_map_lookup_elem(&vs_fragments, &key);
+    if (!first || bpf_ktime_get_boot_ns() - first->seen > VS_FRAGMENT_NS)
+        return fence(VS_FENCE_SOURCE);
+    const struct vs_addr nothing = {};
+    const struct vs_addr source = same_address(&first->source, &nothing) ? packet->source : first->source;
+    return reply(skb, packet, first->rule, &source);
+}
+
+SEC("tc")
+int vs_service(struct __sk_buff* skb) {
+    struct vs_packet packet = {};
+    if (parse(skb, &packet))
+        return fence(VS_FENCE_PROTOCOL);
+    if (packet.fragment == VS_LATER_FRAGMENT)
+        return service_later_fragment(skb, &packet);
+
+    __u32 index = VS_NO_RULE;
+    struct vs_addr source = packet.source;
+    if (packet.protocol == IPPROTO_TCP) {
+        const struct vs_config* settings = config();
+        if (!settings)
+            return TC_ACT_SHOT;
+        index = find_rule(settings, &packet.source, packet.source_port_be, packet.protocol, packet.v6);
+        const struct vs_rule* rule = bpf_map_lookup_elem(&vs_rules, &index);
+        if (index == VS_NO_RULE || !rule || !is_backend(rule, skb->ifindex))
+            return fence(VS_FENCE_SOURCE);
+        if (begins_flow(&packet))
+            return fence(VS_FENCE_NEW_FLOW);
+        if (refuses_syn(skb, &packet))
+            return fence(VS_FENCE_REFUSAL);
+    } else if (packet.protocol == IPPROTO_UDP) {
+        const struct vs_flow* flow = answered_flow(skb, &packet, &source);
+        if (!flow)
+            return fence(VS_FENCE_NEW_FLOW);
+        index = flow->rule;
+        const struct vs_rule* rule = bpf_map_lookup_elem(&vs_rules, &index);
+        if (!rule || !is_backend(rule, skb->ifindex))
+            return fence(VS_FENCE_SOURCE);
+    } else {
+        return fence(VS_FENCE_PROTOCOL);
+    }
+    if (packet.fragment == VS_FIRST_FRAGMENT) {
+        struct vs_fragment_key key;
+        fragment_key(&key, &packet);
+        struct vs_fragment first = {.seen = bpf_ktime_get_boot_ns(), .rule = index};
+        if (!same_address(&source, &packet.source))
+            first.source = source;
+        bpf_map_update_elem(&vs_fragments, &key, &first, BPF_ANY);
+    }
+    return reply(skb, &packet, index, &source);
+}
