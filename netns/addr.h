@@ -2,6 +2,7 @@
 // Addresses and routes. All calls act in the namespace of the socket that they are given.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "base/ip.h"
@@ -20,6 +21,9 @@ struct DeviceAddress {
 };
 Result<std::vector<DeviceAddress>> list_addresses(const NlSocket& socket);
 
+/// rtm_protocol of every route that Viscum makes ('V'); only those are ever removed.
+inline constexpr std::uint8_t kRouteProtocol = 86;
+
 /// What a service's namespace owns: exactly this and nothing else, on `device`, loopback aside.
 struct OwnedAddresses {
     std::vector<IpAddress> single;   // each as /32 or /128, no DAD; the first of a family is preferred as source
@@ -29,7 +33,8 @@ struct OwnedAddresses {
 
 /// Makes the namespace own `wanted` and removes what else stands on `device` (an address of ours that a changed file no
 /// longer names). Also the default routes of both families, `dev DEVICE` without gateway, with the family's first
-/// address as preferred source; a family without addresses gets none. Writes only what differs, and returns how many
+/// address as preferred source; a family without addresses gets none. A family with prefixes only takes the first
+/// address of its first prefix as a single one, for that. Writes only what differs, and returns how many
 /// writes that were: 0 says that all was in place.
 Result<int> apply_addresses(const NlSocket& inside, IfIndex device, const OwnedAddresses& wanted);
 

@@ -1,1 +1,114 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "netns/conntrack.h"
+
+#include <arpa/inet.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <netlink/msg.h>
+
+#include <algorithm>
+
+#include "base/file.h"
+#include "netns/mnl_dump.h"
+#include "netns/wire.h"
+
+namespace viscum {
+namespace {
+
+// The bits of CTA_FILTER_ORIG_FLAGS, which no UAPI header has (net/netfilter/nf_internals.h, kernel 5.8).
+constexpr std::uint32_t kFilterDestination = 1 << 1;
+constexpr std::uint32_t kFilterProtocol = 1 << 3;
+
+/// Asks for UDP flows only, and to one destination only where `destination` is given: a router tracks tens of
+/// thousands. Kernels before 5.8 ignore the filter and answer with everything.
+void put_filter(nlmsghdr* request, const IpAddress* destination) {
+    nlattr* const tuple = mnl_attr_nest_start(request, CTA_TUPLE_ORIG);
+    if (destination != nullptr) {
+        nlattr* const ip = mnl_attr_nest_start(request, CTA_TUPLE_IP);
+        mnl_attr_put(request, destination->is_v4() ? CTA_IP_V4_DST : CTA_IP_V6_DST, destination->is_v4() ? 4 : 16,
+                     destination->wire());
+        mnl_attr_nest_end(request, ip);
+    }
+    nlattr* const protocol = mnl_attr_nest_start(request, CTA_TUPLE_PROTO);
+    mnl_attr_put_u8(request, CTA_PROTO_NUM, IPPROTO_UDP);
+    mnl_attr_nest_end(request, protocol);
+    mnl_attr_nest_end(request, tuple);
+    nlattr* const filter = mnl_attr_nest_start(request, CTA_FILTER);
+    mnl_attr_put_u32(request, CTA_FILTER_ORIG_FLAGS,
+                     kFilterProtocol | (destination != nullptr ? kFilterDestination : 0));
+    mnl_attr_nest_end(request, filter);
+}
+
+std::optional<TrackedFlow> read_udp_flow(nlmsghdr* answer) {
+    const int family = static_cast<const nfgenmsg*>(nlmsg_data(answer))->nfgen_family;
+    const nlattr* const tuple = nlmsg_find_attr(answer, sizeof(nfgenmsg), CTA_TUPLE_ORIG);
+    const nlattr* const ip = nested(tuple, CTA_TUPLE_IP);
+    const nlattr* const protocol = nested(tuple, CTA_TUPLE_PROTO);
+    const auto source = read_address(family, nested(ip, family == AF_INET ? CTA_IP_V4_SRC : CTA_IP_V6_SRC));
+    const auto destination = read_address(family, nested(ip, family == AF_INET ? CTA_IP_V4_DST : CTA_IP_V6_DST));
+    const auto source_port = read_integer<std::uint16_t>(nested(protocol, CTA_PROTO_SRC_PORT));
+    const auto destination_port = read_integer<std::uint16_t>(nested(protocol, CTA_PROTO_DST_PORT));
+    const bool udp = read_integer<std::uint8_t>(nested(protocol, CTA_PROTO_NUM)) == IPPROTO_UDP;
+    if (!udp || !source || !destination || !source_port || !destination_port) {
+        return std::nullopt;
+    }
+    return TrackedFlow{*source, *destination, ntohs(*source_port), ntohs(*destination_port)};
+}
+
+/// A dump walks the whole table, which all namespaces share, and loads the module where there is none: not for nothing.
+bool tracks_anything() {
+    const auto count = read_file("/proc/sys/net/netfilter/nf_conntrack_count", 64);
+    return count && *count != "0\n";
+}
+
+/// What a kernel without the netlink interface of connection tracking answers.
+bool means_none(int code) {
+    return code == EPROTONOSUPPORT || code == EOPNOTSUPP || code == EINVAL;
+}
+
+/// Adds the flows to `destinations`, all of `family`.
+Status add_flows(int fd, int family, const std::vector<IpPrefix>& destinations, std::size_t limit,
+                 std::vector<TrackedFlow>& flows) {
+    alignas(nlmsghdr) std::array<char, 256> bytes{};
+    nlmsghdr* const request = mnl_nlmsg_put_header(bytes.data());
+    request->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET;
+    request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+    request->nlmsg_seq = static_cast<std::uint32_t>(family);
+    auto* const header = static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(request, sizeof(nfgenmsg)));
+    header->nfgen_family = static_cast<std::uint8_t>(family);
+    header->version = NFNETLINK_V0;
+    const bool one = destinations.size() == 1 && destinations.front().is_single();
+    put_filter(request, one ? &destinations.front().address : nullptr);
+    return dump(fd, request, [&](nlmsghdr* answer) {
+        const auto flow = read_udp_flow(answer);
+        const auto wanted = [&](const IpPrefix& prefix) { return prefix.contains(flow->destination); };
+        if (flow && flows.size() < limit && std::any_of(destinations.begin(), destinations.end(), wanted)) {
+            flows.push_back(*flow);
+        }
+    });
+}
+
+}  // namespace
+
+Result<std::vector<TrackedFlow>> tracked_udp_flows(const std::vector<IpPrefix>& destinations, std::size_t limit) {
+    std::vector<TrackedFlow> flows;
+    if (!tracks_anything()) {
+        return flows;
+    }
+    auto fd = open_netlink(NETLINK_NETFILTER);
+    Status status = fd ? Status() : Status(fd.error());
+    for (const int family : {AF_INET, AF_INET6}) {
+        std::vector<IpPrefix> of_family;
+        std::copy_if(destinations.begin(), destinations.end(), std::back_inserter(of_family),
+                     [&](const IpPrefix& prefix) { return prefix.address.is_v4() == (family == AF_INET); });
+        if (status && !of_family.empty()) {
+            status = add_flows(fd->get(), family, of_family, limit, flows);
+        }
+    }
+    if (!status && !means_none(status.error().errno_code)) {
+        return std::move(status).error().in("cannot list tracked flows");
+    }
+    return flows;
+}
+
+}  // namespace viscum

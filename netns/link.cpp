@@ -1,1 +1,282 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "netns/link.h"
+
+#include <linux/if.h>
+#include <linux/if_link.h>
+#include <linux/net_namespace.h>
+#include <linux/rtnetlink.h>
+#include <linux/veth.h>
+
+#include <cstring>
+
+#include "base/text.h"
+#include "netns/wire.h"
+
+namespace viscum {
+namespace {
+
+/// A link, and what only this file needs to know of it.
+struct Observed {
+    Link link;
+    IfIndex peer{};                             // a veth's: the index of the far end, where that is
+    std::optional<std::uint8_t> addr_gen_mode;  // none where the kernel has no IPv6
+};
+
+/// The names make one message each: without the counters (RTEXT_FILTER_SKIP_STATS) it is a third as long.
+NlMessage get_link(int flags) {
+    NlMessage message(RTM_GETLINK, flags, ifinfomsg{});
+    message.put_u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+    return message;
+}
+
+std::string read_text(const nlattr* attribute) {
+    if (attribute == nullptr) {
+        return {};
+    }
+    const auto* text = static_cast<const char*>(nla_data(attribute));
+    return {text, strnlen(text, static_cast<std::size_t>(nla_len(attribute)))};
+}
+
+Observed read_link(nlmsghdr* answer) {
+    const auto find = [answer](int type) { return nlmsg_find_attr(answer, sizeof(ifinfomsg), type); };
+    const auto* info = static_cast<const ifinfomsg*>(nlmsg_data(answer));
+    Observed seen;
+    seen.link.index = IfIndex(info->ifi_index);
+    seen.link.name = read_text(find(IFLA_IFNAME));
+    seen.link.kind = read_text(nested(find(IFLA_LINKINFO), IFLA_INFO_KIND));
+    seen.link.master = IfIndex(read_integer<std::uint32_t>(find(IFLA_MASTER)).value_or(0));
+    seen.link.mac = read_integer<Mac>(find(IFLA_ADDRESS)).value_or(Mac{});
+    seen.link.mtu = read_integer<std::uint32_t>(find(IFLA_MTU)).value_or(0);
+    seen.link.up = (info->ifi_flags & IFF_UP) != 0;
+    seen.link.arp = (info->ifi_flags & IFF_NOARP) == 0;
+    if (seen.link.kind == "veth") {
+        seen.link.peer_nsid = read_integer<std::uint32_t>(find(IFLA_LINK_NETNSID));
+        seen.peer = IfIndex(read_integer<std::uint32_t>(find(IFLA_LINK)).value_or(0));
+    }
+    seen.addr_gen_mode =
+        read_integer<std::uint8_t>(nested(nested(find(IFLA_AF_SPEC), AF_INET6), IFLA_INET6_ADDR_GEN_MODE));
+    return seen;
+}
+
+Result<Observed> observe_link(const NlSocket& socket, const std::string& name) {
+    auto message = get_link(0);
+    message.put_string(IFLA_IFNAME, name);
+    Observed seen;
+    const auto status = socket.request(message, [&](nlmsghdr* answer) { seen = read_link(answer); });
+    if (!status) {
+        return status.error().in(cat("cannot find link '", name, "'"));
+    }
+    return seen;
+}
+
+NlMessage set_link(IfIndex index, unsigned flags, unsigned changed) {
+    ifinfomsg header{};
+    header.ifi_index = static_cast<int>(index);
+    header.ifi_flags = flags;
+    header.ifi_change = changed;
+    return {RTM_SETLINK, 0, header};
+}
+
+Status set_up(const NlSocket& socket, const Link& link) {
+    if (link.up) {
+        return {};
+    }
+    return socket.request(set_link(link.index, IFF_UP, IFF_UP));
+}
+
+/// Brings one end of a pair to what it shall be; it goes up last, so that no link-local address is ever made.
+Status settle(const NlSocket& socket, const Observed& is, std::uint32_t mtu, const Mac& mac) {
+    const bool generates = is.addr_gen_mode.value_or(IN6_ADDR_GEN_MODE_NONE) != IN6_ADDR_GEN_MODE_NONE;
+    if (generates || is.link.arp || is.link.mtu != mtu || is.link.mac != mac) {
+        auto message = set_link(is.link.index, IFF_NOARP, IFF_NOARP);
+        message.put_u32(IFLA_MTU, mtu);
+        if (is.link.mac != mac) {
+            message.put(IFLA_ADDRESS, mac.data(), mac.size());
+        }
+        if (generates) {
+            message.nest(IFLA_AF_SPEC, [&] {
+                message.nest(AF_INET6, [&] { message.put_u8(IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE); });
+            });
+        }
+        if (auto set = socket.request(message); !set) {
+            return set;
+        }
+    }
+    return set_up(socket, is.link);
+}
+
+/// One queue each way: the default is one for every processor that could ever be there, and costs memory for each.
+void put_one_queue(NlMessage& message) {
+    message.put_u32(IFLA_NUM_TX_QUEUES, 1);
+    message.put_u32(IFLA_NUM_RX_QUEUES, 1);
+}
+
+Status make_pair(const NlSocket& socket, const VethSpec& spec, const NetNs& peer_ns) {
+    ifinfomsg near{};
+    near.ifi_flags = near.ifi_change = IFF_UP | IFF_NOARP;
+    ifinfomsg far{};
+    far.ifi_flags = far.ifi_change = IFF_NOARP;
+    NlMessage message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, near);
+    message.put_string(IFLA_IFNAME, spec.name);
+    message.put_u32(IFLA_MTU, spec.mtu);
+    put_one_queue(message);
+    message.nest(IFLA_LINKINFO, [&] {
+        message.put_string(IFLA_INFO_KIND, "veth");
+        message.nest(IFLA_INFO_DATA, [&] {
+            message.nest(VETH_INFO_PEER, [&] {
+                message.append(&far, sizeof far);
+                message.put_string(IFLA_IFNAME, spec.peer_name);
+                message.put_u32(IFLA_MTU, spec.mtu);
+                message.put(IFLA_ADDRESS, spec.peer_mac.data(), spec.peer_mac.size());
+                message.put_u32(IFLA_NET_NS_FD, static_cast<std::uint32_t>(peer_ns.fd()));
+                put_one_queue(message);
+            });
+        });
+    });
+    return socket.request(message);
+}
+
+/// The id that is there, if any; never gives one.
+Result<std::optional<std::uint32_t>> known_net_ns_id(const NlSocket& socket, const NetNs& ns) {
+    NlMessage message(RTM_GETNSID, 0, rtgenmsg{});
+    message.put_u32(NETNSA_FD, static_cast<std::uint32_t>(ns.fd()));
+    std::optional<std::uint32_t> id;
+    auto status = socket.request(message, [&](nlmsghdr* answer) {
+        const auto seen = read_integer<std::int32_t>(nlmsg_find_attr(answer, sizeof(rtgenmsg), NETNSA_NSID));
+        if (seen && *seen != NETNSA_NSID_NOT_ASSIGNED) {
+            id = static_cast<std::uint32_t>(*seen);
+        }
+    });
+    if (!status) {
+        return std::move(status).error();
+    }
+    return id;
+}
+
+/// Success if the far end of `near` is `peer_name` in `peer_ns`.
+Status check_far_end(const NlSocket& socket, const Observed& near, const std::string& peer_name, const NetNs& peer_ns) {
+    auto id = known_net_ns_id(socket, peer_ns);
+    if (!id) {
+        return std::move(id).error();
+    }
+    IfIndex found{};
+    auto looked = peer_ns.inside([&]() -> Status {
+        auto there = NlSocket::open();
+        if (!there) {
+            return std::move(there).error();
+        }
+        auto far = observe_link(*there, peer_name);
+        if (!far && far.error().errno_code != ENODEV) {
+            return std::move(far).error();
+        }
+        found = far ? far->link.index : IfIndex{};
+        return {};
+    });
+    if (!looked) {
+        return looked;
+    }
+    // The index counts within its namespace only: both have to fit.
+    if (near.link.kind != "veth" || !*id || near.link.peer_nsid != *id || near.peer != found) {
+        return Error{EEXIST, "another device has this name"};
+    }
+    return {};
+}
+
+}  // namespace
+
+Result<std::vector<Link>> list_links(const NlSocket& socket) {
+    return observe_whole([&]() -> Result<std::vector<Link>> {
+        std::vector<Link> links;
+        const auto message = get_link(NLM_F_DUMP);
+        const auto status = socket.request(message, [&](nlmsghdr* answer) { links.push_back(read_link(answer).link); });
+        if (!status) {
+            return status.error().in("cannot list links");
+        }
+        return links;
+    });
+}
+
+Result<Link> find_link(const NlSocket& socket, const std::string& name) {
+    auto seen = observe_link(socket, name);
+    if (!seen) {
+        return std::move(seen).error();
+    }
+    return std::move(seen->link);
+}
+
+Result<Link> create_veth(const NlSocket& socket, const VethSpec& spec, const NetNs& peer_ns) {
+    const std::string context = cat("cannot create veth '", spec.name, "'");
+    auto near = observe_link(socket, spec.name);
+    if (!near && near.error().errno_code != ENODEV) {
+        return std::move(near).error().in(context);
+    }
+    auto status = near ? check_far_end(socket, *near, spec.peer_name, peer_ns) : make_pair(socket, spec, peer_ns);
+    if (status && !near) {
+        near = observe_link(socket, spec.name);
+        status = near ? Status() : Status(near.error());
+    }
+    if (status) {
+        status = settle(socket, *near, spec.mtu, near->link.mac);
+    }
+    if (!status) {
+        return std::move(status).error().in(context);
+    }
+    near->link.up = true;
+    near->link.arp = false;
+    near->link.mtu = spec.mtu;
+    return std::move(near->link);
+}
+
+Status prepare_peer(const NlSocket& inside, const VethSpec& spec) {
+    const std::string context = cat("cannot prepare the far end of '", spec.name, "'");
+    auto far = observe_link(inside, spec.peer_name);
+    if (!far) {
+        return std::move(far).error().in(context);
+    }
+    auto loopback = find_link(inside, "lo");
+    if (!loopback) {
+        return std::move(loopback).error().in(context);
+    }
+    auto status = settle(inside, *far, spec.mtu, spec.peer_mac);
+    if (status) {
+        status = set_up(inside, *loopback);
+    }
+    if (!status) {
+        return std::move(status).error().in(context);
+    }
+    return {};
+}
+
+Status delete_link(const NlSocket& socket, const std::string& name) {
+    NlMessage message(RTM_DELLINK, 0, ifinfomsg{});
+    message.put_string(IFLA_IFNAME, name);
+    auto status = socket.request(message);
+    if (!status && status.error().errno_code != ENODEV && status.error().errno_code != ENOENT) {
+        return std::move(status).error().in(cat("cannot delete link '", name, "'"));
+    }
+    return {};
+}
+
+Result<std::uint32_t> net_ns_id(const NlSocket& socket, const NetNs& ns) {
+    constexpr std::string_view kContext = "cannot learn a namespace's id";
+    auto id = known_net_ns_id(socket, ns);
+    if (id && !*id) {
+        NlMessage message(RTM_NEWNSID, 0, rtgenmsg{});
+        message.put_u32(NETNSA_FD, static_cast<std::uint32_t>(ns.fd()));
+        message.put_u32(NETNSA_NSID, static_cast<std::uint32_t>(NETNSA_NSID_NOT_ASSIGNED));  // the kernel chooses
+        auto asked = socket.request(message);
+        if (!asked && asked.error().errno_code != EEXIST) {  // EEXIST: it got one meanwhile
+            return std::move(asked).error().in(kContext);
+        }
+        id = known_net_ns_id(socket, ns);
+    }
+    if (!id) {
+        return std::move(id).error().in(kContext);
+    }
+    if (!*id) {
+        return errno_error(kContext, ENOENT);
+    }
+    return **id;
+}
+
+}  // namespace viscum

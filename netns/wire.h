@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Reading what the kernel's messages hold. Every reader accepts the null pointer of an attribute that is not there.
+#pragma once
+
+#include <netlink/attr.h>
+#include <sys/socket.h>
+
+#include <cstdint>
+#include <cstring>
+#include <optional>
+
+#include "base/ip.h"
+
+namespace viscum {
+
+/// The attribute `type` inside the nest `parent`.
+inline nlattr* nested(const nlattr* parent, int type) {
+    return parent == nullptr ? nullptr : nla_find(static_cast<const nlattr*>(nla_data(parent)), nla_len(parent), type);
+}
+
+/// An integer of exactly its size.
+template <class Integer>
+std::optional<Integer> read_integer(const nlattr* attribute) {
+    Integer value{};
+    if (attribute == nullptr || nla_len(attribute) < static_cast<int>(sizeof value)) {
+        return std::nullopt;
+    }
+    std::memcpy(&value, nla_data(attribute), sizeof value);
+    return value;
+}
+
+/// 4 bytes for AF_INET, 16 for AF_INET6, in network byte order.
+inline IpAddress address_from_wire(int family, const void* bytes) {
+    IpAddress address;
+    if (family == AF_INET) {
+        address.bytes[10] = address.bytes[11] = 0xff;
+        std::memcpy(address.bytes.data() + 12, bytes, 4);
+    } else {
+        std::memcpy(address.bytes.data(), bytes, 16);
+    }
+    return address;
+}
+
+inline std::optional<IpAddress> read_address(int family, const nlattr* attribute) {
+    if (attribute == nullptr || nla_len(attribute) < (family == AF_INET ? 4 : 16)) {
+        return std::nullopt;
+    }
+    return address_from_wire(family, nla_data(attribute));
+}
+
+}  // namespace viscum
