@@ -125,7 +125,7 @@ RuleIndex build_index(const std::map<RuleKey, std::uint32_t>& rules) {
             index.exact[exact_key(key.prefix.address, key.first_port, key.protocol)] = rule;
         } else {
             wide.insert(key.prefix);
-            index.flags |= key.prefix.address.is_v4() ? VS_WIDE_V4 : VS_WIDE_V6;
+            index.flags |= std::uint32_t{key.prefix.address.is_v4() ? VS_WIDE_V4 : VS_WIDE_V6};
         }
     }
     std::map<std::uint32_t, std::vector<Interval>> known;
