@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <regex>
+#include <sstream>
 
 #include "base/text.h"
 
@@ -11,13 +13,8 @@ namespace viscum {
 namespace {
 
 std::vector<std::string> words(const std::string& line) {
-    std::vector<std::string> found;
-    for (std::string& word : split(line, ' ')) {
-        if (!word.empty()) {
-            found.push_back(std::move(word));
-        }
-    }
-    return found;
+    std::istringstream stream(line);
+    return {std::istream_iterator<std::string>(stream), std::istream_iterator<std::string>()};
 }
 
 /// Without what changes by itself: the ids of programs, counters, life times, and how far a link or address has come.
@@ -27,12 +24,12 @@ std::string steady(std::string line) {
         std::regex(" counter packets \\d+ bytes \\d+"),
         std::regex(" (tentative|dadfailed|linkdown|dynamic|jited)"),
         std::regex(",?(LOWER_UP|NO-CARRIER|M-DOWN)"),
-        std::regex("(^|\\\\)\\d+: |@\\S+(?=:)|\\s+$"),
+        std::regex("@\\S+(?=:)"),
     };
     for (const std::regex& changing : kChanging) {
         line = std::regex_replace(line, changing, "");
     }
-    return line;
+    return join(words(line), " ");
 }
 
 /// IPv6 makes link-local addresses and their routes by itself, some time after a link came up.
@@ -75,11 +72,11 @@ public:
         }
         for (const std::string& line : *found) {
             const auto parts = words(steady(line));
-            if (parts.size() < 4) {
+            if (parts.size() < 5) {
                 continue;
             }
             const auto master = std::ranges::find(parts, "master");
-            lines_.push_back(cat(label_, ": link ", parts[0], " ", parts[1], " mtu ", parts[3],
+            lines_.push_back(cat(label_, ": link ", parts[1], " ", parts[2], " mtu ", parts[4],
                                  master == parts.end() ? "" : " port of " + *(master + 1)));
         }
         return {};

@@ -29,7 +29,8 @@ Result<std::string> find_program(const std::string& name) {
 
 }  // namespace
 
-Result<Server> nginx(const std::string& name, const std::string& answer, const std::vector<std::string>& listen) {
+Result<Server> nginx(const std::string& name, const std::string& answer, const std::vector<std::string>& listen,
+                     bool master) {
     auto program = find_program("nginx");
     if (!program) {
         return std::move(program).error();
@@ -48,6 +49,10 @@ Result<Server> nginx(const std::string& name, const std::string& answer, const s
     }
     const std::string config =
         cat("user root;\n"
+            "master_process ",
+            master ? "on" : "off",
+            ";\n"
+
             "worker_processes 1;\n"
             "daemon off;\n"
             "pid ",

@@ -19,9 +19,11 @@ struct Server {
     std::string log_file;
 };
 
-/// nginx that answers every path with `answer` and a line end, except /big: 1 MiB of zeros, and /healthz: "ok".
-/// `listen` are "ADDRESS:PORT" of nginx's listen directive: "80", "203.0.113.10:80", "[::]:80".
-Result<Server> nginx(const std::string& name, const std::string& answer, const std::vector<std::string>& listen);
+/// nginx, one process or with a master and a worker, that answers every path with `answer` and a line end, except /big:
+/// 1 MiB of zeros, and /healthz: "ok". `listen` are "ADDRESS:PORT" of nginx's listen directive: "80",
+/// "203.0.113.10:80", "[::]:80".
+Result<Server> nginx(const std::string& name, const std::string& answer, const std::vector<std::string>& listen,
+                     bool master = false);
 
 /// dnsmasq without upstream that answers TXT queries for who.example with `answer`, on `address` (empty: on all).
 Result<Server> dnsmasq(const std::string& answer, const std::string& address);
