@@ -1,2 +1,466 @@
 // SPDX-License-Identifier: GPL-2.0-only
-int main() { return 0; }
+// viscum-shim NAME RUN_DIR LOG_FILE LOG_BYTES UID GID GROUPS COMMAND [ARGUMENT...]
+//
+// Pid 1 of a service's pid namespace; it outlives viscumd. It starts COMMAND as UID, GID and GROUPS ("4,24", or "-" for
+// none) with the shim's own environment, forwards signals to it, reaps what is orphaned, writes what it prints to
+// LOG_FILE, and leaves its status in RUN_DIR/exit (supervise/process.h says what the files are). Its end ends the tree.
+// NAME only shows in the process list.
+//
+// Descriptor 3 is a pipe to whoever starts it: "+" once RUN_DIR/lock is held, or "ERRNO TEXT" and the end. Until then
+// the shim dies with its parent (PR_SET_PDEATHSIG, set by the parent's child), from then on it does not: a shim without
+// the lock is never left behind. All signals are blocked when it is started, so that none is lost.
+//
+// One runs beside every service, so it is small: no C++ runtime, no stdio, no allocation, no wake-up when idle.
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+
+namespace {
+
+constexpr int kReady = 3;
+constexpr int kForwarded[] = {SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2};
+constexpr std::size_t kMaxLine = 4096;
+constexpr std::size_t kMaxBatch = 8192;      // written at once; a log generation is never smaller
+constexpr std::size_t kMaxDrain = 1U << 20;  // pipe(7): no pipe of an unprivileged process holds more
+constexpr std::size_t kMaxGroups = 1024;
+constexpr int kCannotRun = 127;
+
+const char* describe(int code) {
+#ifdef __GLIBC__
+    return strerrordesc_np(code);  // strerror would bring in locales
+#else
+    return strerror(code);
+#endif
+}
+
+/// A bounded text; what does not fit is cut.
+struct Text {
+    char bytes[512];
+    std::size_t length = 0;
+
+    Text& put(const char* text) {
+        while (*text != '\0' && length < sizeof bytes) {
+            bytes[length++] = *text++;
+        }
+        return *this;
+    }
+    /// At least `width` digits.
+    Text& put(std::uint64_t number, int width = 1) {
+        char digits[20];
+        int count = 0;
+        for (; number != 0 || count < width; number /= 10) {
+            digits[count++] = static_cast<char>('0' + number % 10);
+        }
+        while (count > 0 && length < sizeof bytes) {
+            bytes[length++] = digits[--count];
+        }
+        return *this;
+    }
+    /// "WHAT 'NAME': REASON"
+    Text& put_failure(const char* what, const char* name, int code) {
+        return put(what).put(" '").put(name).put("': ").put(describe(code));
+    }
+};
+
+// What cannot be told to anybody is let go.
+void tell(int fd, const Text& text) {
+    [[maybe_unused]] const auto ignored = write(fd, text.bytes, text.length);
+}
+
+[[noreturn]] void refuse(const char* what, const char* name, int code) {
+    Text text;
+    tell(kReady, text.put(static_cast<std::uint64_t>(code)).put(" ").put_failure(what, name, code));
+    _exit(1);
+}
+
+/// Howard Hinnant's civil_from_days, for years after 1970; gmtime would bring in time zones.
+void put_time(Text& out) {
+    timespec now{};
+    clock_gettime(CLOCK_REALTIME, &now);
+    const auto seconds = static_cast<std::uint64_t>(now.tv_sec);
+    const std::uint64_t days = seconds / 86400 + 719468;  // since 0000-03-01
+    const std::uint64_t of_era = days % 146097;
+    const std::uint64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    const std::uint64_t of_year = of_era - (365 * year + year / 4 - year / 100);
+    const std::uint64_t month = (5 * of_year + 2) / 153;  // from March
+    out.put(days / 146097 * 400 + year + (month >= 10 ? 1 : 0), 4).put("-");
+    out.put(month < 10 ? month + 3 : month - 9, 2).put("-").put(of_year - (153 * month + 2) / 5 + 1, 2).put("T");
+    out.put(seconds / 3600 % 24, 2).put(":").put(seconds / 60 % 60, 2).put(":").put(seconds % 60, 2).put(".");
+    out.put(static_cast<std::uint64_t>(now.tv_nsec) / 1'000'000, 3).put("Z ");
+}
+
+/// The service's output, line by line with the time before it, in two generations of `half` bytes. Never blocks and
+/// never fails: what the disk does not take is dropped and counted. Two shims may write one log (an old version drains
+/// beside the new one): appends are whole lines, and the one that finds the file renamed follows.
+class Log {
+public:
+    bool open(char* path, std::uint64_t bytes) {
+        char* slash = strrchr(path, '/');
+        if (slash == nullptr || strlen(slash + 1) + sizeof ".1" > sizeof old_) {
+            errno = EINVAL;
+            return false;
+        }
+        *slash = '\0';
+        dir_ = ::open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        *slash = '/';
+        name_ = slash + 1;
+        strcpy(old_, name_);
+        strcat(old_, ".1");
+        half_ = bytes / 2 < kMaxBatch ? kMaxBatch : bytes / 2;
+        return dir_ >= 0;
+    }
+
+    void feed(const char* bytes, std::size_t count) {
+        while (count > 0) {
+            const auto* newline = static_cast<const char*>(memchr(bytes, '\n', count));
+            const std::size_t rest = newline == nullptr ? count : static_cast<std::size_t>(newline - bytes);
+            const std::size_t taken = rest < kMaxLine - line_length_ ? rest : kMaxLine - line_length_;
+            memcpy(line_ + line_length_, bytes, taken);
+            line_length_ += taken;
+            bytes += taken;
+            count -= taken;
+            if (taken == rest && newline == nullptr) {
+                return;
+            }
+            end_line();
+            if (taken == rest) {
+                ++bytes;  // the newline
+                --count;
+            }
+        }
+    }
+
+    /// A last line without end.
+    void finish() {
+        if (line_length_ > 0) {
+            end_line();
+        }
+        flush();
+    }
+
+    void flush() {
+        if (batch_length_ == 0) {
+            return;
+        }
+        if (dropped_ > 0) {
+            Text notice;
+            if (cut_) {
+                notice.put("\n");
+            }
+            put_time(notice);
+            notice.put("viscum-shim: ").put(dropped_).put(" bytes dropped\n");
+            if (append(notice.bytes, notice.length) == notice.length) {
+                dropped_ = 0;
+                cut_ = false;
+            }
+        }
+        const std::size_t written = dropped_ > 0 ? 0 : append(batch_, batch_length_);
+        dropped_ += batch_length_ - written;
+        cut_ = cut_ || (written > 0 && written < batch_length_);
+        batch_length_ = 0;
+    }
+
+private:
+    void end_line() {
+        Text prefix;
+        put_time(prefix);
+        if (batch_length_ + prefix.length + line_length_ + 1 > sizeof batch_) {
+            flush();
+        }
+        memcpy(batch_ + batch_length_, prefix.bytes, prefix.length);
+        batch_length_ += prefix.length;
+        memcpy(batch_ + batch_length_, line_, line_length_);
+        batch_length_ += line_length_;
+        batch_[batch_length_++] = '\n';
+        line_length_ = 0;
+    }
+
+    std::size_t append(const char* bytes, std::size_t count) {
+        if (!make_room(count)) {
+            return 0;
+        }
+        const ssize_t written = write(file_, bytes, count);
+        return written < 0 ? 0 : static_cast<std::size_t>(written);
+    }
+
+    bool make_room(std::size_t count) {
+        // Twice: the file that another shim has put in the place of ours may be full as well.
+        for (int attempt = 0; attempt < 3; ++attempt) {
+            if (file_ < 0) {
+                file_ = openat(dir_, name_, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
+            }
+            struct stat ours {};
+            if (file_ < 0 || fstat(file_, &ours) != 0) {
+                return false;
+            }
+            if (static_cast<std::uint64_t>(ours.st_size) + count <= half_) {
+                return true;
+            }
+            struct stat named {};
+            if (fstatat(dir_, name_, &named, AT_SYMLINK_NOFOLLOW) == 0 && named.st_ino == ours.st_ino &&
+                named.st_dev == ours.st_dev && renameat(dir_, name_, dir_, old_) != 0) {
+                return false;
+            }
+            close(file_);
+            file_ = -1;
+        }
+        return false;
+    }
+
+    int dir_ = -1;
+    int file_ = -1;
+    const char* name_ = nullptr;
+    char old_[256] = {};
+    std::uint64_t half_ = 0;
+    std::uint64_t dropped_ = 0;
+    bool cut_ = false;  // the file ends within a line
+    std::size_t line_length_ = 0;
+    std::size_t batch_length_ = 0;
+    char line_[kMaxLine] = {};
+    char batch_[kMaxBatch] = {};
+};
+
+struct Arguments {
+    const char* run_dir;
+    char* log_file;
+    std::uint64_t log_bytes;
+    uid_t uid;
+    gid_t gid;
+    const char* groups;
+    char** command;
+};
+
+Log service_log;
+gid_t group_list[kMaxGroups];
+
+/// The lock, from now to our end: POSIX locks are dropped when *any* descriptor of the file is closed, so there is one.
+void take_lock(int run_dir, const char* path) {
+    const int lock = openat(run_dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    struct flock whole {};
+    whole.l_type = F_WRLCK;
+    whole.l_whence = SEEK_SET;
+    if (lock < 0 || fcntl(lock, F_SETLK, &whole) != 0) {
+        refuse("cannot lock", path, errno == EACCES ? EAGAIN : errno);
+    }
+}
+
+/// The view of the file system that the service gets: for now the host's, with the pids of its own namespace. Kernels
+/// that forbid a new /proc (in some containers) leave the host's.
+void prepare_root() {
+    // Without this a mount of ours would show on the host.
+    if (mount(nullptr, "/", nullptr, MS_SLAVE | MS_REC, nullptr) == 0) {
+        mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr);
+    }
+}
+
+[[noreturn]] void run_service(const Arguments& args, int output, int report) {
+    const auto fail = [&report](const char* what, const char* name, int code) {
+        Text text;
+        tell(report, text.put_failure(what, name, code));
+        _exit(kCannotRun);
+    };
+    std::size_t groups = 0;
+    for (const char* at = args.groups; *at >= '0' && *at <= '9' && groups < kMaxGroups;) {
+        char* end = nullptr;
+        group_list[groups++] = static_cast<gid_t>(strtoul(at, &end, 10));
+        at = *end == ',' ? end + 1 : end;
+    }
+    setsid();
+    umask(022);
+    const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0 || dup2(null, 0) < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0 ||
+        dup3(report, kReady, O_CLOEXEC) < 0) {
+        fail("cannot open", "/dev/null", errno);
+    }
+    report = kReady;
+    // Kernels before 5.9 lack it; everything is CLOEXEC as well.
+    syscall(SYS_close_range, static_cast<unsigned>(kReady) + 1, ~0U, 0);
+    if (setgroups(groups, group_list) != 0 || setresgid(args.gid, args.gid, args.gid) != 0 ||
+        setresuid(args.uid, args.uid, args.uid) != 0) {
+        fail("cannot take the user's rights for", args.command[0], errno);
+    }
+    for (int number = 1; number <= SIGRTMAX; ++number) {
+        signal(number, SIG_DFL);
+    }
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, nullptr);
+    execve(args.command[0], args.command, environ);
+    fail("cannot run", args.command[0], errno);
+    __builtin_unreachable();
+}
+
+/// Fork as a bare system call: glibc's brings in stdio's and malloc's locks.
+pid_t plain_fork() {
+    clone_args how{};
+    how.exit_signal = SIGCHLD;
+    return static_cast<pid_t>(syscall(SYS_clone3, &how, sizeof how));
+}
+
+/// RUN_DIR/exit, whole or not at all.
+void leave_status(int run_dir, const Text& text) {
+    const int fd = openat(run_dir, "exit.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd >= 0 && write(fd, text.bytes, text.length) == static_cast<ssize_t>(text.length)) {
+        renameat(run_dir, "exit.new", run_dir, "exit");
+    } else {
+        unlinkat(run_dir, "exit.new", 0);
+    }
+}
+
+/// Reads once; false when there is nothing now, or nothing any more (then `output` is given up).
+bool read_output(int& output, std::size_t* total) {
+    static char bytes[16384];
+    const ssize_t got = read(output, bytes, sizeof bytes);
+    if (got > 0) {
+        service_log.feed(bytes, static_cast<std::size_t>(got));
+        service_log.flush();
+        *total += static_cast<std::size_t>(got);
+        return true;
+    }
+    if (got == 0) {
+        close(output);
+        output = -1;
+    }
+    return false;
+}
+
+/// Reaps whatever ended; true when `service` did.
+bool reap(pid_t service, int* status) {
+    bool ended = false;
+    int one = 0;
+    for (pid_t pid = 0; (pid = waitpid(-1, &one, WNOHANG)) > 0;) {
+        if (pid == service) {
+            *status = one;
+            ended = true;
+        }
+    }
+    return ended;
+}
+
+/// Until the service's main process ends. Returns its wait status.
+int supervise(pid_t service, int signals, int output) {
+    int status = 0;
+    std::size_t total = 0;
+    while (true) {
+        pollfd ready[] = {{signals, POLLIN, 0}, {output, POLLIN, 0}};
+        poll(ready, 2, -1);
+        signalfd_siginfo news{};
+        while (read(signals, &news, sizeof news) == static_cast<ssize_t>(sizeof news)) {
+            if (news.ssi_signo != SIGCHLD) {
+                kill(service, static_cast<int>(news.ssi_signo));  // not yet reaped: the pid is still its own
+                continue;
+            }
+            if (reap(service, &status)) {
+                // What it printed last; not what its orphans, which end with us, may go on printing.
+                for (total = 0; output >= 0 && total < kMaxDrain && read_output(output, &total);) {
+                }
+                service_log.finish();
+                return status;
+            }
+        }
+        if (output >= 0 && ready[1].revents != 0) {
+            read_output(output, &total);
+        }
+    }
+}
+
+/// Everything after the lock; returns our exit status.
+int run(const Arguments& args, int run_dir, int signals) {
+    Text end;
+    int output[2];
+    int report[2];
+    prepare_root();
+    pid_t service = -1;
+    if (pipe2(output, O_CLOEXEC) == 0 && pipe2(report, O_CLOEXEC | O_NONBLOCK) == 0) {
+        fcntl(output[0], F_SETFL, O_NONBLOCK);  // the service's end stays as services expect it
+        service = plain_fork();
+    }
+    if (service == 0) {
+        run_service(args, output[1], report[1]);
+    }
+    if (service < 0) {
+        leave_status(run_dir, end.put("failed ").put_failure("cannot start", args.command[0], errno).put("\n"));
+        return kCannotRun;
+    }
+    close(output[1]);
+    close(report[1]);
+    const int status = supervise(service, signals, output[0]);
+
+    Text failure;
+    if (const ssize_t got = read(report[0], failure.bytes, sizeof failure.bytes - 1); got > 0) {
+        failure.bytes[got] = '\0';
+        leave_status(run_dir, end.put("failed ").put(failure.bytes).put("\n"));
+        return kCannotRun;
+    }
+    const int value = WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status);
+    end.put(WIFEXITED(status) ? "exited " : "signaled ").put(static_cast<std::uint64_t>(value)).put("\n");
+    leave_status(run_dir, end);
+    return WIFEXITED(status) ? value : 128 + value;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc < 9) {
+        Text usage;
+        tell(2, usage.put("usage: viscum-shim NAME RUN_DIR LOG_FILE LOG_BYTES UID GID GROUPS COMMAND [ARGUMENT...]\n"));
+        return 2;
+    }
+    const Arguments args{argv[2],
+                         argv[3],
+                         strtoull(argv[4], nullptr, 10),
+                         static_cast<uid_t>(strtoul(argv[5], nullptr, 10)),
+                         static_cast<gid_t>(strtoul(argv[6], nullptr, 10)),
+                         argv[7],
+                         argv + 8};
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, nullptr);
+    prctl(PR_SET_NAME, "viscum-shim");
+
+    const int run_dir = open(args.run_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (run_dir < 0) {
+        refuse("cannot open", args.run_dir, errno);
+    }
+    if (!service_log.open(args.log_file, args.log_bytes)) {
+        refuse("cannot open the log", args.log_file, errno);
+    }
+    sigset_t heard;
+    sigemptyset(&heard);
+    sigaddset(&heard, SIGCHLD);
+    for (const int number : kForwarded) {
+        sigaddset(&heard, number);
+    }
+    const int signals = signalfd(-1, &heard, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (signals < 0 || chdir("/") != 0) {
+        refuse("cannot start", argv[1], errno);
+    }
+    // The parent may have died before its child could ask to die with it.
+    pollfd parent{kReady, 0, 0};
+    if (poll(&parent, 1, 0) > 0 && (parent.revents & POLLERR) != 0) {
+        return 1;
+    }
+    take_lock(run_dir, args.run_dir);
+    prctl(PR_SET_PDEATHSIG, 0);
+    Text ready;
+    tell(kReady, ready.put("+"));
+    close(kReady);
+    _exit(run(args, run_dir, signals));
+}
