@@ -1,1 +1,369 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "controller/supervise/process.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <array>
+#include <csignal>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "controller/supervise/account.h"
+
+namespace viscum {
+namespace {
+
+constexpr int kReport = 3;  // the child's end of the pipe on which it says how it went
+constexpr int kStartLimitMs = 5000;
+
+/// What the child of clone needs, made before it: the child only makes system calls, short of telling a failure.
+struct ChildPlan {
+    int netns = -1;
+    std::array<int, 3> streams{-1, -1, -1};  // -1: /dev/null
+    const Account* account = nullptr;        // null: ours
+    bool is_shim = false;                    // takes the report pipe over, with all signals blocked
+    std::vector<std::string> command;
+    std::vector<std::string> env;
+};
+
+[[noreturn]] void fail_child(int report, std::string_view context) {
+    const Error error = errno_error(context);
+    const std::string text = cat(error.errno_code, " ", error.what);
+    [[maybe_unused]] const auto ignored = write(report, text.data(), text.size());
+    _exit(127);
+}
+
+std::vector<char*> pointers(std::vector<std::string>& texts) {
+    std::vector<char*> out;
+    for (auto& text : texts) {
+        out.push_back(text.data());
+    }
+    out.push_back(nullptr);
+    return out;
+}
+
+/// Descriptors 0-2 and the report pipe, and no others.
+int arrange_descriptors(const ChildPlan& plan, int report) {
+    // First out of the way of the numbers that they are to have; -1 stays -1 and is found by dup2.
+    report = fcntl(report, F_DUPFD_CLOEXEC, 10);
+    std::array<int, 3> streams{};
+    for (std::size_t i = 0; i < streams.size(); ++i) {
+        const int source = plan.streams[i] >= 0 ? plan.streams[i] : ::open("/dev/null", O_RDWR | O_CLOEXEC);
+        streams[i] = fcntl(source, F_DUPFD_CLOEXEC, 10);
+    }
+    for (std::size_t i = 0; i < streams.size(); ++i) {
+        if (dup2(streams[i], static_cast<int>(i)) < 0) {
+            fail_child(report, "cannot open the standard streams");
+        }
+    }
+    if (dup3(report, kReport, plan.is_shim ? 0 : O_CLOEXEC) < 0) {
+        fail_child(report, "cannot open the report pipe");
+    }
+    // Kernels before 5.9 lack it; every descriptor is born CLOEXEC as well.
+    syscall(SYS_close_range, static_cast<unsigned>(kReport) + 1, ~0U, 0);
+    return kReport;
+}
+
+[[noreturn]] void run_child(const ChildPlan& plan, char* const* argv, char* const* envp, pid_t parent, int report) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    // The shim cannot see its parent from its own pid namespace; it looks at the pipe.
+    if (!plan.is_shim && getppid() != parent) {
+        _exit(127);
+    }
+    if (setns(plan.netns, CLONE_NEWNET) != 0) {
+        fail_child(report, "cannot enter the network namespace");
+    }
+    report = arrange_descriptors(plan, report);
+    setsid();
+    if (const Account* account = plan.account) {
+        if (setgroups(account->groups.size(), account->groups.data()) != 0 ||
+            setresgid(account->gid, account->gid, account->gid) != 0 ||
+            setresuid(account->uid, account->uid, account->uid) != 0) {
+            fail_child(report, cat("cannot become user ", account->uid));
+        }
+        // A change of user clears it.
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent) {
+            _exit(127);
+        }
+    }
+    for (int number = 1; number <= SIGRTMAX; ++number) {
+        ::signal(number, SIG_DFL);
+    }
+    sigset_t mask;
+    plan.is_shim ? sigfillset(&mask) : sigemptyset(&mask);
+    sigprocmask(SIG_SETMASK, &mask, nullptr);
+    execve(argv[0], argv, envp);
+    fail_child(report, cat("cannot run '", static_cast<const char*>(argv[0]), "'"));
+}
+
+struct Started {
+    UniqueFd pidfd;
+    pid_t pid;
+};
+
+/// Kills and reaps a child that did not come up.
+void discard(const Started& child) {
+    syscall(SYS_pidfd_send_signal, child.pidfd.get(), SIGKILL, nullptr, 0);
+    siginfo_t info{};
+    waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(child.pidfd.get()), &info, WEXITED);
+}
+
+/// The text that the child writes before its end of the pipe closes, or "+" as soon as that comes.
+Result<std::string> read_report(int fd) {
+    std::string text;
+    while (text != "+") {
+        pollfd ready{fd, POLLIN, 0};
+        const int count = poll(&ready, 1, kStartLimitMs);
+        if (count == 0) {
+            return errno_error("the new process does not answer", ETIMEDOUT);
+        }
+        char bytes[1024];
+        const ssize_t got = count < 0 ? -1 : read(fd, bytes, sizeof bytes);
+        if (got < 0 && errno != EINTR) {
+            return errno_error("cannot read from the new process");
+        }
+        if (got == 0) {
+            break;
+        }
+        text.append(bytes, got < 0 ? 0 : static_cast<std::size_t>(got));
+    }
+    return text;
+}
+
+/// "ERRNO TEXT" as an error.
+Error parse_report(const std::string& text) {
+    const auto space = text.find(' ');
+    const auto code = parse_decimal(std::string_view(text).substr(0, space), 4095);
+    if (space == std::string::npos || !code) {
+        return {0, "the new process ended at once"};
+    }
+    return {static_cast<int>(*code), text.substr(space + 1)};
+}
+
+/// Starts a process and waits until the shim has said "+", or until a plain command has been executed.
+Result<Started> start(ChildPlan plan, std::uint64_t flags) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+        return errno_error("cannot create a pipe");
+    }
+    const UniqueFd reader(ends[0]);
+    UniqueFd writer(ends[1]);
+    const std::vector<char*> argv = pointers(plan.command);
+    const std::vector<char*> envp = pointers(plan.env);
+    const pid_t self = getpid();
+    int pidfd = -1;
+    clone_args how{};
+    how.flags = flags | CLONE_PIDFD;
+    how.pidfd = reinterpret_cast<std::uintptr_t>(&pidfd);
+    how.exit_signal = SIGCHLD;
+    // As fork does it, without glibc's handlers: the daemon has one thread, and its memory is small.
+    const auto pid = static_cast<pid_t>(syscall(SYS_clone3, &how, sizeof how));
+    if (pid < 0) {
+        return errno_error("cannot create a process");
+    }
+    if (pid == 0) {
+        run_child(plan, argv.data(), envp.data(), self, writer.get());
+    }
+    Started child{UniqueFd(pidfd), pid};
+    writer.reset();
+    auto report = read_report(reader.get());
+    if (report && *report == (plan.is_shim ? "+" : "")) {
+        return child;
+    }
+    discard(child);
+    return report ? parse_report(*report) : std::move(report).error();
+}
+
+/// The pid of the process that holds the lock on `fd`; 0 for none.
+Result<pid_t> lock_holder(int fd) {
+    struct flock whole {};
+    whole.l_type = F_WRLCK;
+    whole.l_whence = SEEK_SET;
+    if (fcntl(fd, F_GETLK, &whole) != 0) {
+        return errno_error("cannot ask for the lock's holder");
+    }
+    if (whole.l_type != F_UNLCK && whole.l_pid <= 0) {
+        return Error{ESRCH, "the lock's holder is in a pid namespace that cannot be seen from here"};
+    }
+    return whole.l_type == F_UNLCK ? 0 : whole.l_pid;
+}
+
+struct SignalName {
+    const char* name;
+    int number;
+};
+// The first six are what service_spec.h lists.
+constexpr SignalName kSignals[] = {
+    {"TERM", SIGTERM}, {"QUIT", SIGQUIT}, {"INT", SIGINT},   {"HUP", SIGHUP},   {"USR1", SIGUSR1}, {"USR2", SIGUSR2},
+    {"KILL", SIGKILL}, {"ABRT", SIGABRT}, {"ALRM", SIGALRM}, {"BUS", SIGBUS},   {"FPE", SIGFPE},   {"ILL", SIGILL},
+    {"PIPE", SIGPIPE}, {"SEGV", SIGSEGV}, {"SYS", SIGSYS},   {"TRAP", SIGTRAP}, {"XCPU", SIGXCPU}, {"XFSZ", SIGXFSZ}};
+constexpr std::size_t kStopSignals = 6;
+
+/// What DIR/exit says.
+ExitStatus parse_exit(std::string_view text) {
+    if (!text.empty() && text.back() == '\n') {
+        text.remove_suffix(1);
+    }
+    const auto space = text.find(' ');
+    const std::string_view kind = text.substr(0, space);
+    const std::string_view rest = space == std::string_view::npos ? "" : text.substr(space + 1);
+    if (kind == "failed") {
+        return {ExitStatus::Kind::failed, 0, std::string(rest)};
+    }
+    const auto value = parse_decimal(rest, 255);
+    if (!value || (kind != "exited" && kind != "signaled")) {
+        return {};
+    }
+    return {kind == "exited" ? ExitStatus::Kind::exited : ExitStatus::Kind::signaled, static_cast<int>(*value), ""};
+}
+
+}  // namespace
+
+int signal_number(const std::string& name) {
+    for (std::size_t i = 0; i < kStopSignals; ++i) {
+        if (name == kSignals[i].name) {
+            return kSignals[i].number;
+        }
+    }
+    return 0;
+}
+
+std::string ExitStatus::describe() const {
+    switch (kind) {
+        case Kind::exited: return cat("exited with ", value);
+        case Kind::failed: return text;
+        case Kind::unknown: return "ended together with its shim";
+        case Kind::signaled: break;
+    }
+    for (const auto& known : kSignals) {
+        if (known.number == value) {
+            return cat("killed by SIG", known.name);
+        }
+    }
+    return cat("killed by signal ", value);
+}
+
+Result<Process> Process::launch(const LaunchSpec& spec, const NetNs& ns) {
+    const std::string context = cat("cannot start '", spec.name, "'");
+    auto account = look_up_account(spec.run.user);
+    if (!account) {
+        return std::move(account).error().in(context);
+    }
+    // Not made durable: the run directory is on a tmpfs, and ends with the machine.
+    if (unlink(cat(spec.run_dir, "/exit").c_str()) != 0 && errno != ENOENT) {
+        return errno_error(cat(context, ": cannot remove '", spec.run_dir, "/exit'"));
+    }
+    std::vector<std::string> groups;
+    for (const gid_t group : account->groups) {
+        groups.push_back(std::to_string(group));
+    }
+    ChildPlan plan;
+    plan.netns = ns.fd();
+    plan.is_shim = true;
+    plan.command = {spec.shim_path,
+                    spec.name,
+                    spec.run_dir,
+                    spec.log_file,
+                    std::to_string(spec.log_bytes),
+                    std::to_string(account->uid),
+                    std::to_string(account->gid),
+                    groups.empty() ? "-" : join(groups, ",")};
+    plan.command.insert(plan.command.end(), spec.run.command.begin(), spec.run.command.end());
+    plan.env = make_environment(*account, spec.run.env);
+    auto child = start(std::move(plan), CLONE_NEWPID | CLONE_NEWNS);
+    if (!child) {
+        return std::move(child).error().in(context);
+    }
+    return Process(std::move(child->pidfd), child->pid);
+}
+
+Result<std::optional<Process>> Process::adopt(const std::string& run_dir) {
+    const std::string path = run_dir + "/lock";
+    const UniqueFd lock(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    if (!lock) {
+        if (errno == ENOENT) {
+            return std::optional<Process>();
+        }
+        return errno_error(cat("cannot open '", path, "'"));
+    }
+    // The pid is only sure while the lock is held: take hold of it, then ask again. Each turn means that a holder
+    // ended.
+    for (int turn = 0; turn < 10; ++turn) {
+        const auto holder = lock_holder(lock.get());
+        if (!holder) {
+            return holder.error().in(cat("cannot adopt from '", run_dir, "'"));
+        }
+        if (*holder == 0) {
+            return std::optional<Process>();
+        }
+        UniqueFd pidfd(static_cast<int>(syscall(SYS_pidfd_open, *holder, 0)));
+        if (!pidfd) {
+            if (errno == ESRCH) {
+                continue;
+            }
+            return errno_error(cat("cannot adopt from '", run_dir, "'"));
+        }
+        if (const auto again = lock_holder(lock.get()); again && *again == *holder) {
+            return std::optional<Process>(Process(std::move(pidfd), *holder));
+        }
+    }
+    return Error{EAGAIN, cat("cannot adopt from '", run_dir, "': the lock goes from hand to hand")};
+}
+
+Status Process::signal(int number) const {
+    if (syscall(SYS_pidfd_send_signal, pidfd_.get(), number, nullptr, 0) != 0 && errno != ESRCH) {
+        return errno_error(cat("cannot signal process ", pid_));
+    }
+    return {};
+}
+
+Status Process::kill() const {
+    return signal(SIGKILL);
+}
+
+ExitStatus Process::reap() {
+    siginfo_t info{};
+    if (waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(pidfd_.get()), &info, WEXITED | WNOHANG) != 0 ||
+        info.si_pid == 0) {
+        return {};
+    }
+    const auto kind = info.si_code == CLD_EXITED ? ExitStatus::Kind::exited : ExitStatus::Kind::signaled;
+    return {kind, info.si_status, ""};
+}
+
+ExitStatus Process::finish(const std::string& run_dir) {
+    const ExitStatus shim = reap();
+    if (const auto text = read_file(run_dir + "/exit", 4096)) {
+        return parse_exit(*text);
+    }
+    // Without room for the file a shim of ours still ends as its service did.
+    return shim.kind == ExitStatus::Kind::exited ? shim : ExitStatus{};
+}
+
+Result<Process> spawn_in(const ChildSpec& spec, const NetNs& ns) {
+    auto account = look_up_account(spec.user);
+    if (!account) {
+        return std::move(account).error();
+    }
+    ChildPlan plan;
+    plan.netns = ns.fd();
+    plan.streams = {spec.in, spec.out, spec.err};
+    plan.account = &*account;
+    plan.command = spec.command;
+    plan.env = make_environment(*account, spec.env);
+    auto child = start(std::move(plan), 0);
+    if (!child) {
+        return std::move(child).error();
+    }
+    return Process(std::move(child->pidfd), child->pid);
+}
+
+}  // namespace viscum

@@ -44,6 +44,8 @@ struct ExitStatus {
     [[nodiscard]] bool success() const { return kind == Kind::exited && value == 0; }
 };
 
+struct ChildSpec;
+
 /// A running shim, by pidfd: no pid that could be reused is ever signalled.
 class Process {
 public:
@@ -61,8 +63,11 @@ public:
     Status kill() const;
     /// To be called once pidfd() is readable: reaps a child of ours and reads DIR/exit.
     ExitStatus finish(const std::string& run_dir);
+    /// The same for a child from spawn_in, which has no run directory. `unknown` where it still runs or is none of ours.
+    ExitStatus reap();
 
 private:
+    friend Result<Process> spawn_in(const ChildSpec& spec, const NetNs& ns);
     Process(UniqueFd pidfd, pid_t pid) : pidfd_(std::move(pidfd)), pid_(pid) {}
     UniqueFd pidfd_;
     pid_t pid_ = 0;
