@@ -1,1 +1,63 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <algorithm>
+
+#include "controller/supervise/health.h"
+
+namespace viscum {
+namespace {
+
+constexpr Millis kStarting{50};
+constexpr Millis kEager{5};
+constexpr Millis kEagerTime{250};
+constexpr Millis kTransition{500};
+constexpr Millis kDown{5'000};
+
+Millis scale(Millis pause, double factor) {
+    return Millis(static_cast<Millis::rep>(static_cast<double>(pause.count()) * factor));
+}
+
+}  // namespace
+
+void HealthJudge::started(BootTime now) {
+    started_ = now;
+    up_ = false;
+    starting_ = true;
+    streak_ = 0;
+    refused_ = false;
+    reason_.clear();
+}
+
+void HealthJudge::result(const ProbeResult& result, BootTime) {
+    refused_ = result.refused;
+    reason_ = result.healthy ? "" : result.reason;
+    if (result.healthy) {
+        streak_ = std::min(std::max(streak_, 0) + 1, spec_.rise);
+        if (streak_ >= spec_.rise) {
+            up_ = true;
+            starting_ = false;
+        }
+    } else {
+        streak_ = std::max(std::min(streak_, 0) - 1, -spec_.fall);
+        if (-streak_ >= spec_.fall) {
+            up_ = false;
+        }
+    }
+}
+
+Millis HealthJudge::next_probe(BootTime now, double dice) const {
+    if (up_ && streak_ > 0) {
+        return scale(spec_.interval, 1 - 0.1 * dice);
+    }
+    if (up_) {
+        // A probe that times out and the pause after it fit into one interval: so the promise holds.
+        const Millis spare = std::max(spec_.interval - spec_.timeout, Millis(0));
+        return scale(std::min(kTransition, spare), 1 - 0.1 * dice);
+    }
+    if (starting_ && !start_timed_out(now)) {
+        const bool eager = streak_ > 0 || (refused_ && now - started_ < kEagerTime);
+        return eager ? kEager : kStarting;
+    }
+    return scale(streak_ > 0 ? std::min(kTransition, spec_.interval) : kDown, 0.9 + 0.2 * dice);
+}
+
+}  // namespace viscum
