@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// A run directory, a log and a network namespace for one service under the real shim.
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "controller/supervise/process.h"
+#include "tests/support/program.h"
+
+namespace viscum {
+
+/// The value, or the end of the test with the error's text.
+template <class T>
+T must(Result<T> result) {
+    REQUIRE_MESSAGE(result, result.error().what);
+    return *std::move(result);
+}
+
+/// Polls until `condition` holds, for 10 s at most.
+bool eventually(const std::function<bool()>& condition);
+
+/// Whether the descriptor (a pidfd) becomes readable within 10 s.
+bool ended(int fd);
+
+struct Run {
+    explicit Run(Argv command);
+    ~Run();
+    Run(const Run&) = delete;
+    Run& operator=(const Run&) = delete;
+
+    Process launch() { return must(Process::launch(spec, ns)); }
+    /// Waits for the end.
+    ExitStatus finish(Process& process) const;
+    ExitStatus launch_and_finish();
+    /// The log as it is.
+    [[nodiscard]] std::string log() const;
+    /// The log without the times, both generations.
+    [[nodiscard]] std::string said() const;
+    /// Launches, waits for the end and returns what the service said.
+    std::string words();
+
+    NetNs ns;
+    LaunchSpec spec;
+};
+
+/// The processes whose parent is `pid`, and those whose command line holds `text`.
+std::vector<pid_t> children_of(pid_t pid);
+std::vector<pid_t> processes_with(const std::string& text);
+/// The value of a line of /proc/PID/status.
+std::string status_of(pid_t pid, const std::string& key);
+std::string target_of(const std::string& link);
+
+}  // namespace viscum
