@@ -15,7 +15,7 @@ namespace {
 
 constexpr IfIndex kLoopback{1};  // in every namespace (LOOPBACK_IFINDEX, include/net/flow.h)
 
-/// A route by which a service's namespace owns a prefix or sends its replies.
+/// A route with our mark, by which a service's namespace owns a prefix or sends its replies.
 struct OwnRoute {
     bool local = false;  // of type local in the table local; else a unicast route in the table main
     int family = AF_INET;
@@ -25,7 +25,7 @@ struct OwnRoute {
     bool operator==(const OwnRoute&) const = default;
 };
 
-struct Wanted {
+struct Goal {
     std::vector<DeviceAddress> addresses;
     std::vector<OwnRoute> routes;
 };
@@ -56,35 +56,35 @@ void add_once(std::vector<T>& values, const T& value) {
     }
 }
 
-void want_family(Wanted& wanted, IfIndex device, const OwnedAddresses& owned, int family) {
-    const auto first = wanted.addresses.size();
-    for (const auto& address : owned.single) {
+void add_family(Goal& goal, IfIndex device, const OwnedAddresses& wanted, int family) {
+    const auto first = goal.addresses.size();
+    for (const auto& address : wanted.single) {
         if (family_of(address) == family) {
-            add_once(wanted.addresses, {device, address, address.width()});
+            add_once(goal.addresses, {device, address, address.width()});
         }
     }
-    for (const auto& prefix : owned.prefixes) {
+    for (const auto& prefix : wanted.prefixes) {
         if (family_of(prefix.address) != family) {
             continue;
         }
-        if (wanted.addresses.size() == first) {
+        if (goal.addresses.size() == first) {
             // IPv6 takes nothing as a source that stands on no device, and ::1 if nothing does.
-            wanted.addresses.push_back({device, prefix.address, prefix.address.width()});
+            goal.addresses.push_back({device, prefix.address, prefix.address.width()});
         }
-        if (!has(wanted.addresses, {device, prefix.address, prefix.length})) {  // the kernel's own route does it
-            add_once(wanted.routes, {true, family, prefix, kLoopback, std::nullopt});
+        if (!has(goal.addresses, {device, prefix.address, prefix.length})) {  // the kernel's own route does it
+            add_once(goal.routes, {true, family, prefix, kLoopback, std::nullopt});
         }
     }
-    if (wanted.addresses.size() != first) {
-        wanted.routes.push_back({false, family, everything(family), device, wanted.addresses[first].address});
+    if (goal.addresses.size() != first) {
+        goal.routes.push_back({false, family, everything(family), device, goal.addresses[first].address});
     }
 }
 
-Wanted want(IfIndex device, const OwnedAddresses& owned) {
-    Wanted wanted;
-    want_family(wanted, device, owned, AF_INET);
-    want_family(wanted, device, owned, AF_INET6);
-    return wanted;
+Goal make_goal(IfIndex device, const OwnedAddresses& wanted) {
+    Goal goal;
+    add_family(goal, device, wanted, AF_INET);
+    add_family(goal, device, wanted, AF_INET6);
+    return goal;
 }
 
 std::optional<DeviceAddress> read_device_address(nlmsghdr* answer) {
@@ -114,7 +114,7 @@ std::optional<OwnRoute> read_own_route(nlmsghdr* answer) {
     if (const auto destination = read_address(info->rtm_family, find(RTA_DST))) {
         route.destination = {*destination, info->rtm_dst_len};
     }
-    route.device = IfIndex(read_integer<std::uint32_t>(find(RTA_OIF)).value_or(0));
+    route.device = IfIndex(read_value<std::uint32_t>(find(RTA_OIF)).value_or(0));
     route.source = read_address(info->rtm_family, find(RTA_PREFSRC));
     return route;
 }
@@ -253,7 +253,7 @@ Result<std::vector<DeviceAddress>> list_addresses(const NlSocket& socket) {
     });
 }
 
-Result<int> apply_addresses(const NlSocket& inside, IfIndex device, const OwnedAddresses& owned) {
+Result<int> apply_addresses(const NlSocket& inside, IfIndex device, const OwnedAddresses& wanted) {
     auto addresses = list_addresses(inside);
     if (!addresses) {
         return std::move(addresses).error();
@@ -262,25 +262,24 @@ Result<int> apply_addresses(const NlSocket& inside, IfIndex device, const OwnedA
     if (!routes) {
         return std::move(routes).error();
     }
-    const Wanted wanted = want(device, owned);
+    const Goal goal = make_goal(device, wanted);
     const auto unwanted = [&](const DeviceAddress& entry) {
-        return entry.device == device && !has(wanted.addresses, entry);
+        return entry.device == device && !has(goal.addresses, entry);
     };
     // With another prefix length: IPv6 has no room for both.
     const auto in_the_way = [&](const DeviceAddress& entry) {
-        return unwanted(entry) && has(wanted.addresses, {device, entry.address, entry.address.width()});
+        return unwanted(entry) && has(goal.addresses, {device, entry.address, entry.address.width()});
     };
     const auto replaced = [&](const OwnRoute& route) {
-        return !route.local && std::any_of(wanted.routes.begin(), wanted.routes.end(), [&](const OwnRoute& other) {
+        return !route.local && std::any_of(goal.routes.begin(), goal.routes.end(), [&](const OwnRoute& other) {
             return !other.local && other.family == route.family;
         });
     };
     Writer writer(inside);
     writer.each(*addresses, delete_address, in_the_way);
-    writer.each(wanted.addresses, add_address, [&](const auto& entry) { return !has(*addresses, entry); });
-    writer.each(wanted.routes, add_route, [&](const auto& route) { return !has(*routes, route); });
-    writer.each(*routes, delete_route,
-                [&](const auto& route) { return !has(wanted.routes, route) && !replaced(route); });
+    writer.each(goal.addresses, add_address, [&](const auto& entry) { return !has(*addresses, entry); });
+    writer.each(goal.routes, add_route, [&](const auto& route) { return !has(*routes, route); });
+    writer.each(*routes, delete_route, [&](const auto& route) { return !has(goal.routes, route) && !replaced(route); });
     writer.each(*addresses, delete_address, [&](const auto& entry) { return unwanted(entry) && !in_the_way(entry); });
     return std::move(writer).result();
 }

@@ -46,9 +46,9 @@ std::optional<TrackedFlow> read_udp_flow(nlmsghdr* answer) {
     const nlattr* const protocol = nested(tuple, CTA_TUPLE_PROTO);
     const auto source = read_address(family, nested(ip, family == AF_INET ? CTA_IP_V4_SRC : CTA_IP_V6_SRC));
     const auto destination = read_address(family, nested(ip, family == AF_INET ? CTA_IP_V4_DST : CTA_IP_V6_DST));
-    const auto source_port = read_integer<std::uint16_t>(nested(protocol, CTA_PROTO_SRC_PORT));
-    const auto destination_port = read_integer<std::uint16_t>(nested(protocol, CTA_PROTO_DST_PORT));
-    const bool udp = read_integer<std::uint8_t>(nested(protocol, CTA_PROTO_NUM)) == IPPROTO_UDP;
+    const auto source_port = read_value<std::uint16_t>(nested(protocol, CTA_PROTO_SRC_PORT));
+    const auto destination_port = read_value<std::uint16_t>(nested(protocol, CTA_PROTO_DST_PORT));
+    const bool udp = read_value<std::uint8_t>(nested(protocol, CTA_PROTO_NUM)) == IPPROTO_UDP;
     if (!udp || !source || !destination || !source_port || !destination_port) {
         return std::nullopt;
     }

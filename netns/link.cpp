@@ -22,7 +22,7 @@ struct Observed {
     std::optional<std::uint8_t> addr_gen_mode;  // none where the kernel has no IPv6
 };
 
-/// The names make one message each: without the counters (RTEXT_FILTER_SKIP_STATS) it is a third as long.
+/// Without the counters a link is a third as long.
 NlMessage get_link(int flags) {
     NlMessage message(RTM_GETLINK, flags, ifinfomsg{});
     message.put_u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
@@ -44,17 +44,17 @@ Observed read_link(nlmsghdr* answer) {
     seen.link.index = IfIndex(info->ifi_index);
     seen.link.name = read_text(find(IFLA_IFNAME));
     seen.link.kind = read_text(nested(find(IFLA_LINKINFO), IFLA_INFO_KIND));
-    seen.link.master = IfIndex(read_integer<std::uint32_t>(find(IFLA_MASTER)).value_or(0));
-    seen.link.mac = read_integer<Mac>(find(IFLA_ADDRESS)).value_or(Mac{});
-    seen.link.mtu = read_integer<std::uint32_t>(find(IFLA_MTU)).value_or(0);
+    seen.link.master = IfIndex(read_value<std::uint32_t>(find(IFLA_MASTER)).value_or(0));
+    seen.link.mac = read_value<Mac>(find(IFLA_ADDRESS)).value_or(Mac{});
+    seen.link.mtu = read_value<std::uint32_t>(find(IFLA_MTU)).value_or(0);
     seen.link.up = (info->ifi_flags & IFF_UP) != 0;
     seen.link.arp = (info->ifi_flags & IFF_NOARP) == 0;
     if (seen.link.kind == "veth") {
-        seen.link.peer_nsid = read_integer<std::uint32_t>(find(IFLA_LINK_NETNSID));
-        seen.peer = IfIndex(read_integer<std::uint32_t>(find(IFLA_LINK)).value_or(0));
+        seen.link.peer_nsid = read_value<std::uint32_t>(find(IFLA_LINK_NETNSID));
+        seen.peer = IfIndex(read_value<std::uint32_t>(find(IFLA_LINK)).value_or(0));
     }
     seen.addr_gen_mode =
-        read_integer<std::uint8_t>(nested(nested(find(IFLA_AF_SPEC), AF_INET6), IFLA_INET6_ADDR_GEN_MODE));
+        read_value<std::uint8_t>(nested(nested(find(IFLA_AF_SPEC), AF_INET6), IFLA_INET6_ADDR_GEN_MODE));
     return seen;
 }
 
@@ -142,7 +142,7 @@ Result<std::optional<std::uint32_t>> known_net_ns_id(const NlSocket& socket, con
     message.put_u32(NETNSA_FD, static_cast<std::uint32_t>(ns.fd()));
     std::optional<std::uint32_t> id;
     auto status = socket.request(message, [&](nlmsghdr* answer) {
-        const auto seen = read_integer<std::int32_t>(nlmsg_find_attr(answer, sizeof(rtgenmsg), NETNSA_NSID));
+        const auto seen = read_value<std::int32_t>(nlmsg_find_attr(answer, sizeof(rtgenmsg), NETNSA_NSID));
         if (seen && *seen != NETNSA_NSID_NOT_ASSIGNED) {
             id = static_cast<std::uint32_t>(*seen);
         }

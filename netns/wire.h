@@ -18,10 +18,10 @@ inline nlattr* nested(const nlattr* parent, int type) {
     return parent == nullptr ? nullptr : nla_find(static_cast<const nlattr*>(nla_data(parent)), nla_len(parent), type);
 }
 
-/// An integer of exactly its size.
-template <class Integer>
-std::optional<Integer> read_integer(const nlattr* attribute) {
-    Integer value{};
+/// An integer, or bytes, of a fixed size.
+template <class Value>
+std::optional<Value> read_value(const nlattr* attribute) {
+    Value value{};
     if (attribute == nullptr || nla_len(attribute) < static_cast<int>(sizeof value)) {
         return std::nullopt;
     }
