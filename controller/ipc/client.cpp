@@ -66,7 +66,9 @@ Result<Client> Client::connect(const std::string& socket_path) {
     return Client(std::move(fd));
 }
 
-Status Client::limit_silence(std::chrono::milliseconds time) { return limit(fd_.get(), SO_RCVTIMEO, time); }
+Status Client::limit_silence(std::chrono::milliseconds time) {
+    return limit(fd_.get(), SO_RCVTIMEO, time);
+}
 
 Result<Response> Client::ask(const Request& request, const std::function<void(const Response&)>& progress) {
     const std::string bytes = encode(request);

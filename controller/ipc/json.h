@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // JSON as the control socket needs it: texts, whole numbers, booleans, lists and objects.
 //
-// One function of a struct names its fields for both directions: it calls io.field("name", member) for each, where io is
-// a JsonOut or a JsonIn. The library that reads the text is known to json.cpp alone.
+// One function of a struct names its fields for both directions: it calls io.field("name", member) for each, where io
+// is a JsonOut or a JsonIn. The library that reads the text is known to json.cpp alone.
 #pragma once
 
 #include <cstdint>

@@ -82,10 +82,16 @@ std::optional<Report> read_back(const std::string& text) {
 
 }  // namespace
 
-std::string to_json(const DaemonReport& report) { return written(report); }
-std::string to_json(const ServiceReport& report) { return written(report); }
+std::string to_json(const DaemonReport& report) {
+    return written(report);
+}
+std::string to_json(const ServiceReport& report) {
+    return written(report);
+}
 
-std::optional<DaemonReport> daemon_report_from_json(const std::string& text) { return read_back<DaemonReport>(text); }
+std::optional<DaemonReport> daemon_report_from_json(const std::string& text) {
+    return read_back<DaemonReport>(text);
+}
 std::optional<ServiceReport> service_report_from_json(const std::string& text) {
     return read_back<ServiceReport>(text);
 }

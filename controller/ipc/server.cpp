@@ -24,7 +24,7 @@ Result<UniqueFd> listen_at(const std::string& path) {
         return errno_error(context, ENAMETOOLONG);
     }
     path.copy(address.sun_path, path.size());
-    struct stat info{};
+    struct stat info {};
     if (lstat(path.c_str(), &info) == 0) {
         if (!S_ISSOCK(info.st_mode)) {
             return errno_error(context, EEXIST);
@@ -81,7 +81,7 @@ Result<std::unique_ptr<Server>> Server::open(EventLoop& loop, const std::string&
     UniqueFd fd = *std::move(listener);
     std::unique_ptr<Server> server(new Server(loop, std::move(fd), path));
     Server* self = server.get();
-    struct stat info{};
+    struct stat info {};
     if (lstat(path.c_str(), &info) == 0) {
         server->inode_ = info.st_ino;
     }
@@ -103,7 +103,7 @@ Server::~Server() {
     while (!clients_.empty()) {
         drop(clients_.begin()->first);
     }
-    struct stat info{};
+    struct stat info {};
     if (lstat(path_.c_str(), &info) == 0 && S_ISSOCK(info.st_mode) && info.st_ino == inode_) {
         unlink(path_.c_str());
     }
