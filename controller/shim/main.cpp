@@ -28,7 +28,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <ctime>
 
@@ -42,12 +41,40 @@ constexpr std::size_t kMaxDrain = 1U << 20;  // pipe(7): no pipe of an unprivile
 constexpr std::size_t kMaxGroups = 1024;
 constexpr int kCannotRun = 127;
 
+/// The reasons that operators meet; strerror would bring in locales.
 const char* describe(int code) {
-#ifdef __GLIBC__
-    return strerrordesc_np(code);  // strerror would bring in locales
-#else
-    return strerror(code);
-#endif
+    switch (code) {
+        case EPERM: return "Operation not permitted";
+        case ENOENT: return "No such file or directory";
+        case EIO: return "Input/output error";
+        case E2BIG: return "Argument list too long";
+        case ENOEXEC: return "Exec format error";
+        case EAGAIN: return "Resource temporarily unavailable";
+        case ENOMEM: return "Cannot allocate memory";
+        case EACCES: return "Permission denied";
+        case EBUSY: return "Device or resource busy";
+        case ENOTDIR: return "Not a directory";
+        case EISDIR: return "Is a directory";
+        case EINVAL: return "Invalid argument";
+        case ENFILE: return "Too many open files in system";
+        case EMFILE: return "Too many open files";
+        case ETXTBSY: return "Text file busy";
+        case ENOSPC: return "No space left on device";
+        case EROFS: return "Read-only file system";
+        case ENAMETOOLONG: return "File name too long";
+        case ELOOP: return "Too many levels of symbolic links";
+        case ELIBBAD: return "Accessing a corrupted shared library";
+        default: return nullptr;
+    }
+}
+
+/// Decimal digits up to anything else.
+std::uint64_t parse_number(const char* text) {
+    std::uint64_t number = 0;
+    for (; *text >= '0' && *text <= '9'; ++text) {
+        number = number * 10 + static_cast<std::uint64_t>(*text - '0');
+    }
+    return number;
 }
 
 /// A bounded text; what does not fit is cut.
@@ -75,7 +102,9 @@ struct Text {
     }
     /// "WHAT 'NAME': REASON"
     Text& put_failure(const char* what, const char* name, int code) {
-        return put(what).put(" '").put(name).put("': ").put(describe(code));
+        put(what).put(" '").put(name).put("': ");
+        const char* reason = describe(code);
+        return reason != nullptr ? put(reason) : put("error ").put(static_cast<std::uint64_t>(code));
     }
 };
 
@@ -121,13 +150,16 @@ public:
         dir_ = ::open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
         *slash = '/';
         name_ = slash + 1;
-        strcpy(old_, name_);
-        strcat(old_, ".1");
+        memcpy(old_, name_, strlen(name_));
+        memcpy(old_ + strlen(name_), ".1", sizeof ".1");
+        file_ = -1;
         half_ = bytes / 2 < kMaxBatch ? kMaxBatch : bytes / 2;
         return dir_ >= 0;
     }
 
     void feed(const char* bytes, std::size_t count) {
+        stamp_.length = 0;
+        put_time(stamp_);
         while (count > 0) {
             const auto* newline = static_cast<const char*>(memchr(bytes, '\n', count));
             const std::size_t rest = newline == nullptr ? count : static_cast<std::size_t>(newline - bytes);
@@ -179,17 +211,18 @@ public:
 
 private:
     void end_line() {
-        Text prefix;
-        put_time(prefix);
-        if (batch_length_ + prefix.length + line_length_ + 1 > sizeof batch_) {
+        if (batch_length_ + stamp_.length + line_length_ + 1 > sizeof batch_) {
             flush();
         }
-        memcpy(batch_ + batch_length_, prefix.bytes, prefix.length);
-        batch_length_ += prefix.length;
-        memcpy(batch_ + batch_length_, line_, line_length_);
-        batch_length_ += line_length_;
-        batch_[batch_length_++] = '\n';
+        put(stamp_.bytes, stamp_.length);
+        put(line_, line_length_);
+        put("\n", 1);
         line_length_ = 0;
+    }
+
+    void put(const char* bytes, std::size_t count) {
+        memcpy(batch_ + batch_length_, bytes, count);
+        batch_length_ += count;
     }
 
     std::size_t append(const char* bytes, std::size_t count) {
@@ -224,13 +257,15 @@ private:
         return false;
     }
 
-    int dir_ = -1;
-    int file_ = -1;
+    // All zero until open(), so that nothing of it is in the file.
+    int dir_ = 0;
+    int file_ = 0;
     const char* name_ = nullptr;
     char old_[256] = {};
     std::uint64_t half_ = 0;
     std::uint64_t dropped_ = 0;
     bool cut_ = false;  // the file ends within a line
+    Text stamp_ = {};   // the time of the bytes that were read last
     std::size_t line_length_ = 0;
     std::size_t batch_length_ = 0;
     char line_[kMaxLine] = {};
@@ -278,9 +313,9 @@ void prepare_root() {
     };
     std::size_t groups = 0;
     for (const char* at = args.groups; *at >= '0' && *at <= '9' && groups < kMaxGroups;) {
-        char* end = nullptr;
-        group_list[groups++] = static_cast<gid_t>(strtoul(at, &end, 10));
-        at = *end == ',' ? end + 1 : end;
+        group_list[groups++] = static_cast<gid_t>(parse_number(at));
+        while (*at != '\0' && *at++ != ',') {
+        }
     }
     setsid();
     umask(022);
@@ -296,7 +331,7 @@ void prepare_root() {
         setresuid(args.uid, args.uid, args.uid) != 0) {
         fail("cannot take the user's rights for", args.command[0], errno);
     }
-    for (int number = 1; number <= SIGRTMAX; ++number) {
+    for (int number = 1; number < NSIG; ++number) {
         signal(number, SIG_DFL);
     }
     sigset_t none;
@@ -425,9 +460,9 @@ int main(int argc, char** argv) {
     }
     const Arguments args{argv[2],
                          argv[3],
-                         strtoull(argv[4], nullptr, 10),
-                         static_cast<uid_t>(strtoul(argv[5], nullptr, 10)),
-                         static_cast<gid_t>(strtoul(argv[6], nullptr, 10)),
+                         parse_number(argv[4]),
+                         static_cast<uid_t>(parse_number(argv[5])),
+                         static_cast<gid_t>(parse_number(argv[6])),
                          argv[7],
                          argv + 8};
     sigset_t all;
