@@ -95,13 +95,13 @@ Status refuse_newer(const std::string& dir) {
     return {};
 }
 
-/// Programs of another build, or over tables of another size, have another digest.
+/// Programs of another build, or over tables of another size, have another digest. bpffs takes no name with a dot.
 std::string digest(const DatapathSizes& sizes) {
     return hex(fnv1a(cat(object_bytes(), '/', sizes.rules, '/', sizes.flows, '/', sizes.fragments)), 16);
 }
 
 std::string program_pin(const std::string& dir, const char* name, const DatapathSizes& sizes) {
-    return cat(version_dir(dir), '/', name, '.', digest(sizes));
+    return cat(version_dir(dir), '/', name, '-', digest(sizes));
 }
 
 std::uint32_t wanted_size(std::string_view map, const DatapathSizes& sizes) {
@@ -163,7 +163,7 @@ Status prepare_map(bpf_object* object, const std::string& dir, const char* name,
 
 /// Pins `fd` at `path` in the place of what may be there, at one instant.
 Status pin_over(int fd, const std::string& path) {
-    const std::string fresh = path + ".new";
+    const std::string fresh = path + "-new";
     unlink(fresh.c_str());
     if (const int error = bpf_obj_pin(fd, fresh.c_str()); error != 0) {
         return errno_error(cat("cannot pin '", path, "'"), error);
@@ -310,7 +310,7 @@ void forget_older_programs(const std::string& dir, const DatapathSizes& sizes) {
     }
     for (const auto& name : *names) {
         for (const char* program : kPrograms) {
-            if (name.starts_with(cat(program, '.')) && name != cat(program, '.', digest(sizes))) {
+            if (name.starts_with(cat(program, '-')) && name != cat(program, '-', digest(sizes))) {
                 unlink(cat(version_dir(dir), '/', name).c_str());
             }
         }

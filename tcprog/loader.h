@@ -3,7 +3,7 @@
 // before. Nothing is ever wiped.
 //
 //   DIR/v1/vs_rules, …           the maps
-//   DIR/v1/vs_lan.DIGEST, …      the programs; DIGEST changes with the object and with the table sizes
+//   DIR/v1/vs_lan-DIGEST, …      the programs; DIGEST changes with the object and with the table sizes
 #pragma once
 
 #include <cstdint>
