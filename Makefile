@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# What people type. The build itself is CMake's.
+BUILD ?= build
+JOBS  ?= $(shell nproc)
+
+.PHONY: all demo test lint deps clean help configure need-root
+
+all: configure ## build everything into build/
+	@cmake --build $(BUILD) -j $(JOBS)
+
+demo: need-root deps all ## show it: a hotspot, its clients and a cloud in namespaces of their own (root)
+	@$(BUILD)/bin/viscum-demo
+
+test: deps all ## run all tests; those that need root are skipped without it
+	@ctest --test-dir $(BUILD) --output-on-failure
+
+lint: deps configure ## formatting, the project's own rules, clang-tidy
+	@tests/check/lint.sh $(BUILD) $(JOBS)
+
+deps: ## install what building and testing needs, where something is missing (root)
+	@tests/support/install-packages.sh
+
+clean: ## remove the build
+	@rm -rf $(BUILD)
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1 \t/p' Makefile
+
+configure:
+	@test -e $(BUILD)/CMakeCache.txt || cmake -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=Release
+
+need-root:
+	@test "$$(id -u)" -eq 0 || { echo "The demonstration makes network namespaces, so it needs root: sudo make demo"; exit 1; }

@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+# The project's own rules, clang-format and clang-tidy. Usage: lint.sh BUILD_DIRECTORY [JOBS]
+# Each rule has a sample that it must find, tried before the rule is used.
+set -eu
+cd "$(dirname "$0")/../.."
+build=${1:-build}
+jobs=${2:-2}
+failed=0
+
+complain() {
+    echo "lint: $1" >&2
+    failed=1
+}
+
+# sources PATTERN...: the files of the project, also those that are not yet committed.
+sources() { git ls-files --cached --others --exclude-standard -- "$@" | while read -r file; do
+    if [ -f "$file" ]; then echo "$file"; fi
+done; }
+
+# code FILE...: their lines as FILE:LINE:TEXT, without comments.
+code() { [ $# -eq 0 ] || awk '{ sub(/(^|[^:"])\/\/.*/, ""); print FILENAME ":" FNR ":" $0 }' "$@"; }
+
+# rule REGEX SAMPLE REASON FILE...: no line of code may match; SAMPLE must.
+rule() {
+    local regex=$1 sample=$2 reason=$3 found
+    shift 3
+    printf '%s\n' "$sample" | awk '{ sub(/(^|[^:"])\/\/.*/, ""); print }' | grep -qE -- "$regex" ||
+        complain "the rule '$reason' does not find its sample: $sample"
+    if found=$(code "$@" | grep -E -- "^[^:]*:[0-9]*:.*($regex)"); then
+        printf '%s\n' "$found" >&2
+        complain "$reason"
+    fi
+}
+
+# without PATTERN: the lines of standard input that do not match.
+without() { grep -vE -- "$1" || true; }
+
+mapfile -t all < <(sources '*.cpp' '*.h' '*.c')
+mapfile -t headers < <(sources '*.h')
+mapfile -t product < <(sources base netns tcprog controller | grep -E '\.(cpp|h|c)$')
+# A word that does not go on to the left: not a member, not a part of a longer name.
+word='(^|[^[:alnum:]_.>:])(::)?'
+
+rule "${word}(system|popen)\(" 'int r = system("ls");' 'no system(), no popen(): argv and exec' "${all[@]}"
+rule 'sh", *"-c"|[^[:alnum:]]sh -c' '{"/bin/sh", "-c", text}' 'no shell' "${product[@]}"
+rule '(^|[^[:alnum:]_])throw( |;)' '    throw Error{};' 'failure is a Result, not an exception' "${all[@]}"
+rule 'catch *\(\.\.\.\)' '} catch (...) {' 'no catch (...)' "${all[@]}"
+# The shim is C in all but name: it links no C++ runtime.
+mapfile -t files < <(printf '%s\n' "${all[@]}" | without '^(base/unique_fd\.h|controller/shim/main\.cpp)$')
+rule "${word}close\([^)]" '    ::close(fd);' 'UniqueFd closes descriptors, nothing else' "${files[@]}"
+rule "${word}(u?sleep|nanosleep|clock_nanosleep)\(|sleep_(for|until)" 'std::this_thread::sleep_for(1s);' \
+    'the product never sleeps' "${product[@]}"
+rule 'std::(j?thread|async)|pthread_create|<thread>' '#include <thread>' 'one thread' "${product[@]}"
+rule '^ *using namespace' 'using namespace std;' 'no using namespace in a header' "${headers[@]}"
+mapfile -t files < <(printf '%s\n' "${all[@]}" |
+    without '^(netns/net_ns|controller/supervise/process|tests/support/program)\.cpp$')
+rule "${word}setns\(" 'setns(fd, CLONE_NEWNET);' 'setns only in net_ns.cpp and in a forked child' "${files[@]}"
+rule '(utsname|LINUX_VERSION_CODE|uname\()' 'struct utsname name;' 'features are probed, not versions' "${product[@]}"
+rule '(class|struct) [[:alnum:]]*(Manager|Helper|Util)' 'class LinkManager {' 'a type says what it is' "${all[@]}"
+rule '__sync_fetch_and|__atomic_|vmlinux\.h|bpf_core_read' '__sync_fetch_and_add(&x, 1);' \
+    'no BPF atomics (ARM32), no CO-RE' $(sources 'tcprog/*.bpf.*')
+
+# Who may include whom.
+inside() { sources "$1" | grep -E '\.(cpp|h|c)$'; }
+rule '#include "(netns|tcprog|controller/(supervise|world|daemon))/' '#include "netns/link.h"' \
+    'plan is pure: it sees base and spec' $(inside controller/plan)
+rule '#include "(netns|tcprog|controller/(plan|supervise|world|daemon|ipc))/' '#include "controller/plan/plan.h"' \
+    'spec sees base only' $(inside controller/spec)
+rule '#include "(netns|tcprog|controller)/' '#include "netns/link.h"' 'base depends on nothing of ours' $(inside base)
+rule '#include "(tcprog|controller)/' '#include "tcprog/abi.h"' 'netns sees base only' $(inside netns)
+rule '#include "(netns|controller)/' '#include "netns/link.h"' 'tcprog sees base only' $(inside tcprog)
+mapfile -t files < <(printf '%s\n' "${product[@]}" | without '^controller/daemon/')
+rule '#include "controller/daemon/' '#include "controller/daemon/store.h"' 'nothing sees daemon' "${files[@]}"
+rule '#include "\.\.?/' '#include "../x.h"' 'includes are written from the root' "${all[@]}"
+mapfile -t files < <(printf '%s\n' "${product[@]}" | without '^controller/spec/')
+rule '#include <yaml-cpp' '#include <yaml-cpp/yaml.h>' 'yaml-cpp is known to spec only' "${files[@]}"
+mapfile -t files < <(printf '%s\n' "${product[@]}" | without '^controller/ipc/')
+rule '#include <nlohmann' '#include <nlohmann/json.hpp>' 'nlohmann-json is known to ipc only' "${files[@]}"
+mapfile -t files < <(printf '%s\n' "${product[@]}" | without '/main\.cpp$')
+rule '#include <CLI' '#include <CLI/CLI.hpp>' 'CLI11 is known to the programs only' "${files[@]}"
+
+# All text of the project.
+mapfile -t text < <(sources | grep -vE '\.(png|svg|tar|gz|bin|pcap)$|^LICENSE|^tests/check/lint\.sh$')
+unfinished='TO''DO|FIX''ME|XX''X|HA''CK'
+rule "(^|[^[:alnum:]])($unfinished)([^[:alnum:]]|\$)" "$(printf 'TO%s: later' DO)" 'nothing is left for later' "${text[@]}"
+rule '(^|[^[:alnum:]_.])/(home|work)/[a-z]' 'cd /home/me' "no path of somebody's machine" "${text[@]}"
+mapfile -t files < <(sources '*.cpp' '*.h' '*.c' '*.S' '*.sh' '*.py' '.github/*' '*CMakeLists.txt' 'Makefile' '.ci/run')
+for file in "${files[@]}"; do
+    head -n 2 "$file" | grep -q 'SPDX-License-Identifier: ' || complain "$file has no SPDX line at its top"
+done
+
+clang-format --dry-run -Werror "${all[@]}" || complain 'not as clang-format has it: clang-format -i FILE'
+
+mapfile -t files < <(printf '%s\n' "${product[@]}" | grep -E '\.cpp$')
+printf '%s\0' "${files[@]}" | xargs -0 -n 4 -P "$jobs" clang-tidy -p "$build" --quiet 2> /dev/null ||
+    complain 'clang-tidy has something to say'
+
+[ "$failed" -eq 0 ] && echo "lint: ${#all[@]} files are as they should be"
+exit "$failed"

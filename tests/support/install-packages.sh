@@ -1,0 +1,39 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# Installs what of tests/packages.txt is missing; touches nothing and needs no privilege when nothing is.
+set -eu
+PATH=$PATH:/usr/sbin:/sbin
+list=$(dirname "$0")/../packages.txt
+
+missing=
+while read -r package proof; do
+    case $package in '' | '#'*) continue ;; esac
+    case $proof in
+        /*) [ -e "$proof" ] && continue ;;
+        *) command -v "$proof" > /dev/null && continue ;;
+    esac
+    missing="$missing $package"
+done < "$list"
+[ -n "$missing" ] || exit 0
+
+if ! command -v apt-get > /dev/null; then
+    echo "Missing, by Debian's names:$missing. Install them with this system's package manager." >&2
+    exit 1
+fi
+if [ "$(id -u)" -ne 0 ]; then
+    echo "Missing:$missing. Install them with: sudo make deps" >&2
+    exit 1
+fi
+
+# Debian would start a system-wide nginx now and at every boot; the tests only need the program.
+case $missing in *nginx*)
+    if [ -d /run/systemd/system ]; then
+        systemctl --quiet mask nginx.service
+        echo "nginx.service is masked: 'systemctl unmask nginx' makes it a service of this machine."
+    fi
+    ;;
+esac
+export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
+apt-get update -q
+# shellcheck disable=SC2086  # one word a package
+apt-get install -q -y --no-install-recommends $missing
