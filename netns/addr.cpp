@@ -57,26 +57,36 @@ void add_once(std::vector<T>& values, const T& value) {
 }
 
 void add_family(Goal& goal, IfIndex device, const OwnedAddresses& wanted, int family) {
-    const auto first = goal.addresses.size();
+    std::vector<IpAddress> single;
     for (const auto& address : wanted.single) {
         if (family_of(address) == family) {
-            add_once(goal.addresses, {device, address, address.width()});
+            add_once(single, address);
         }
     }
+    std::vector<IpPrefix> local;
     for (const auto& prefix : wanted.prefixes) {
-        if (family_of(prefix.address) != family) {
-            continue;
-        }
-        if (goal.addresses.size() == first) {
-            // IPv6 takes nothing as a source that stands on no device, and ::1 if nothing does.
-            goal.addresses.push_back({device, prefix.address, prefix.address.width()});
-        }
-        if (!has(goal.addresses, {device, prefix.address, prefix.length})) {  // the kernel's own route does it
-            add_once(goal.routes, {true, family, prefix, kLoopback, std::nullopt});
+        if (family_of(prefix.address) == family) {
+            add_once(local, prefix);
         }
     }
-    if (goal.addresses.size() != first) {
-        goal.routes.push_back({false, family, everything(family), device, goal.addresses[first].address});
+    if (single.empty() && !local.empty()) {
+        // IPv6 takes nothing as a source that stands on no device, and ::1 if nothing does.
+        single.push_back(local.front().address);
+    }
+    for (const auto& address : single) {
+        const IpPrefix alone{address, address.width()};
+        goal.addresses.push_back({device, address, alone.length});
+        if (family == AF_INET6) {
+            add_once(local, alone);  // the kernel makes its own route later, from a work queue
+        } else {
+            std::erase(local, alone);  // the kernel has made it already
+        }
+    }
+    for (const auto& prefix : local) {
+        goal.routes.push_back({true, family, prefix, kLoopback, std::nullopt});
+    }
+    if (!single.empty()) {
+        goal.routes.push_back({false, family, everything(family), device, single.front()});
     }
 }
 

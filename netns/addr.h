@@ -27,15 +27,16 @@ inline constexpr std::uint8_t kRouteProtocol = 86;
 /// What a service's namespace owns: exactly this and nothing else, on `device`, loopback aside.
 struct OwnedAddresses {
     std::vector<IpAddress> single;   // each as /32 or /128, no DAD; the first of a family is preferred as source
-    std::vector<IpPrefix> prefixes;  // each as a `local` route (AnyIP)
+    std::vector<IpPrefix> prefixes;  // each as a `local` route (AnyIP); IPv6 lets a socket bind to an address of such a
+                                     // prefix, or name it as source, with the sysctl ipv6/ip_nonlocal_bind only
     bool operator==(const OwnedAddresses&) const = default;
 };
 
 /// Makes the namespace own `wanted` and removes what else stands on `device` (an address of ours that a changed file no
 /// longer names). Also the default routes of both families, `dev DEVICE` without gateway, with the family's first
 /// address as preferred source; a family without addresses gets none. A family with prefixes only takes the first
-/// address of its first prefix as a single one, for that. Writes only what differs, and returns how many
-/// writes that were: 0 says that all was in place.
+/// address of its first prefix as a single one, for that. All is reachable on return. Writes only what differs, and
+/// returns how many writes that were: 0 says that all was in place.
 Result<int> apply_addresses(const NlSocket& inside, IfIndex device, const OwnedAddresses& wanted);
 
 }  // namespace viscum
