@@ -19,14 +19,14 @@ namespace {
 constexpr std::uint32_t kFilterDestination = 1 << 1;
 constexpr std::uint32_t kFilterProtocol = 1 << 3;
 
-/// Asks for UDP flows only, and to one destination only where `destination` is given: a router tracks tens of
-/// thousands. Kernels before 5.8 ignore the filter and answer with everything.
+/// Asks for UDP flows only, and to one IPv4 destination only where it is given: a router tracks tens of thousands.
+/// Kernels before 5.8 ignore the filter and answer with everything. By IPv6 address it is the wrong way round: such a
+/// filter keeps what does not match (ctnetlink_filter_match_tuple, seen in 6.18).
 void put_filter(nlmsghdr* request, const IpAddress* destination) {
     nlattr* const tuple = mnl_attr_nest_start(request, CTA_TUPLE_ORIG);
     if (destination != nullptr) {
         nlattr* const ip = mnl_attr_nest_start(request, CTA_TUPLE_IP);
-        mnl_attr_put(request, destination->is_v4() ? CTA_IP_V4_DST : CTA_IP_V6_DST, destination->is_v4() ? 4 : 16,
-                     destination->wire());
+        mnl_attr_put(request, CTA_IP_V4_DST, 4, destination->wire());
         mnl_attr_nest_end(request, ip);
     }
     nlattr* const protocol = mnl_attr_nest_start(request, CTA_TUPLE_PROTO);
@@ -77,7 +77,7 @@ Status add_flows(int fd, int family, const std::vector<IpPrefix>& destinations, 
     auto* const header = static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(request, sizeof(nfgenmsg)));
     header->nfgen_family = static_cast<std::uint8_t>(family);
     header->version = NFNETLINK_V0;
-    const bool one = destinations.size() == 1 && destinations.front().is_single();
+    const bool one = family == AF_INET && destinations.size() == 1 && destinations.front().is_single();
     put_filter(request, one ? &destinations.front().address : nullptr);
     return dump(fd, request, [&](nlmsghdr* answer) {
         const auto flow = read_udp_flow(answer);
