@@ -79,6 +79,22 @@ Result<Attached> attach_filter(std::uint32_t ifindex, std::uint32_t handle, cons
     return Attached::now;
 }
 
+Result<bool> filter_attached(std::uint32_t ifindex, std::uint32_t handle, const Program& program) {
+    const auto present = attached_id(ifindex, handle);
+    if (!present) {
+        if (present.error().errno_code == ENODEV) {
+            return false;
+        }
+        return present.error();
+    }
+    return *present == program.id;
+}
+
+bool carries_filter(std::uint32_t ifindex, std::uint32_t handle) {
+    const auto present = attached_id(ifindex, handle);
+    return present && *present != 0 && is_ours(*present);
+}
+
 Status detach_filter(std::uint32_t ifindex, std::uint32_t handle) {
     const auto present = attached_id(ifindex, handle);
     if (!present) {

@@ -24,6 +24,12 @@ enum class Attached { already, now };
 /// errno_code EEXIST: another tool's filter has our priority and handle; it stays. ENODEV: no such device.
 Result<Attached> attach_filter(std::uint32_t ifindex, std::uint32_t handle, const Program& program);
 
+/// Whether our place on the device holds `program`. No device, qdisc or filter: no.
+Result<bool> filter_attached(std::uint32_t ifindex, std::uint32_t handle, const Program& program);
+
+/// Whether our place on the device holds any program of ours, also one of an earlier build.
+bool carries_filter(std::uint32_t ifindex, std::uint32_t handle);
+
 /// Removes our filter; others and clsact stay. Idempotent: no device, qdisc or filter is success.
 Status detach_filter(std::uint32_t ifindex, std::uint32_t handle);
 

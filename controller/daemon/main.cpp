@@ -1,2 +1,68 @@
 // SPDX-License-Identifier: GPL-2.0-only
-int main() { return 0; }
+// viscumd [--instance NAME] [--shim PATH]: runs in the foreground and logs on stderr, as procd and systemd want it.
+#include <getopt.h>
+#include <unistd.h>
+
+#include <climits>
+#include <cstdio>
+#include <string>
+
+#include "base/build_info.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "controller/daemon/daemon.h"
+
+namespace {
+
+constexpr int kUsage = 2;
+constexpr int kRefused = 5;
+constexpr const char* kHelp =
+    "usage: viscumd [--instance NAME] [--shim PATH]\n"
+    "  --instance NAME  decides every path and name (default: viscum)\n"
+    "  --shim PATH      viscum-shim (default: beside viscumd, else /usr/libexec/viscum/viscum-shim)\n"
+    "  --version, --help\n";
+
+std::string default_shim() {
+    char self[PATH_MAX] = {};
+    const auto length = readlink("/proc/self/exe", self, sizeof self - 1);
+    std::string path(self, length > 0 ? static_cast<std::size_t>(length) : 0);
+    path = path.substr(0, path.rfind('/') + 1) + "viscum-shim";
+    return access(path.c_str(), X_OK) == 0 ? path : "/usr/libexec/viscum/viscum-shim";
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    using namespace viscum;
+    const option options[] = {{"instance", required_argument, nullptr, 'i'},
+                              {"shim", required_argument, nullptr, 's'},
+                              {"version", no_argument, nullptr, 'v'},
+                              {"help", no_argument, nullptr, 'h'},
+                              {nullptr, 0, nullptr, 0}};
+    std::string name = "viscum";
+    std::string shim = default_shim();
+    for (int c = 0; (c = getopt_long(argc, argv, "", options, nullptr)) != -1;) {
+        switch (c) {
+            case 'i': name = optarg; break;
+            case 's': shim = optarg; break;
+            case 'v': std::printf("viscumd %s\n", kVersion); return 0;
+            case 'h': std::fputs(kHelp, stdout); return 0;
+            default: std::fputs(kHelp, stderr); return kUsage;
+        }
+    }
+    const auto instance = Instance::parse(name);
+    if (!instance || optind != argc) {
+        std::fputs(instance ? kHelp : cat("viscumd: ", instance.error().what, '\n').c_str(), stderr);
+        return kUsage;
+    }
+    auto daemon = Daemon::open(*instance, shim);
+    if (!daemon) {
+        log_error(daemon.error().what);
+        return daemon.error().errno_code == EBUSY ? kRefused : daemon.error().errno_code == EINVAL ? kUsage : 1;
+    }
+    if (auto status = (*daemon)->run(); !status) {
+        log_error(status.error().what);
+        return 1;
+    }
+    return 0;
+}

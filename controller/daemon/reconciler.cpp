@@ -1,1 +1,191 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "controller/daemon/reconciler.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "base/text.h"
+
+namespace viscum {
+namespace {
+
+constexpr Millis kRetry{500};      // after a failure, or against a tool that undoes what we do
+constexpr Millis kTurnBudget{10};  // of one pass; what is left follows in the next turn
+
+/// Steps that stay done unless another tool undoes them.
+bool makes_network(const std::vector<Step>& plan) {
+    return std::any_of(plan.begin(), plan.end(), [](const Step& step) {
+        return step.kind != Step::Kind::write_rules && step.kind != Step::Kind::launch;
+    });
+}
+
+}  // namespace
+
+void Reconciler::touch_after(Millis delay) {
+    const BootTime due = boot_now() + delay;
+    if (timer_ != 0 && timer_due_ <= due) {
+        return;
+    }
+    loop_.cancel(timer_);
+    timer_due_ = due;
+    timer_ = loop_.at(due, [this] {
+        timer_ = 0;
+        touch();
+    });
+}
+
+Run* Reconciler::run_of(const BackendKey& key) const {
+    const auto found = services_.all().find(key.service);
+    return found == services_.all().end() ? nullptr : found->second.run(key.slot);
+}
+
+Wanted Reconciler::wanted() const {
+    Wanted wanted;
+    for (const auto& [name, service] : services_.all()) {
+        for (const auto& run : service.runs) {
+            if (run && wants_network(run->state(), run->has_process())) {
+                WantedBackend backend = owned_by(run->spec());
+                backend.process = wants_process(run->state());
+                wanted.backends[run->key()] = std::move(backend);
+            }
+        }
+        // A service that is gone but for its namespace claims nothing any more.
+        const ServiceView view = service.view();
+        for (auto& rule : rules_of(view)) {
+            if (!service.removed || rule.admission != Admission::off) {
+                wanted.rules.push_back(std::move(rule));
+            }
+        }
+    }
+    if (!wanted.rules.empty()) {
+        for (const auto& lan : world_.lan_devices()) {
+            wanted.lan.insert(lan.device);
+        }
+    }
+    return wanted;
+}
+
+Result<Actual> Reconciler::actual() {
+    auto actual = world_.observe();
+    if (actual) {
+        for (auto& [key, backend] : actual->backends) {
+            const Run* run = run_of(key);
+            backend.process = run != nullptr && run->has_process();
+        }
+    }
+    return actual;
+}
+
+void Reconciler::turn() {
+    if (!dirty_) {
+        return;
+    }
+    dirty_ = false;
+    const auto present = actual();
+    if (!present) {
+        log_error(cat("cannot see what the kernel has: ", present.error().what));
+        touch_after(kRetry);
+        return;
+    }
+    const Wanted goal = wanted();
+    const auto plan = make_plan(goal, *present);
+    if (plan.empty()) {
+        reported_.clear();
+    } else if (plan == last_plan_ && makes_network(plan)) {
+        // It was done and is undone, or failed: do not fight, repeat in a while.
+        touch_after(kRetry);
+        last_plan_.clear();
+        drop_dismantled();
+        services_.settle();
+        return;
+    }
+    last_plan_ = plan;
+    execute(plan, goal);
+    drop_dismantled();
+    services_.settle();
+}
+
+Status Reconciler::execute_one(const Step& step, const Wanted& wanted) {
+    if (step.kind == Step::Kind::launch) {
+        Run* run = run_of(step.backend);
+        return run != nullptr ? run->launch() : Status{};
+    }
+    if (step.kind == Step::Kind::end_process) {
+        return {};  // a run that stops has been asked to end; the backend stays wanted until it has
+    }
+    if (step.kind == Step::Kind::write_rules) {
+        std::vector<Claim> fresh;
+        for (const auto& rule : wanted.rules) {
+            if (rule.claim.protocol == Protocol::udp && tracked_.insert(rule.claim.text()).second) {
+                fresh.push_back(rule.claim);
+            }
+        }
+        if (auto status = world_.execute(step, wanted); !status || fresh.empty()) {
+            return status;
+        }
+        return world_.keep_tracked_flows(fresh);
+    }
+    return world_.execute(step, wanted);
+}
+
+void Reconciler::execute(const std::vector<Step>& plan, const Wanted& wanted) {
+    const BootTime until = boot_now() + kTurnBudget;
+    std::set<BackendKey> failed;
+    for (const auto& step : plan) {
+        if (failed.contains(step.backend) && !step.backend.service.empty()) {
+            continue;
+        }
+        if (auto status = execute_one(step, wanted); !status) {
+            report(step, status.error());
+            failed.insert(step.backend);
+            if (Run* run = run_of(step.backend); run != nullptr && run->state() == RunState::preparing) {
+                run->launch_failed(std::move(status).error().in(step.text()));
+            } else {
+                touch_after(kRetry);
+            }
+            continue;
+        }
+        if (boot_now() > until) {
+            break;
+        }
+    }
+    if (failed.empty() && !plan.empty()) {
+        // What was done may be what something else waited for. Timers let the loop see its other news first.
+        touch_after(Millis(0));
+    }
+}
+
+void Reconciler::report(const Step& step, const Error& error) {
+    const std::string line = cat("cannot ", step.text(), ": ", error.what);
+    if (reported_.insert(line).second) {
+        log_warn(line);
+    }
+}
+
+void Reconciler::drop_dismantled() {
+    for (auto& [name, service] : services_.all()) {
+        for (auto& run : service.runs) {
+            if (!run || wants_network(run->state(), run->has_process())) {
+                continue;
+            }
+            const BackendKey key = run->key();
+            const auto present = world_.observe();
+            const auto found = present ? present->backends.find(key) : decltype(present->backends.find(key)){};
+            if (!present || (found != present->backends.end() && (found->second.link || found->second.net_ns))) {
+                continue;
+            }
+            if (auto status = run->dismantled(); !status) {
+                log_warn(status.error().what);
+            }
+            world_.forget(key);
+            run.reset();
+            touch();
+        }
+    }
+    // Claims that nobody has any more are looked at anew when somebody takes them again.
+    if (services_.all().empty()) {
+        tracked_.clear();
+    }
+}
+
+}  // namespace viscum

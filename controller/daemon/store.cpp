@@ -1,1 +1,136 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "controller/daemon/store.h"
+
+#include "base/file.h"
+#include "base/text.h"
+
+namespace viscum {
+namespace {
+
+constexpr std::size_t kServiceFileLimit = 256 * 1024;
+constexpr std::size_t kStateLimit = 1024 * 1024;
+constexpr const char* kMagic = "viscum-state 1 ";
+constexpr const char* kYaml = ".yaml";
+constexpr mode_t kPrivateDir = 0750;
+constexpr mode_t kFileMode = 0640;
+
+std::string body_of(const Wishes& wishes) {
+    std::string body;
+    for (const auto& name : wishes.drained) {
+        body += cat("drained ", name, '\n');
+    }
+    return body;
+}
+
+std::string checksum(std::uint64_t generation, const std::string& body) { return hex(fnv1a(cat(generation, '\n', body)), 16); }
+
+}  // namespace
+
+std::string encode_wishes(const Wishes& wishes, std::uint64_t generation) {
+    const std::string body = body_of(wishes);
+    return cat(kMagic, generation, ' ', checksum(generation, body), '\n', body);
+}
+
+Result<Wishes> decode_wishes(const std::string& bytes, std::uint64_t* generation) {
+    const auto end = bytes.find('\n');
+    if (!bytes.starts_with(kMagic) || end == std::string::npos) {
+        return Error{EBADMSG, "no state file"};
+    }
+    const auto words = split(std::string_view(bytes).substr(0, end), ' ');
+    const std::string body = bytes.substr(end + 1);
+    const auto number = words.size() == 4 ? parse_decimal(words[2], UINT64_MAX) : std::nullopt;
+    if (!number || words[3] != checksum(*number, body)) {
+        return Error{EBADMSG, "its checksum does not hold"};
+    }
+    Wishes wishes;
+    for (const auto& line : split(body, '\n')) {
+        constexpr std::string_view kDrained = "drained ";
+        if (line.starts_with(kDrained)) {
+            wishes.drained.insert(line.substr(kDrained.size()));
+        }
+    }
+    *generation = *number;
+    return wishes;
+}
+
+Result<Store> Store::open(const Instance& instance) {
+    for (const auto& dir : {instance.services_dir(), instance.state_dir(), instance.run_dir(), instance.log_dir(), instance.runs_dir()}) {
+        if (auto status = make_directory(dir, kPrivateDir); !status) {
+            return std::move(status).error();
+        }
+    }
+    return Store(instance);
+}
+
+std::string Store::service_file(const std::string& name) const { return cat(instance_.services_dir(), '/', name, kYaml); }
+
+std::string Store::generation_file(std::uint64_t generation) const {
+    return cat(instance_.state_dir(), "/state.", generation % 2);
+}
+
+std::vector<StoredService> Store::load_services(std::vector<std::string>* problems) const {
+    std::vector<StoredService> services;
+    const auto names = list_directory(instance_.services_dir());
+    if (!names) {
+        problems->push_back(names.error().what);
+        return services;
+    }
+    for (const auto& file : *names) {
+        if (!file.ends_with(kYaml)) {
+            continue;
+        }
+        const std::string name = file.substr(0, file.size() - std::string_view(kYaml).size());
+        auto text = read_file(service_file(name), kServiceFileLimit);
+        if (!text) {
+            problems->push_back(text.error().what);
+            continue;
+        }
+        services.push_back({name, std::move(*text)});
+    }
+    return services;
+}
+
+Status Store::save_service(const std::string& name, const std::string& text) const {
+    return write_file_atomically(service_file(name), text, kFileMode);
+}
+
+Status Store::remove_service(const std::string& name) const { return remove_file(service_file(name)); }
+
+Wishes Store::load_wishes(std::vector<std::string>* problems) {
+    Wishes newest;
+    for (const std::uint64_t parity : {0U, 1U}) {
+        const auto bytes = read_file(generation_file(parity), kStateLimit);
+        if (!bytes) {
+            if (bytes.error().errno_code != ENOENT) {
+                problems->push_back(bytes.error().what);
+            }
+            continue;
+        }
+        std::uint64_t generation = 0;
+        auto wishes = decode_wishes(*bytes, &generation);
+        if (!wishes) {
+            problems->push_back(cat("'", generation_file(parity), "' is not used: ", wishes.error().what,
+                                    "; the generation before it counts"));
+        } else if (generation > generation_) {
+            generation_ = generation;
+            newest = std::move(*wishes);
+        }
+    }
+    saved_ = newest;
+    return newest;
+}
+
+Status Store::save_wishes(const Wishes& wishes) {
+    if (wishes == saved_) {
+        return {};
+    }
+    if (auto status = write_file_atomically(generation_file(generation_ + 1), encode_wishes(wishes, generation_ + 1), kFileMode);
+        !status) {
+        return status;
+    }
+    ++generation_;
+    saved_ = wishes;
+    return {};
+}
+
+}  // namespace viscum

@@ -1,1 +1,55 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "controller/plan/admission.h"
+
+#include <algorithm>
+
+namespace viscum {
+
+Admission admission_of(const RunView& run, bool drained, Protocol protocol) {
+    if (!run.has_link || !run.was_up) {
+        return Admission::off;
+    }
+    if (run.stopping || drained) {
+        return Admission::drain;
+    }
+    if (run.spec->on_failure == OnFailure::keep) {
+        return Admission::serve;
+    }
+    if (run.healthy && !run.held_down) {
+        return Admission::serve;
+    }
+    // It hangs or flaps. Connections stay with the socket that holds them; a datagram has no such bond and is better
+    // answered by the cloud at once.
+    return protocol == Protocol::udp && !run.healthy ? Admission::off : Admission::drain;
+}
+
+std::vector<WantedRule> rules_of(const ServiceView& service) {
+    std::vector<WantedRule> rules;
+    for (const int slot : {service.primary, 1 - service.primary}) {
+        const auto& run = service.runs[static_cast<std::size_t>(slot)];
+        if (!run) {
+            continue;
+        }
+        for (const auto& claim : run->spec->intercept) {
+            const auto known = std::find_if(rules.begin(), rules.end(), [&](const auto& rule) { return rule.claim == claim; });
+            if (known != rules.end()) {
+                known->backend[static_cast<std::size_t>(slot)] = run->has_link;
+                continue;
+            }
+            WantedRule rule;
+            rule.claim = claim;
+            rule.service = service.name;
+            rule.backend[static_cast<std::size_t>(slot)] = run->has_link;
+            rule.active = slot;
+            rule.closed = run->spec->on_failure == OnFailure::drop;
+            rule.several = owns_several(*run->spec, claim.prefix.address.is_v4());
+            // A claim of the other run alone: one that goes, or one that does not count yet.
+            rule.admission = slot == service.primary || run->stopping ? admission_of(*run, service.drained, claim.protocol)
+                                                                      : Admission::off;
+            rules.push_back(rule);
+        }
+    }
+    return rules;
+}
+
+}  // namespace viscum

@@ -1,1 +1,133 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "controller/plan/plan.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+
+namespace viscum {
+namespace {
+
+using Kind = Step::Kind;
+
+void plan_coming(const BackendKey& key, const WantedBackend& wanted, const ActualBackend& actual, std::vector<Step>& steps) {
+    // Each makes the ones after it necessary: a link in a new namespace is a new link.
+    const bool net_ns = actual.net_ns;
+    const bool link = net_ns && actual.link;
+    if (!net_ns) {
+        steps.push_back({Kind::make_net_ns, key, {}});
+    }
+    if (!link) {
+        steps.push_back({Kind::make_link, key, {}});
+    }
+    if (!link || !actual.addresses) {
+        steps.push_back({Kind::set_addresses, key, {}});
+    }
+    if (!link || !actual.fence) {
+        steps.push_back({Kind::attach_fence, key, {}});
+    }
+    if (wanted.process && !actual.process) {
+        steps.push_back({Kind::launch, key, {}});
+    }
+}
+
+void plan_going(const BackendKey& key, const ActualBackend& actual, std::vector<Step>& steps) {
+    if (actual.process) {
+        steps.push_back({Kind::end_process, key, {}});
+    }
+    if (actual.link) {
+        steps.push_back({Kind::remove_link, key, {}});
+    }
+    if (actual.net_ns) {
+        steps.push_back({Kind::remove_net_ns, key, {}});
+    }
+}
+
+}  // namespace
+
+std::string BackendKey::text() const { return slot == 0 ? service : cat(service, '.', slot); }
+
+std::string Step::text() const {
+    switch (kind) {
+        case Kind::make_net_ns: return cat("make namespace for ", backend.text());
+        case Kind::make_link: return cat("make link for ", backend.text());
+        case Kind::set_addresses: return cat("set addresses of ", backend.text());
+        case Kind::attach_fence: return cat("attach fence of ", backend.text());
+        case Kind::launch: return cat("launch ", backend.text());
+        case Kind::write_rules: return "write rules";
+        case Kind::attach_lan: return cat("attach filter to ", device);
+        case Kind::detach_lan: return cat("detach filter from ", device);
+        case Kind::end_process: return cat("end ", backend.text());
+        case Kind::remove_link: return cat("remove link of ", backend.text());
+        case Kind::remove_net_ns: return cat("remove namespace of ", backend.text());
+    }
+    return {};
+}
+
+std::vector<Step> make_plan(const Wanted& wanted, const Actual& actual) {
+    std::vector<Step> steps;
+    for (const auto& [key, backend] : wanted.backends) {
+        const auto found = actual.backends.find(key);
+        plan_coming(key, backend, found == actual.backends.end() ? ActualBackend{} : found->second, steps);
+    }
+    // A new link has a new number, which rules carry.
+    const bool renumbered = std::any_of(steps.begin(), steps.end(), [](const Step& step) { return step.kind == Kind::make_link; });
+    if (renumbered ? !wanted.rules.empty() || actual.rules != wanted.rules : actual.rules != wanted.rules) {
+        steps.push_back({Kind::write_rules, {}, {}});
+    }
+    for (const auto& [device, attached] : actual.lan) {
+        if (wanted.lan.contains(device) && !attached) {
+            steps.push_back({Kind::attach_lan, {}, device});
+        }
+        if (!wanted.lan.contains(device) && attached) {
+            steps.push_back({Kind::detach_lan, {}, device});
+        }
+    }
+    for (const auto& [key, backend] : actual.backends) {
+        if (!wanted.backends.contains(key)) {
+            plan_going(key, backend, steps);
+        }
+    }
+    return steps;
+}
+
+std::vector<std::string> describe(const std::vector<Step>& plan) {
+    std::vector<std::string> lines;
+    lines.reserve(plan.size());
+    for (const auto& step : plan) {
+        lines.push_back(step.text());
+    }
+    return lines;
+}
+
+WantedBackend owned_by(const ServiceSpec& spec) {
+    WantedBackend owned;
+    const auto add = [](auto& list, const auto& item) {
+        if (std::find(list.begin(), list.end(), item) == list.end()) {
+            list.push_back(item);
+        }
+    };
+    for (const auto& claim : spec.intercept) {
+        if (claim.prefix.is_single()) {
+            add(owned.addresses, claim.prefix.address);
+        } else {
+            add(owned.prefixes, claim.prefix);
+        }
+    }
+    for (const auto& prefix : owned.prefixes) {
+        const bool v4 = prefix.address.is_v4();
+        if (std::none_of(owned.addresses.begin(), owned.addresses.end(), [v4](const auto& a) { return a.is_v4() == v4; })) {
+            owned.addresses.push_back(prefix.address);
+        }
+    }
+    return owned;
+}
+
+bool owns_several(const ServiceSpec& spec, bool v4) {
+    const auto owned = owned_by(spec);
+    const auto of_family = [v4](const auto& address) { return address.is_v4() == v4; };
+    return std::count_if(owned.addresses.begin(), owned.addresses.end(), of_family) > 1 ||
+           std::any_of(owned.prefixes.begin(), owned.prefixes.end(), [v4](const auto& p) { return p.address.is_v4() == v4; });
+}
+
+}  // namespace viscum

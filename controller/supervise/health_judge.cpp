@@ -27,6 +27,13 @@ void HealthJudge::started(BootTime now) {
     reason_.clear();
 }
 
+void HealthJudge::adopted(BootTime now) {
+    started(now);
+    up_ = true;
+    starting_ = false;
+    streak_ = spec_.rise;
+}
+
 void HealthJudge::result(const ProbeResult& result, BootTime) {
     refused_ = result.refused;
     reason_ = result.healthy ? "" : result.reason;

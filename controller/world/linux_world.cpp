@@ -1,1 +1,600 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "controller/world/linux_world.h"
+
+#include <fnmatch.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "netns/conntrack.h"
+#include "netns/sock_diag.h"
+#include "tcprog/attach.h"
+#include "tcprog/counters.h"
+
+namespace viscum {
+namespace {
+
+constexpr const char* kServiceDevice = "eth0";
+constexpr std::uint32_t kDefaultMtu = 1500;
+constexpr std::size_t kTrackedFlows = 4096;
+
+RuleKey rule_key(const Claim& claim) {
+    return {claim.prefix, claim.ports.first, claim.ports.last, static_cast<std::uint8_t>(claim.protocol)};
+}
+
+std::uint32_t number(IfIndex index) { return static_cast<std::uint32_t>(index); }
+
+bool matches(const std::vector<std::string>& patterns, const std::string& name) {
+    return std::any_of(patterns.begin(), patterns.end(),
+                       [&](const auto& pattern) { return fnmatch(pattern.c_str(), name.c_str(), 0) == 0; });
+}
+
+/// What a service's namespace needs beside its addresses. Keys that a kernel lacks (no IPv6) are passed over.
+Status prepare_sysctls() {
+    for (const auto& [key, value] : {std::pair("ipv4/ip_unprivileged_port_start", "0"), std::pair("ipv6/conf/all/accept_ra", "0"),
+                                     std::pair("ipv6/conf/default/accept_ra", "0"), std::pair("ipv4/conf/all/rp_filter", "0"),
+                                     std::pair("ipv4/conf/default/rp_filter", "0")}) {
+        if (auto status = set_net_sysctl(key, value); !status && status.error().errno_code != ENOENT) {
+            return status;
+        }
+    }
+    return {};
+}
+
+}  // namespace
+
+LinuxWorld::LinuxWorld(const Instance& instance, NlSocket socket, NlWatch watch, std::unique_ptr<Datapath> datapath,
+                       RuleTable rules)
+    : instance_(instance),
+      filter_handle_(viscum::filter_handle(instance.name)),
+      socket_(std::move(socket)),
+      router_watch_(std::move(watch)),
+      datapath_(std::move(datapath)),
+      rules_(std::move(rules)) {}
+
+Result<std::unique_ptr<LinuxWorld>> LinuxWorld::open(const Instance& instance, const RouterConfig& config) {
+    auto socket = NlSocket::open();
+    if (!socket) {
+        return std::move(socket).error();
+    }
+    auto watch = NlWatch::open(NlWatch::Groups::router);
+    if (!watch) {
+        return std::move(watch).error();
+    }
+    const DatapathSizes sizes{config.tables.rules, config.tables.flows, config.tables.fragments};
+    auto datapath = open_datapath(instance.bpf_dir(), sizes);
+    if (!datapath) {
+        return std::move(datapath).error();
+    }
+    RuleTable rules = RuleTable::adopt(**datapath);
+    std::unique_ptr<LinuxWorld> world(
+        new LinuxWorld(instance, std::move(*socket), std::move(*watch), std::move(*datapath), std::move(rules)));
+    world->lan_patterns_ = config.lan;
+    return world;
+}
+
+void LinuxWorld::set_lan(const std::vector<std::string>& patterns) {
+    lan_patterns_ = patterns;
+    router_suspected_ = true;
+}
+
+int LinuxWorld::backend_watch_fd(const BackendKey& key) const {
+    const auto found = backends_.find(key);
+    return found == backends_.end() || !found->second.watch ? -1 : found->second.watch->fd();
+}
+
+bool LinuxWorld::drain_router_watch() {
+    const auto news = router_watch_.drain();
+    const bool any = news.links || news.tc || news.overflow;
+    router_suspected_ = router_suspected_ || any;
+    return any;
+}
+
+bool LinuxWorld::drain_backend_watch(const BackendKey& key) {
+    const auto found = backends_.find(key);
+    if (found == backends_.end() || !found->second.watch) {
+        return false;
+    }
+    const auto news = found->second.watch->drain();
+    const bool any = news.links || news.overflow;
+    if (any) {
+        suspect_backend(key);
+    }
+    return any;
+}
+
+void LinuxWorld::know(const BackendKey& key) {
+    if (backends_.contains(key)) {
+        return;
+    }
+    Backend backend;
+    backend.net_ns_name = net_ns_name(instance_.name, key.service, key.slot);
+    backend.link_name = host_ifname(instance_.name, key.service, key.slot);
+    backends_.emplace(key, std::move(backend));
+    names_suspected_ = true;
+    router_suspected_ = true;
+}
+
+void LinuxWorld::forget(const BackendKey& key) { backends_.erase(key); }
+
+void LinuxWorld::suspect_backend(const BackendKey& key) {
+    if (const auto found = backends_.find(key); found != backends_.end()) {
+        found->second.actual.addresses = false;
+    }
+}
+
+void LinuxWorld::suspect_all() {
+    router_suspected_ = true;
+    names_suspected_ = true;
+    for (auto& [key, backend] : backends_) {
+        backend.actual.addresses = false;
+    }
+}
+
+void LinuxWorld::observe_names() {
+    for (auto& [key, backend] : backends_) {
+        auto named = NetNs::open(backend.net_ns_name);
+        if (!named) {
+            backend.actual.net_ns = false;  // what we hold open is named again by make_net_ns
+            continue;
+        }
+        if (!backend.net_ns) {
+            backend.net_ns = std::move(*named);
+        }
+        backend.actual.net_ns = backend.net_ns->inode() == named->inode() || named->fd() < 0;
+    }
+}
+
+void LinuxWorld::observe_links(const std::vector<Link>& links) {
+    std::map<std::string, const Link*> by_name;
+    for (const auto& link : links) {
+        by_name[link.name] = &link;
+    }
+    for (auto& [key, backend] : backends_) {
+        const auto found = by_name.find(backend.link_name);
+        if (found == by_name.end() || !backend.net_ns) {
+            backend.link = IfIndex{};
+            backend.actual.link = false;
+            backend.actual.fence = false;
+            continue;
+        }
+        const Link& link = *found->second;
+        const auto nsid = net_ns_id(socket_, *backend.net_ns);
+        if (!nsid || link.peer_nsid != *nsid) {
+            backend.actual.link = false;
+            continue;
+        }
+        // A number that changed, here or of the namespace, is carried by rules.
+        if (backend.link != link.index || backend.nsid != *nsid) {
+            written_.reset();
+        }
+        backend.link = link.index;
+        backend.nsid = *nsid;
+        backend.actual.link = link.up;
+        const auto attached = filter_attached(number(link.index), filter_handle_, datapath_->service);
+        backend.actual.fence = attached && *attached;
+    }
+}
+
+void LinuxWorld::observe_lan(const std::vector<Link>& links) {
+    std::map<std::string, Lan> seen;
+    for (const auto& link : links) {
+        if (link.kind == "bridge" || link.name == "lo") {
+            continue;
+        }
+        Lan lan;
+        lan.index = link.index;
+        lan.mtu = link.mtu;
+        const auto bridge = std::find_if(links.begin(), links.end(), [&](const Link& other) {
+            return number(link.master) != 0 && other.index == link.master && other.kind == "bridge";
+        });
+        if (bridge != links.end() && matches(lan_patterns_, bridge->name)) {
+            lan.wanted = true;
+            lan.bridge = bridge->name;
+            lan.bridge_mac = bridge->mac;
+        } else {
+            lan.wanted = matches(lan_patterns_, link.name);
+        }
+        const auto known = lan_.find(link.name);
+        // Every device is asked once, at the start: the viscumd before may have had another `lan:`.
+        if (!lan.wanted && !(first_look_ && carries_filter(number(link.index), filter_handle_)) &&
+            !(known != lan_.end() && known->second.attached)) {
+            continue;
+        }
+        const auto attached = filter_attached(number(link.index), filter_handle_, datapath_->lan);
+        lan.attached = (attached && *attached) || (!lan.wanted && carries_filter(number(link.index), filter_handle_));
+        if (lan.attached && lan.wanted && (known == lan_.end() || known->second.bridge_mac != lan.bridge_mac)) {
+            if (const auto written = rules_.set_lan_device(number(lan.index), lan.bridge_mac); !written) {
+                lan.problem = written.error().what;
+            }
+        }
+        if (!lan.attached && known != lan_.end() && known->second.index == lan.index) {
+            lan.problem = known->second.problem;
+        }
+        seen.emplace(link.name, std::move(lan));
+    }
+    lan_ = std::move(seen);
+}
+
+Status LinuxWorld::observe_router() {
+    const auto links = list_links(socket_);
+    if (!links) {
+        return links.error();
+    }
+    observe_links(*links);
+    observe_lan(*links);
+    first_look_ = false;
+    return {};
+}
+
+Result<Actual> LinuxWorld::observe() {
+    if (names_suspected_) {
+        observe_names();
+        names_suspected_ = false;
+    }
+    if (router_suspected_) {
+        if (auto status = observe_router(); !status) {
+            return std::move(status).error();
+        }
+        router_suspected_ = false;
+    }
+    Actual actual;
+    for (const auto& [key, backend] : backends_) {
+        actual.backends[key] = backend.actual;
+    }
+    actual.rules = written_;
+    for (const auto& [device, lan] : lan_) {
+        actual.lan[device] = lan.attached;
+    }
+    return actual;
+}
+
+Status LinuxWorld::make_net_ns(const BackendKey&, Backend& backend) {
+    if (backend.net_ns) {
+        if (auto status = backend.net_ns->keep_name(backend.net_ns_name); !status) {
+            return status;
+        }
+    } else {
+        auto made = NetNs::create(backend.net_ns_name);
+        if (!made) {
+            return std::move(made).error();
+        }
+        backend.net_ns = std::move(*made);
+    }
+    backend.actual.net_ns = true;
+    return {};
+}
+
+std::uint32_t LinuxWorld::lan_mtu() const {
+    std::uint32_t mtu = 0;
+    for (const auto& [name, lan] : lan_) {
+        if (lan.wanted && (mtu == 0 || lan.mtu < mtu)) {
+            mtu = lan.mtu;
+        }
+    }
+    return mtu == 0 ? kDefaultMtu : mtu;
+}
+
+Status LinuxWorld::make_link(const BackendKey& key, Backend& backend) {
+    const VethSpec spec{backend.link_name, kServiceDevice, service_mac(instance_.name, key.service), lan_mtu()};
+    const auto link = create_veth(socket_, spec, *backend.net_ns);
+    if (!link) {
+        return link.error();
+    }
+    const auto nsid = net_ns_id(socket_, *backend.net_ns);
+    if (!nsid) {
+        return nsid.error();
+    }
+    // bpf_fib_lookup, which finds the way to the client, refuses a device that does not forward.
+    for (const char* family : {"ipv4", "ipv6"}) {
+        const auto status = set_net_sysctl(cat(family, "/conf/", backend.link_name, "/forwarding"), "1");
+        if (!status && status.error().errno_code != ENOENT) {
+            return status;
+        }
+    }
+    const auto prepared = backend.net_ns->inside([&]() -> Status {
+        if (!backend.watch) {
+            auto watch = NlWatch::open(NlWatch::Groups::service);
+            if (!watch) {
+                return std::move(watch).error();
+            }
+            backend.watch = std::move(*watch);
+        }
+        if (auto status = prepare_sysctls(); !status) {
+            return status;
+        }
+        const auto inside = NlSocket::open();
+        return inside ? prepare_peer(*inside, spec) : Status{inside.error()};
+    });
+    if (!prepared) {
+        return prepared;
+    }
+    backend.link = link->index;
+    backend.nsid = *nsid;
+    backend.actual.link = true;
+    backend.actual.addresses = false;
+    backend.actual.fence = false;
+    written_.reset();
+    return {};
+}
+
+Status LinuxWorld::set_addresses(Backend& backend, const WantedBackend& wanted) {
+    // A backend that was adopted has its watch from here on.
+    const auto status = backend.net_ns->inside([&]() -> Status {
+        if (!backend.watch) {
+            auto watch = NlWatch::open(NlWatch::Groups::service);
+            if (!watch) {
+                return std::move(watch).error();
+            }
+            backend.watch = std::move(*watch);
+        }
+        const auto inside = NlSocket::open();
+        if (!inside) {
+            return inside.error();
+        }
+        const auto device = find_link(*inside, kServiceDevice);
+        if (!device) {
+            return device.error();
+        }
+        const VethSpec spec{{}, kServiceDevice, device->mac, device->mtu};
+        if (auto prepared = prepare_peer(*inside, spec); !prepared) {
+            return prepared;
+        }
+        const auto written = apply_addresses(*inside, device->index, {wanted.addresses, wanted.prefixes});
+        return written ? Status{} : Status{written.error()};
+    });
+    if (status) {
+        // Our own writes are no news.
+        backend.watch->drain();
+    }
+    backend.actual.addresses = static_cast<bool>(status);
+    return status;
+}
+
+Status LinuxWorld::attach_fence(Backend& backend) {
+    const auto attached = attach_filter(number(backend.link), filter_handle_, datapath_->service);
+    backend.actual.fence = static_cast<bool>(attached);
+    return attached ? Status{} : Status{attached.error()};
+}
+
+Status LinuxWorld::remove_link(Backend& backend) {
+    if (auto status = delete_link(socket_, backend.link_name); !status) {
+        return status;
+    }
+    backend.link = IfIndex{};
+    backend.actual.link = false;
+    return {};
+}
+
+Status LinuxWorld::remove_net_ns(Backend& backend) {
+    if (auto status = remove_net_ns_name(backend.net_ns_name); !status) {
+        return status;
+    }
+    backend.watch.reset();
+    backend.net_ns.reset();
+    backend.actual.net_ns = false;
+    return {};
+}
+
+Rule LinuxWorld::to_rule(const WantedRule& wanted) const {
+    Rule rule;
+    rule.key = rule_key(wanted.claim);
+    rule.service = wanted.service;
+    for (int slot = 0; slot < 2; ++slot) {
+        const auto found = backends_.find({wanted.service, slot});
+        if (wanted.backend[static_cast<std::size_t>(slot)] && found != backends_.end() && found->second.actual.link) {
+            rule.backend[static_cast<std::size_t>(slot)] = {found->second.nsid, number(found->second.link)};
+        }
+    }
+    rule.active = static_cast<std::uint8_t>(wanted.active);
+    rule.admission = wanted.admission;
+    rule.closed = wanted.closed;
+    rule.several_addresses = wanted.several;
+    rule.mac = service_mac(instance_.name, wanted.service);
+    return rule;
+}
+
+Status LinuxWorld::write_rules(const std::vector<WantedRule>& rules) {
+    std::vector<Rule> table;
+    table.reserve(rules.size());
+    for (const auto& rule : rules) {
+        table.push_back(to_rule(rule));
+    }
+    const auto written = rules_.apply(table);
+    if (!written) {
+        return written.error();
+    }
+    written_ = rules;
+    return {};
+}
+
+Status LinuxWorld::attach_lan(const std::string& device) {
+    const auto found = lan_.find(device);
+    if (found == lan_.end()) {
+        return {};
+    }
+    Lan& lan = found->second;
+    const auto marked = rules_.set_lan_device(number(lan.index), lan.bridge_mac);
+    if (!marked) {
+        return marked.error();
+    }
+    const auto attached = attach_filter(number(lan.index), filter_handle_, datapath_->lan);
+    lan.attached = static_cast<bool>(attached);
+    lan.problem = attached ? "" : attached.error().what;
+    return attached ? Status{} : Status{attached.error()};
+}
+
+Status LinuxWorld::detach_lan(const std::string& device) {
+    const auto found = lan_.find(device);
+    if (found == lan_.end()) {
+        return {};
+    }
+    if (auto status = detach_filter(number(found->second.index), filter_handle_); !status) {
+        return status;
+    }
+    found->second.attached = false;
+    const auto forgotten = rules_.set_lan_device(number(found->second.index), std::nullopt);
+    return forgotten ? Status{} : Status{forgotten.error()};
+}
+
+Status LinuxWorld::execute(const Step& step, const Wanted& wanted) {
+    using Kind = Step::Kind;
+    switch (step.kind) {
+        case Kind::write_rules: return write_rules(wanted.rules);
+        case Kind::attach_lan: return attach_lan(step.device);
+        case Kind::detach_lan: return detach_lan(step.device);
+        case Kind::launch:
+        case Kind::end_process: return Error{EINVAL, "processes are not the world's"};
+        default: break;
+    }
+    know(step.backend);
+    Backend& backend = backends_.find(step.backend)->second;
+    switch (step.kind) {
+        case Kind::make_net_ns: return make_net_ns(step.backend, backend);
+        case Kind::make_link: return make_link(step.backend, backend);
+        case Kind::set_addresses: return set_addresses(backend, wanted.backends.at(step.backend));
+        case Kind::attach_fence: return attach_fence(backend);
+        case Kind::remove_link: return remove_link(backend);
+        case Kind::remove_net_ns: return remove_net_ns(backend);
+        default: return {};
+    }
+}
+
+const NetNs* LinuxWorld::net_ns(const BackendKey& key) const {
+    const auto found = backends_.find(key);
+    return found == backends_.end() || !found->second.net_ns ? nullptr : &*found->second.net_ns;
+}
+
+bool LinuxWorld::has_link(const BackendKey& key) const {
+    const auto found = backends_.find(key);
+    return found != backends_.end() && found->second.actual.link;
+}
+
+Result<std::uint32_t> LinuxWorld::open_connections(const BackendKey& key) {
+    const NetNs* ns = net_ns(key);
+    if (ns == nullptr) {
+        return 0U;
+    }
+    std::uint32_t count = 0;
+    const auto status = ns->inside([&]() -> Status {
+        const auto diag = SockDiag::open();
+        if (!diag) {
+            return diag.error();
+        }
+        const auto open = diag->open_connections();
+        if (!open) {
+            return open.error();
+        }
+        count = *open;
+        return {};
+    });
+    if (!status) {
+        return status.error();
+    }
+    return count;
+}
+
+Admission LinuxWorld::admission_in_kernel(const Claim& claim) const {
+    const auto index = rules_.index_of(rule_key(claim));
+    const auto rule = index ? datapath_->rules.find(*index) : std::nullopt;
+    return rule ? static_cast<Admission>(rule->admission) : Admission::off;
+}
+
+std::optional<int> LinuxWorld::active_in_kernel(const Claim& claim) const {
+    const auto index = rules_.index_of(rule_key(claim));
+    const auto rule = index ? datapath_->rules.find(*index) : std::nullopt;
+    return rule ? std::optional<int>(rule->active & 1) : std::nullopt;
+}
+
+Status LinuxWorld::keep_tracked_flows(const std::vector<Claim>& claims) {
+    std::vector<IpPrefix> destinations;
+    for (const auto& claim : claims) {
+        if (claim.protocol == Protocol::udp) {
+            destinations.push_back(claim.prefix);
+        }
+    }
+    if (destinations.empty()) {
+        return {};
+    }
+    const auto tracked = tracked_udp_flows(destinations, kTrackedFlows);
+    if (!tracked) {
+        return tracked.error();
+    }
+    std::vector<CloudFlow> flows;
+    for (const auto& flow : *tracked) {
+        const bool claimed = std::any_of(claims.begin(), claims.end(), [&](const Claim& claim) {
+            return claim.protocol == Protocol::udp && claim.prefix.contains(flow.destination) &&
+                   claim.ports.first <= flow.destination_port && flow.destination_port <= claim.ports.last;
+        });
+        if (claimed) {
+            flows.push_back({flow.source, flow.destination, flow.source_port, flow.destination_port});
+        }
+    }
+    return rules_.keep_with_cloud(flows);
+}
+
+std::vector<LanDevice> LinuxWorld::lan_devices() const {
+    std::vector<LanDevice> devices;
+    for (const auto& [name, lan] : lan_) {
+        if (lan.wanted) {
+            devices.push_back({name, lan.bridge, lan.attached, lan.problem});
+        }
+    }
+    return devices;
+}
+
+Result<std::vector<IpPrefix>> LinuxWorld::own_networks() {
+    const auto addresses = list_addresses(socket_);
+    if (!addresses) {
+        return addresses.error();
+    }
+    std::vector<IpPrefix> networks;
+    for (const auto& item : *addresses) {
+        IpPrefix network{item.address, item.length};
+        // The bits behind the length are the host's.
+        const int first = (item.address.is_v4() ? 96 : 0) + item.length;
+        for (int bit = first; bit < 128; ++bit) {
+            network.address.bytes[static_cast<std::size_t>(bit / 8)] &= static_cast<std::uint8_t>(~(0x80 >> bit % 8));
+        }
+        networks.push_back(network);
+    }
+    return networks;
+}
+
+ClaimCounters LinuxWorld::counters(const Claim& claim) {
+    ClaimCounters out;
+    const auto index = rules_.index_of(rule_key(claim));
+    if (!index) {
+        return out;
+    }
+    const auto counted = read_counters(*datapath_, *index);
+    if (!counted) {
+        return out;
+    }
+    out.flows = counted->flows;
+    out.packets_in = counted->packets_in;
+    out.bytes_in = counted->bytes_in;
+    out.packets_out = counted->packets_out;
+    out.bytes_out = counted->bytes_out;
+    out.flows_cloud = counted->flows_cloud;
+    for (std::size_t reason = 0; reason < counted->cloud.size(); ++reason) {
+        if (counted->cloud[reason] != 0) {
+            out.cloud.emplace_back(reason_name(reason), counted->cloud[reason]);
+        }
+    }
+    return out;
+}
+
+std::vector<std::pair<std::string, std::uint64_t>> LinuxWorld::verdicts() {
+    std::vector<std::pair<std::string, std::uint64_t>> out;
+    if (const auto verdicts = read_verdicts(*datapath_)) {
+        for (std::size_t i = 0; i < verdicts->size(); ++i) {
+            if ((*verdicts)[i] != 0) {
+                out.emplace_back(verdict_name(i), (*verdicts)[i]);
+            }
+        }
+    }
+    return out;
+}
+
+}  // namespace viscum

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "controller/daemon/daemon.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/inotify.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+
+#include <algorithm>
+#include <csignal>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "controller/spec/parse.h"
+
+namespace viscum {
+namespace {
+
+constexpr std::size_t kConfigLimit = 256 * 1024;
+// News come in swarms; what another tool removed is to be back within 1 s.
+constexpr Millis kNewsDelay{50};
+constexpr const char* kNamesDir = "/run/netns";
+
+LogLevel level_of(const std::string& name) {
+    return name == "debug" ? LogLevel::debug : name == "warn" ? LogLevel::warn : name == "error" ? LogLevel::error : LogLevel::info;
+}
+
+/// Four descriptors a service; the soft limit is 1,024 by custom, for programs that use select(2).
+void raise_descriptor_limit() {
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+Result<UniqueFd> take_lock(const Instance& instance) {
+    if (auto status = make_directory(instance.run_dir(), 0750); !status) {
+        return std::move(status).error();
+    }
+    UniqueFd lock(::open(instance.lock_file().c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!lock) {
+        return errno_error(cat("cannot open '", instance.lock_file(), "'"));
+    }
+    if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+        if (errno == EWOULDBLOCK) {
+            return Error{EBUSY, cat("another viscumd serves instance '", instance.name, "'")};
+        }
+        return errno_error(cat("cannot lock '", instance.lock_file(), "'"));
+    }
+    return lock;
+}
+
+}  // namespace
+
+Result<RouterConfig> load_router_config(const Instance& instance) {
+    const auto text = read_file(instance.config_file(), kConfigLimit);
+    if (!text) {
+        return text.error();
+    }
+    auto parsed = parse_router_config(*text, instance.config_file());
+    if (const auto* diagnostics = std::get_if<Diagnostics>(&parsed)) {
+        std::vector<std::string> lines;
+        for (const auto& diagnostic : *diagnostics) {
+            lines.push_back(diagnostic.text());
+        }
+        return Error{EINVAL, join(lines, "\n")};
+    }
+    return std::move(std::get<RouterConfig>(parsed));
+}
+
+Daemon::Daemon(Instance instance, std::unique_ptr<EventLoop> loop, UniqueFd lock, RouterConfig config, Store store)
+    : instance_(std::move(instance)),
+      loop_(std::move(loop)),
+      lock_(std::move(lock)),
+      config_(std::move(config)),
+      store_(std::move(store)) {}
+
+Result<std::unique_ptr<Daemon>> Daemon::open(const Instance& instance, const std::string& shim_path) {
+    auto lock = take_lock(instance);
+    if (!lock) {
+        return std::move(lock).error();
+    }
+    auto config = load_router_config(instance);
+    if (!config) {
+        return std::move(config).error();
+    }
+    set_log_level(level_of(config->log_level));
+    raise_descriptor_limit();
+    auto store = Store::open(instance);
+    if (!store) {
+        return std::move(store).error();
+    }
+    auto loop = EventLoop::open();
+    if (!loop) {
+        return std::move(loop).error();
+    }
+    std::unique_ptr<Daemon> daemon(
+        new Daemon(instance, std::move(*loop), std::move(*lock), std::move(*config), std::move(*store)));
+    if (auto status = daemon->start(shim_path); !status) {
+        return std::move(status).error();
+    }
+    return daemon;
+}
+
+Status Daemon::start(const std::string& shim_path) {
+    // Blocked before anything is launched, so that none is lost.
+    if (auto status = watch_signals(); !status) {
+        return status;
+    }
+    auto world = LinuxWorld::open(instance_, config_);
+    if (!world) {
+        return std::move(world).error();
+    }
+    world_ = std::move(*world);
+    context_ = std::make_unique<RunContext>(RunContext{*loop_, *world_, instance_, shim_path, [this] {
+                                                           if (reconciler_) {
+                                                               reconciler_->touch();
+                                                           }
+                                                       }});
+    services_ = std::make_unique<Services>(*context_, store_,
+                                           [this](std::uint64_t client, const Response& response) { answer(client, response); });
+    reconciler_ = std::make_unique<Reconciler>(*loop_, *world_, *services_);
+    std::vector<std::string> problems;
+    services_->load([this](const auto& service, const auto& others) { return objections(service, others); }, &problems);
+    for (const auto& problem : problems) {
+        log_warn(problem);
+    }
+    renew_lease();
+    if (auto status = watch_names(); !status) {
+        return status;
+    }
+    if (auto status = loop_->watch(world_->router_watch_fd(), Order::netlink, EPOLLIN,
+                                   [this](std::uint32_t) {
+                                       if (world_->drain_router_watch()) {
+                                           reconciler_->touch_after(kNewsDelay);
+                                       }
+                                   });
+        !status) {
+        return status;
+    }
+    loop_->each_turn([this] { turn(); });
+    // Rules and filters are whole before the first request.
+    turn();
+    auto server = Server::open(
+        *loop_, instance_.socket_path(), [this](ClientId client, const Request& request) { on_request(client, request); },
+        [this](ClientId client) {
+            services_->forget_client(client);
+            pending_.erase(client);
+        });
+    if (!server) {
+        return std::move(server).error();
+    }
+    server_ = std::move(*server);
+    return {};
+}
+
+Status Daemon::watch_signals() {
+    sigset_t mask;
+    sigemptyset(&mask);
+    for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
+        sigaddset(&mask, number);
+    }
+    sigprocmask(SIG_BLOCK, &mask, nullptr);
+    std::signal(SIGPIPE, SIG_IGN);
+    signals_.reset(signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC));
+    if (!signals_) {
+        return errno_error("cannot watch signals");
+    }
+    return loop_->watch(signals_.get(), Order::signals, EPOLLIN, [this](std::uint32_t) { on_signal(); });
+}
+
+void Daemon::on_signal() {
+    signalfd_siginfo info{};
+    while (read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+        if (info.ssi_signo == SIGHUP) {
+            reload();
+        } else {
+            log_info("ending; services and rules stay, until the lease ends");
+            loop_->stop();
+        }
+    }
+}
+
+void Daemon::reload() {
+    auto config = load_router_config(instance_);
+    if (!config) {
+        log_error(cat("viscum.yaml is not used, the one before counts: ", config.error().what));
+        return;
+    }
+    if (config->tables != config_.tables) {
+        log_warn("a change of 'tables' counts from the next start on");
+    }
+    config_ = std::move(*config);
+    set_log_level(level_of(config_.log_level));
+    world_->set_lan(config_.lan);
+    renew_lease();
+    reconciler_->touch();
+    log_info("viscum.yaml was read again");
+}
+
+Status Daemon::watch_names() {
+    if (auto status = make_directory(kNamesDir, 0755); !status) {
+        return status;
+    }
+    names_.reset(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+    if (!names_ || inotify_add_watch(names_.get(), kNamesDir, IN_DELETE | IN_MOVED_FROM) < 0) {
+        return errno_error(cat("cannot watch ", kNamesDir));
+    }
+    return loop_->watch(names_.get(), Order::netlink, EPOLLIN, [this](std::uint32_t) {
+        char events[4096];
+        while (read(names_.get(), events, sizeof events) > 0) {
+        }
+        world_->suspect_names();
+        reconciler_->touch_after(kNewsDelay);
+    });
+}
+
+/// A backend's watch comes and goes with its namespace.
+void Daemon::watch_backends() {
+    for (auto it = backend_watches_.begin(); it != backend_watches_.end();) {
+        if (world_->backend_watch_fd(it->first) != it->second) {
+            loop_->unwatch(it->second);
+            it = backend_watches_.erase(it);
+        } else {
+            ++it;
+        }
+    }
+    for (const auto& [name, service] : services_->all()) {
+        for (const auto& run : service.runs) {
+            if (!run || backend_watches_.contains(run->key())) {
+                continue;
+            }
+            const BackendKey key = run->key();
+            const int fd = world_->backend_watch_fd(key);
+            if (fd < 0) {
+                continue;
+            }
+            const auto status = loop_->watch(fd, Order::netlink, EPOLLIN, [this, key](std::uint32_t) {
+                if (world_->drain_backend_watch(key)) {
+                    reconciler_->touch_after(kNewsDelay);
+                }
+            });
+            if (status) {
+                backend_watches_[key] = fd;
+            }
+        }
+    }
+}
+
+void Daemon::renew_lease() {
+    loop_->cancel(lease_timer_);
+    lease_until_.reset();
+    if (config_.lease) {
+        lease_until_ = boot_now() + *config_.lease;
+        lease_timer_ = loop_->after(*config_.lease / 3, [this] {
+            renew_lease();
+            // And with it a look at everything, for what no news told.
+            world_->suspect_router();
+            reconciler_->touch();
+        });
+    }
+    if (auto status = world_->set_lease(lease_until_); !status) {
+        log_error(cat("cannot renew the lease: ", status.error().what));
+    }
+}
+
+void Daemon::turn() {
+    reconciler_->turn();
+    watch_backends();
+}
+
+Status Daemon::run() {
+    log_info(cat("viscumd serves instance '", instance_.name, "'"));
+    return loop_->run();
+}
+
+}  // namespace viscum

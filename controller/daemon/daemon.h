@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// viscumd: the parts put together, the operator's requests answered, the lease renewed.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "base/event_loop.h"
+#include "base/instance.h"
+#include "base/unique_fd.h"
+#include "controller/daemon/reconciler.h"
+#include "controller/daemon/services.h"
+#include "controller/daemon/store.h"
+#include "controller/ipc/server.h"
+#include "controller/world/linux_world.h"
+
+namespace viscum {
+
+class Daemon {
+public:
+    /// Takes the instance's lock (errno_code EBUSY: another viscumd has it, and nothing was changed), reads viscum.yaml,
+    /// adopts what runs, and listens.
+    static Result<std::unique_ptr<Daemon>> open(const Instance& instance, const std::string& shim_path);
+
+    /// Until SIGTERM or SIGINT. Services and datapath stay as they are: the next viscumd adopts them.
+    Status run();
+
+private:
+    Daemon(Instance instance, std::unique_ptr<EventLoop> loop, UniqueFd lock, RouterConfig config, Store store);
+    Status start(const std::string& shim_path);
+    Status watch_signals();
+    Status watch_names();
+    void watch_backends();
+    void on_signal();
+    void reload();
+    void renew_lease();
+    void turn();
+
+    void on_request(ClientId client, const Request& request);
+    void deploy(ClientId client, const Request& request);
+    void plan(ClientId client, const Request& request);
+    void exec_info(ClientId client, const Request& request);
+    void report(ClientId client, const Request& request);
+    /// One of the answers that a request with several services waits for.
+    void answer(ClientId client, const Response& response);
+    struct Checked {
+        ServiceSpec spec;
+        std::string text;
+    };
+    /// All files or none: what is wrong is answered.
+    std::optional<std::vector<Checked>> check_files(ClientId client, const Request& request);
+    std::vector<std::string> objections(const ServiceSpec& service, const std::vector<ServiceSpec>& others);
+
+    Instance instance_;
+    std::unique_ptr<EventLoop> loop_;
+    UniqueFd lock_;
+    RouterConfig config_;
+    Store store_;
+    UniqueFd signals_;
+    UniqueFd names_;
+    std::unique_ptr<LinuxWorld> world_;
+    std::unique_ptr<RunContext> context_;
+    std::unique_ptr<Services> services_;
+    std::unique_ptr<Reconciler> reconciler_;
+    std::unique_ptr<Server> server_;
+    std::map<BackendKey, int> backend_watches_;
+    struct Pending {
+        std::size_t open = 0;  // answers that are still to come
+        Response sum;
+    };
+    std::map<ClientId, Pending> pending_;
+    std::optional<BootTime> lease_until_;
+    EventLoop::TimerId lease_timer_ = 0;
+};
+
+/// /etc/NAME/viscum.yaml.
+Result<RouterConfig> load_router_config(const Instance& instance);
+
+}  // namespace viscum

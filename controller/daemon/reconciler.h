@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Keeps what is wanted equal to what is: one level-triggered pass at the end of a turn in which something changed.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/event_loop.h"
+#include "controller/daemon/services.h"
+#include "controller/plan/plan.h"
+#include "controller/world/world.h"
+
+namespace viscum {
+
+class Reconciler {
+public:
+    Reconciler(EventLoop& loop, World& world, Services& services) : loop_(loop), world_(world), services_(services) {}
+
+    /// Something changed: a pass follows at the end of this turn.
+    void touch() { dirty_ = true; }
+    /// The same in a while, for news that come in swarms and for what failed. The earlier of two such calls counts.
+    void touch_after(Millis delay);
+    /// A pass, if one is due.
+    void turn();
+
+    /// What is wanted now. Pure but for what the world says of links.
+    [[nodiscard]] Wanted wanted() const;
+    /// What is, processes included.
+    Result<Actual> actual();
+
+private:
+    void execute(const std::vector<Step>& plan, const Wanted& wanted);
+    Status execute_one(const Step& step, const Wanted& wanted);
+    void drop_dismantled();
+    [[nodiscard]] Run* run_of(const BackendKey& key) const;
+    void report(const Step& step, const Error& error);
+
+    EventLoop& loop_;
+    World& world_;
+    Services& services_;
+    bool dirty_ = true;
+    EventLoop::TimerId timer_ = 0;
+    BootTime timer_due_{};
+    std::vector<Step> last_plan_;
+    std::set<std::string> reported_;  // failures that were logged and did not go away since
+    std::set<std::string> tracked_;   // UDP claims whose older flows were looked for
+};
+
+}  // namespace viscum

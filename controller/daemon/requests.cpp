@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The operator's requests.
+#include <algorithm>
+
+#include "base/text.h"
+#include "controller/daemon/daemon.h"
+#include "controller/daemon/report_builder.h"
+#include "controller/spec/check.h"
+#include "controller/spec/parse.h"
+#include "netns/ifname.h"
+
+namespace viscum {
+namespace {
+
+constexpr Millis kDefaultWait{30'000};
+constexpr std::size_t kMaxFiles = 64;
+
+Response refusal(Code code, std::string message, std::string hint = {}, std::vector<std::string> details = {}) {
+    Response response;
+    response.code = code;
+    response.message = std::move(message);
+    response.hint = std::move(hint);
+    response.details = std::move(details);
+    return response;
+}
+
+Millis wait_of(const Request& request) { return request.wait_ms < 0 ? kDefaultWait : Millis(request.wait_ms); }
+
+}  // namespace
+
+void Daemon::on_request(ClientId client, const Request& request) {
+    pending_[client] = {1, {}};
+    const auto& verb = request.verb;
+    if (verb == "deploy") {
+        deploy(client, request);
+    } else if (verb == "plan") {
+        plan(client, request);
+    } else if (verb == "remove") {
+        services_->remove(request.service, client);
+    } else if (verb == "drain" || verb == "resume") {
+        services_->set_drained(request.service, verb == "drain", client);
+    } else if (verb == "restart") {
+        services_->restart(request.service, client, wait_of(request));
+    } else if (verb == "exec-info") {
+        exec_info(client, request);
+    } else if (verb == "list" || verb == "status" || verb == "version") {
+        report(client, request);
+    } else {
+        answer(client, refusal(Code::invalid, cat("viscumd does not know the verb '", verb, "'"),
+                               "viscumctl and viscumd may be of different versions: see 'viscumctl version'"));
+    }
+}
+
+void Daemon::answer(ClientId client, const Response& response) {
+    if (client == 0 || !server_) {
+        return;
+    }
+    const auto found = pending_.find(client);
+    if (found == pending_.end()) {
+        return;
+    }
+    if (!response.final) {
+        server_->send(client, response);
+        return;
+    }
+    // Several services make one answer: the worst code, every message.
+    Pending& pending = found->second;
+    Response& sum = pending.sum;
+    sum.message += cat(sum.message.empty() ? "" : "\n", response.message);
+    sum.changed = sum.changed || response.changed;
+    if (sum.code == Code::done) {
+        sum.code = response.code;
+    }
+    if (sum.hint.empty()) {
+        sum.hint = response.hint;
+    }
+    sum.details.insert(sum.details.end(), response.details.begin(), response.details.end());
+    sum.facts.insert(response.facts.begin(), response.facts.end());
+    if (!response.report.empty()) {
+        sum.report = response.report;
+    }
+    if (--pending.open == 0) {
+        const Response whole = std::move(sum);
+        pending_.erase(found);
+        server_->send(client, whole);
+    }
+}
+
+std::vector<std::string> Daemon::objections(const ServiceSpec& service, const std::vector<ServiceSpec>& others) {
+    auto own = world_->own_networks();
+    if (!own) {
+        return {cat("cannot read the router's own addresses: ", own.error().what)};
+    }
+    return check_claims(service, config_, *own, others);
+}
+
+std::optional<std::vector<Daemon::Checked>> Daemon::check_files(ClientId client, const Request& request) {
+    if (request.files.size() > kMaxFiles) {
+        answer(client, refusal(Code::invalid, cat("more than ", kMaxFiles, " files at once")));
+        return std::nullopt;
+    }
+    std::vector<Checked> checked;
+    std::vector<std::string> mistakes;
+    for (const auto& [file, text] : request.files) {
+        auto parsed = parse_service(text, file);
+        if (const auto* diagnostics = std::get_if<Diagnostics>(&parsed)) {
+            for (const auto& diagnostic : *diagnostics) {
+                mistakes.push_back(diagnostic.text());
+            }
+            continue;
+        }
+        auto& spec = std::get<ServiceSpec>(parsed);
+        const bool twice = std::any_of(checked.begin(), checked.end(), [&](const auto& item) { return item.spec.name == spec.name; });
+        if (twice) {
+            mistakes.push_back(cat(file, ": service '", spec.name, "' stands in two of the files"));
+            continue;
+        }
+        checked.push_back({std::move(spec), text});
+    }
+    if (!mistakes.empty()) {
+        answer(client, refusal(Code::invalid, "nothing was deployed: invalid file", "", std::move(mistakes)));
+        return std::nullopt;
+    }
+    std::vector<ServiceSpec> others = services_->specs();
+    for (const auto& item : checked) {
+        std::erase_if(others, [&](const auto& other) { return other.name == item.spec.name; });
+        others.push_back(item.spec);
+    }
+    for (const auto& item : checked) {
+        for (auto& objection : objections(item.spec, others)) {
+            mistakes.push_back(cat(item.spec.name, ": ", objection));
+        }
+    }
+    if (!mistakes.empty()) {
+        answer(client, refusal(Code::refused, "nothing was deployed: a claim is not permitted",
+                               cat("what may be claimed stands under 'claimable:' in ", instance_.config_file()), std::move(mistakes)));
+        return std::nullopt;
+    }
+    return checked;
+}
+
+void Daemon::deploy(ClientId client, const Request& request) {
+    const auto checked = check_files(client, request);
+    if (!checked) {
+        return;
+    }
+    if (checked->empty()) {
+        answer(client, refusal(Code::invalid, "no file to deploy"));
+        return;
+    }
+    pending_[client].open = checked->size();
+    for (const auto& item : *checked) {
+        services_->deploy(item.spec, item.text, client, wait_of(request));
+    }
+}
+
+void Daemon::plan(ClientId client, const Request& request) {
+    const auto checked = check_files(client, request);
+    if (!checked) {
+        return;
+    }
+    auto present = reconciler_->actual();
+    if (!present) {
+        answer(client, refusal(Code::failed, present.error().what));
+        return;
+    }
+    Wanted wanted = reconciler_->wanted();
+    for (const auto& item : *checked) {
+        const auto found = services_->all().find(item.spec.name);
+        const Service* service = found == services_->all().end() || found->second.removed ? nullptr : &found->second;
+        if (service != nullptr && service->current() != nullptr && service->current()->text() == item.text) {
+            continue;  // deployed as it is
+        }
+        // The version comes up in a free slot; the one before ends, and its namespace goes.
+        const int slot = service == nullptr ? 0 : service->free_slot().value_or(1 - service->primary);
+        WantedBackend backend = owned_by(item.spec);
+        backend.process = true;
+        if (service != nullptr) {
+            wanted.backends.erase({item.spec.name, 1 - slot});
+        }
+        wanted.backends[{item.spec.name, slot}] = backend;
+        std::erase_if(wanted.rules, [&](const auto& rule) { return rule.service == item.spec.name; });
+        for (const auto& claim : item.spec.intercept) {
+            WantedRule rule;
+            rule.claim = claim;
+            rule.service = item.spec.name;
+            rule.active = slot;
+            rule.admission = Admission::serve;
+            wanted.rules.push_back(rule);
+        }
+        for (const auto& lan : world_->lan_devices()) {
+            wanted.lan.insert(lan.device);
+        }
+    }
+    Response response;
+    response.details = describe(make_plan(wanted, *present));
+    response.changed = !response.details.empty();
+    response.message = response.details.empty() ? "nothing to do" : cat(response.details.size(), " steps");
+    answer(client, response);
+}
+
+void Daemon::exec_info(ClientId client, const Request& request) {
+    const auto found = services_->all().find(request.service);
+    const Run* run = found == services_->all().end() ? nullptr : found->second.current();
+    if (run == nullptr) {
+        answer(client, refusal(Code::no_such_service, cat("no service '", request.service, "' is deployed"),
+                               "'viscumctl list' shows the ones that are"));
+        return;
+    }
+    if (world_->net_ns(run->key()) == nullptr) {
+        answer(client, refusal(Code::failed, cat("'", request.service, "' has no namespace yet: ", run->reason())));
+        return;
+    }
+    Response response;
+    response.facts["namespace"] = net_ns_name(instance_.name, run->key().service, run->key().slot);
+    response.facts["user"] = run->spec().run.user;
+    answer(client, response);
+}
+
+void Daemon::report(ClientId client, const Request& request) {
+    if (request.verb == "status" && !request.service.empty() && !services_->all().contains(request.service)) {
+        answer(client, refusal(Code::no_such_service, cat("no service '", request.service, "' is deployed"),
+                               "'viscumctl list' shows the ones that are"));
+        return;
+    }
+    Response response;
+    response.report = to_json(report_daemon(*services_, *world_, instance_, lease_until_, request.service));
+    answer(client, response);
+}
+
+}  // namespace viscum

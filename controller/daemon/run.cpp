@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "controller/daemon/run.h"
+
+#include <random>
+
+#include "base/file.h"
+#include "base/text.h"
+
+namespace viscum {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Millis kFirstProbe{5};
+constexpr Millis kDrainPoll{200};
+constexpr Millis kQuiet{1000};  // of datagrams, before a drain of UDP is over
+constexpr mode_t kRunDirMode = 0700;
+constexpr mode_t kRunFileMode = 0600;
+
+double dice() {
+    static std::minstd_rand generator(std::random_device{}());
+    return std::uniform_real_distribution<double>(0, 1)(generator);
+}
+
+std::uint16_t probe_port(const HealthSpec& health) {
+    if (const auto* tcp = std::get_if<TcpProbe>(&health.probe)) {
+        return tcp->port;
+    }
+    if (const auto* http = std::get_if<HttpProbe>(&health.probe)) {
+        return http->port;
+    }
+    if (const auto* udp = std::get_if<UdpProbe>(&health.probe)) {
+        return udp->port;
+    }
+    return 0;
+}
+
+}  // namespace
+
+Run::Run(RunContext& context, BackendKey key, ServiceSpec spec, std::string text)
+    : context_(context),
+      key_(std::move(key)),
+      spec_(std::move(spec)),
+      text_(std::move(text)),
+      judge_(spec_.health),
+      backoff_(spec_.restart) {}
+
+Run::~Run() {
+    clear_timers();
+    context_.loop.cancel(hold_timer_);
+    if (process_) {
+        context_.loop.unwatch(process_->pidfd());
+    }
+}
+
+std::string Run::dir() const { return cat(context_.instance.runs_dir(), '/', key_.service, '.', key_.slot); }
+
+Status Run::begin() {
+    if (auto status = make_directory(dir(), kRunDirMode); !status) {
+        return status;
+    }
+    if (auto status = write_file_atomically(dir() + "/spec", text_, kRunFileMode); !status) {
+        return status;
+    }
+    handle(RunEvent::start);
+    return {};
+}
+
+void Run::adopt(std::optional<Process> process, bool was_up) {
+    state_ = RunState::preparing;  // whatever is missing of its network is made again; nothing is, as a rule
+    if (!process) {
+        return;
+    }
+    process_ = std::move(process);
+    started_at_ = boot_now();
+    state_ = was_up ? RunState::up : RunState::starting;
+    if (was_up) {
+        judge_.adopted(started_at_);
+        hold_.admitted(started_at_);
+    } else {
+        judge_.started(started_at_);
+        set_timer(start_timer_, spec_.health.start_timeout, &Run::start_timed_out);
+    }
+    watch_process();
+    probe_after(0ms);
+}
+
+void Run::stop() { handle(RunEvent::stop); }
+
+void Run::handle(RunEvent event) {
+    const Transition next = next_state(state_, event);
+    const bool moved = next.state != state_;
+    state_ = next.state;
+    if (moved) {
+        context_.loop.cancel(state_timer_);
+        context_.loop.cancel(start_timer_);
+    }
+    switch (next.action) {
+        case RunAction::none: break;
+        case RunAction::back_off: {
+            const auto ran = std::chrono::duration_cast<Millis>(boot_now() - started_at_);
+            set_timer(state_timer_, backoff_.next(ran, dice()), &Run::backoff_over);
+            break;
+        }
+        case RunAction::drain: begin_drain(); break;
+        case RunAction::terminate: terminate(); break;
+        case RunAction::kill:
+            if (process_) {
+                if (auto status = process_->kill(); !status) {
+                    problem_ = status.error().what;
+                }
+            }
+            break;
+    }
+    if (moved || next.action != RunAction::none) {
+        context_.changed();
+    }
+}
+
+Status Run::launch() {
+    const NetNs* ns = context_.world.net_ns(key_);
+    if (ns == nullptr) {
+        return Error{ENOENT, "its namespace is not there"};
+    }
+    LaunchSpec launch;
+    launch.name = spec_.name;
+    launch.run = spec_.run;
+    launch.run_dir = dir();
+    launch.log_file = context_.instance.log_file(spec_.name);
+    launch.shim_path = context_.shim_path;
+    auto process = Process::launch(launch, *ns);
+    if (!process) {
+        return std::move(process).error();
+    }
+    process_ = std::move(*process);
+    started_at_ = boot_now();
+    ++starts_;
+    problem_.clear();
+    judge_.started(started_at_);
+    watch_process();
+    handle(RunEvent::launched);
+    set_timer(start_timer_, spec_.health.start_timeout, &Run::start_timed_out);
+    probe_after(kFirstProbe);
+    return {};
+}
+
+void Run::launch_failed(const Error& error) {
+    problem_ = error.what;
+    started_at_ = boot_now();
+    handle(RunEvent::launch_failed);
+}
+
+Status Run::dismantled() {
+    handle(RunEvent::dismantled);
+    return remove_directory(dir());
+}
+
+void Run::watch_process() {
+    const auto status =
+        context_.loop.watch(process_->pidfd(), Order::children, EPOLLIN, [this](std::uint32_t) { ended(); });
+    if (!status) {
+        problem_ = status.error().what;  // its end will go unnoticed; its health will not
+    }
+}
+
+void Run::ended() {
+    context_.loop.unwatch(process_->pidfd());
+    last_exit_ = process_->finish(dir());
+    process_.reset();
+    probe_.reset();
+    context_.loop.cancel(probe_timer_);
+    if (judge_.up()) {
+        fell();
+    }
+    judge_ = HealthJudge(spec_.health);
+    const bool again = spec_.restart.policy == RestartPolicy::always ||
+                       (spec_.restart.policy == RestartPolicy::on_failure && !last_exit_->success());
+    handle(again ? RunEvent::exited : RunEvent::exited_for_good);
+    context_.changed();
+}
+
+void Run::probe_after(Millis delay) {
+    context_.loop.cancel(probe_timer_);
+    probe_timer_ = context_.loop.after(delay, [this] { probe_now(); });
+}
+
+IpAddress Run::probe_target() const {
+    const auto port = probe_port(spec_.health);
+    for (const auto& claim : spec_.intercept) {
+        if (claim.ports.first <= port && port <= claim.ports.last) {
+            return claim.prefix.address;
+        }
+    }
+    return spec_.intercept.front().prefix.address;
+}
+
+void Run::probe_now() {
+    const NetNs* ns = context_.world.net_ns(key_);
+    if (ns == nullptr || !process_) {
+        return;
+    }
+    probe_ = start_probe(context_.loop, *ns, spec_.health, spec_.run, probe_target(),
+                         [this](const ProbeResult& result) { probed(result); });
+}
+
+void Run::probed(const ProbeResult& result) {
+    const BootTime now = boot_now();
+    const bool was_up = judge_.up();
+    judge_.result(result, now);
+    if (judge_.up() != was_up) {
+        if (judge_.up()) {
+            hold_.admitted(now);
+            handle(RunEvent::healthy);
+        } else {
+            fell();
+        }
+        context_.changed();
+    }
+    // The pause counts from the start of the answer's handling: a probe takes part of it.
+    probe_after(judge_.next_probe(now, dice()));
+}
+
+void Run::fell() {
+    const Millis hold = hold_.fell(boot_now());
+    if (hold > 0ms) {
+        set_timer(hold_timer_, hold, &Run::hold_over);
+    }
+}
+
+void Run::begin_drain() {
+    drain_until_ = boot_now() + spec_.drain_timeout;
+    quiet_since_ = boot_now();
+    check_drained();
+}
+
+void Run::check_drained() {
+    const BootTime now = boot_now();
+    const auto open = context_.world.open_connections(key_);
+    std::uint64_t datagrams = 0;
+    bool any_udp = false;
+    for (const auto& claim : spec_.intercept) {
+        if (claim.protocol == Protocol::udp) {
+            any_udp = true;
+            datagrams += context_.world.counters(claim).packets_in;
+        }
+    }
+    if (datagrams != datagrams_) {
+        datagrams_ = datagrams;
+        quiet_since_ = now;
+    }
+    const bool idle = open && *open == 0 && (!any_udp || now - quiet_since_ >= kQuiet);
+    if (!process_ || idle || now >= drain_until_) {
+        handle(RunEvent::drained);
+        return;
+    }
+    set_timer(state_timer_, kDrainPoll, &Run::check_drained);
+}
+
+void Run::terminate() {
+    probe_.reset();
+    context_.loop.cancel(probe_timer_);
+    if (!process_) {
+        return;
+    }
+    if (auto status = process_->signal(signal_number(spec_.run.stop_signal)); !status) {
+        problem_ = status.error().what;
+    }
+    set_timer(state_timer_, spec_.run.stop_timeout, &Run::stop_timed_out);
+}
+
+void Run::set_timer(EventLoop::TimerId& timer, Millis delay, void (Run::*handler)()) {
+    context_.loop.cancel(timer);
+    timer = context_.loop.after(delay, [this, handler] { (this->*handler)(); });
+}
+
+void Run::clear_timers() {
+    for (const auto timer : {probe_timer_, start_timer_, state_timer_}) {
+        context_.loop.cancel(timer);
+    }
+}
+
+RunView Run::view() const {
+    RunView view;
+    view.spec = &spec_;
+    view.has_link = context_.world.has_link(key_);
+    view.was_up = process_ && (state_ == RunState::up || state_ == RunState::stopping);
+    view.healthy = healthy();
+    view.held_down = boot_now() < hold_.until();
+    view.stopping = stopping();
+    return view;
+}
+
+std::string Run::reason() const {
+    switch (state_) {
+        case RunState::up:
+            if (!judge_.up()) {
+                return judge_.reason();
+            }
+            return boot_now() < hold_.until() ? "held down: it went down too often" : "";
+        case RunState::starting: return judge_.reason().empty() ? "not healthy yet" : judge_.reason();
+        case RunState::backoff:
+        case RunState::failed: return !problem_.empty() ? problem_ : last_exit_ ? last_exit_->describe() : "";
+        case RunState::stopping: return "stopping";
+        case RunState::preparing: return "preparing";
+        case RunState::down: return "down";
+    }
+    return {};
+}
+
+}  // namespace viscum

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// One version of a service in one slot, from its first step to its last: the state table put to work.
+//
+// A run never touches the kernel's network. It says what it wants (wants_network, wants_process, view), the reconciler
+// makes it so and tells it (launch, launch_failed, dismantled). Whatever changes is told by `changed`.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/event_loop.h"
+#include "base/instance.h"
+#include "controller/plan/admission.h"
+#include "controller/plan/state.h"
+#include "controller/supervise/backoff.h"
+#include "controller/supervise/fsm.h"
+#include "controller/supervise/health.h"
+#include "controller/supervise/process.h"
+#include "controller/world/world.h"
+
+namespace viscum {
+
+/// What every run shares; outlives them.
+struct RunContext {
+    EventLoop& loop;
+    World& world;
+    const Instance& instance;
+    std::string shim_path;
+    std::function<void()> changed;
+};
+
+class Run {
+public:
+    Run(RunContext& context, BackendKey key, ServiceSpec spec, std::string text);
+    ~Run();
+    Run(const Run&) = delete;
+    Run& operator=(const Run&) = delete;
+
+    /// Makes the run directory with the service file in it, before anything else of the run exists.
+    Status begin();
+    /// Takes over a process that a viscumd before started. `was_up`: the kernel's table let flows to it.
+    void adopt(std::optional<Process> process, bool was_up);
+    /// Unwanted from now on: drains, ends, and is taken down. Idempotent.
+    void stop();
+
+    // What the reconciler tells.
+    Status launch();
+    void launch_failed(const Error& error);
+    /// Nothing of it is left in the kernel: removes the run directory. The owner then drops the run.
+    Status dismantled();
+
+    [[nodiscard]] const BackendKey& key() const { return key_; }
+    [[nodiscard]] const ServiceSpec& spec() const { return spec_; }
+    [[nodiscard]] const std::string& text() const { return text_; }
+    [[nodiscard]] RunState state() const { return state_; }
+    [[nodiscard]] bool has_process() const { return process_.has_value(); }
+    [[nodiscard]] bool stopping() const { return state_ == RunState::stopping || state_ == RunState::down; }
+    [[nodiscard]] bool healthy() const { return process_ && judge_.up(); }
+    [[nodiscard]] RunView view() const;
+    /// Why it is not up and healthy; empty if it is.
+    [[nodiscard]] std::string reason() const;
+    [[nodiscard]] pid_t pid() const { return process_ ? process_->pid() : 0; }
+    [[nodiscard]] const std::optional<ExitStatus>& last_exit() const { return last_exit_; }
+    [[nodiscard]] int starts() const { return starts_; }
+    [[nodiscard]] BootTime started_at() const { return started_at_; }
+
+private:
+    void handle(RunEvent event);
+    void ended();
+    void watch_process();
+    void probe_after(Millis delay);
+    void probe_now();
+    void probed(const ProbeResult& result);
+    void fell();
+    void begin_drain();
+    void check_drained();
+    void terminate();
+    void clear_timers();
+    void set_timer(EventLoop::TimerId& timer, Millis delay, void (Run::*handler)());
+    void start_timed_out() { handle(RunEvent::start_timed_out); }
+    void backoff_over() { handle(RunEvent::backoff_over); }
+    void stop_timed_out() { handle(RunEvent::stop_timed_out); }
+    void hold_over() { context_.changed(); }
+    [[nodiscard]] IpAddress probe_target() const;
+    [[nodiscard]] std::string dir() const;
+
+    RunContext& context_;
+    BackendKey key_;
+    ServiceSpec spec_;
+    std::string text_;
+    RunState state_ = RunState::down;
+    std::optional<Process> process_;
+    HealthJudge judge_;
+    Backoff backoff_;
+    HoldDown hold_;
+    std::unique_ptr<Probe> probe_;
+    std::optional<ExitStatus> last_exit_;
+    std::string problem_;  // of the last launch that failed
+    BootTime started_at_{};
+    BootTime drain_until_{};
+    BootTime quiet_since_{};
+    std::uint64_t datagrams_ = 0;
+    int starts_ = 0;
+    EventLoop::TimerId probe_timer_ = 0;
+    EventLoop::TimerId start_timer_ = 0;
+    EventLoop::TimerId state_timer_ = 0;  // back-off, drain or stop
+    EventLoop::TimerId hold_timer_ = 0;
+};
+
+}  // namespace viscum

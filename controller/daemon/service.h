@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// One service as the daemon keeps it: its version, the version that is to follow, and the one that finishes.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "controller/daemon/run.h"
+#include "controller/ipc/frame.h"
+#include "controller/plan/admission.h"
+
+namespace viscum {
+
+/// A version that has yet to show that it is healthy. It becomes the service's version then, and goes away otherwise.
+struct Candidate {
+    ServiceSpec spec;
+    std::string text;
+    std::uint64_t client = 0;      // who waits for it; 0: nobody
+    BootTime asked{};              // when
+    BootTime deadline{};
+    EventLoop::TimerId timer = 0;  // at the deadline
+    std::optional<int> slot;       // of its run; nullopt: it waits for a slot to become free
+    bool restart = false;          // the same version once more
+};
+
+struct Service {
+    std::string name;
+    std::array<std::unique_ptr<Run>, 2> runs;
+    int primary = 0;                     // the slot that is to get new flows
+    std::optional<Candidate> candidate;
+    bool committed = false;              // its file is in services/
+    bool removed = false;                // it goes as soon as its runs are gone
+    std::uint64_t remover = 0;           // the client that waits for that
+    bool drained = false;
+
+    [[nodiscard]] Run* run(int slot) const { return runs[static_cast<std::size_t>(slot)].get(); }
+    [[nodiscard]] Run* current() const { return run(primary); }
+    [[nodiscard]] bool has_runs() const { return runs[0] || runs[1]; }
+    [[nodiscard]] std::optional<int> free_slot() const {
+        return !runs[0] ? std::optional(0) : !runs[1] ? std::optional(1) : std::nullopt;
+    }
+    [[nodiscard]] ServiceView view() const {
+        ServiceView out;
+        out.name = name;
+        out.primary = primary;
+        out.drained = drained;
+        for (std::size_t slot = 0; slot < runs.size(); ++slot) {
+            if (runs[slot]) {
+                out.runs[slot] = runs[slot]->view();
+            }
+        }
+        return out;
+    }
+};
+
+}  // namespace viscum

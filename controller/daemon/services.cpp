@@ -1,0 +1,430 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "controller/daemon/services.h"
+
+#include <algorithm>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "controller/spec/parse.h"
+
+namespace viscum {
+namespace {
+
+constexpr std::size_t kSpecLimit = 256 * 1024;
+constexpr int kStartsBeforeGivingUp = 3;
+
+Response progress(std::string message) {
+    Response response;
+    response.final = false;
+    response.message = std::move(message);
+    return response;
+}
+
+Response done(std::string message, bool changed) {
+    Response response;
+    response.message = std::move(message);
+    response.changed = changed;
+    return response;
+}
+
+Response failure(Code code, std::string message, std::string hint) {
+    Response response;
+    response.code = code;
+    response.message = std::move(message);
+    response.hint = std::move(hint);
+    return response;
+}
+
+Response no_such_service(const std::string& name) {
+    return failure(Code::no_such_service, cat("no service '", name, "' is deployed"), "'viscumctl list' shows the ones that are");
+}
+
+}  // namespace
+
+std::string digest_of(const std::string& text) { return hex(fnv1a(text), 16); }
+
+Services::Services(RunContext& context, Store& store, std::function<void(std::uint64_t, const Response&)> answer)
+    : context_(context), store_(store), answer_(std::move(answer)) {}
+
+void Services::load(const ClaimCheck& check, std::vector<std::string>* problems) {
+    adopt_runs(problems);
+    load_files(check, problems);
+    for (const auto& name : store_.load_wishes(problems).drained) {
+        if (const auto found = services_.find(name); found != services_.end()) {
+            found->second.drained = true;
+        }
+    }
+}
+
+void Services::adopt_runs(std::vector<std::string>* problems) {
+    const auto names = list_directory(context_.instance.runs_dir());
+    if (!names) {
+        problems->push_back(names.error().what);
+        return;
+    }
+    for (const auto& name : *names) {
+        const std::string dir = cat(context_.instance.runs_dir(), '/', name);
+        const bool second = name.ends_with(".1");
+        if (!second && !name.ends_with(".0")) {
+            continue;  // not ours
+        }
+        const BackendKey key{name.substr(0, name.size() - 2), second ? 1 : 0};
+        const auto text = read_file(dir + "/spec", kSpecLimit);
+        auto parsed = text ? parse_service(*text, dir + "/spec") : Parsed<ServiceSpec>(Diagnostics{});
+        auto* spec = std::get_if<ServiceSpec>(&parsed);
+        if (spec == nullptr || spec->name != key.service) {
+            // The viscumd before ended before it had written the file: nothing else of the run exists.
+            if (auto status = remove_directory(dir); !status) {
+                problems->push_back(status.error().what);
+            }
+            continue;
+        }
+        auto process = Process::adopt(dir);
+        if (!process) {
+            problems->push_back(std::move(process).error().in(cat("cannot adopt '", key.text(), "'")).what);
+            continue;
+        }
+        context_.world.know(key);
+        const auto& claim = spec->intercept.front();
+        const bool active = context_.world.active_in_kernel(claim) == key.slot;
+        const bool was_up = *process && context_.world.admission_in_kernel(claim) != Admission::off;
+        Service& service = services_[key.service];
+        service.name = key.service;
+        auto run = std::make_unique<Run>(context_, key, *spec, *text);
+        run->adopt(std::move(*process), was_up);
+        if (active) {
+            service.primary = key.slot;
+        }
+        service.runs[static_cast<std::size_t>(key.slot)] = std::move(run);
+    }
+    for (auto& [name, service] : services_) {
+        if (!service.current()) {
+            service.primary = 1 - service.primary;
+        }
+    }
+}
+
+/// The version of a file in services/: its run goes on, and the service's other run finishes.
+void Services::want_file(Service& service, const ServiceSpec& spec, const std::string& text) {
+    for (const int slot : {0, 1}) {
+        const Run* run = service.run(slot);
+        if (run != nullptr && run->text() == text && (service.current() == nullptr || service.current()->text() != text)) {
+            service.primary = slot;
+        }
+    }
+    if (const Run* current = service.current(); current != nullptr && current->text() == text) {
+        if (Run* other = service.run(1 - service.primary)) {
+            other->stop();
+        }
+        return;
+    }
+    Candidate candidate;
+    candidate.spec = spec;
+    candidate.text = text;
+    propose(service, std::move(candidate));
+}
+
+void Services::load_files(const ClaimCheck& check, std::vector<std::string>* problems) {
+    std::vector<ServiceSpec> accepted;
+    for (auto& [name, text] : store_.load_services(problems)) {
+        const std::string path = cat(context_.instance.services_dir(), '/', name, ".yaml");
+        auto parsed = parse_service(text, path);
+        auto* spec = std::get_if<ServiceSpec>(&parsed);
+        if (spec == nullptr || spec->name != name) {
+            problems->push_back(spec != nullptr ? cat("'", path, "' names the service '", spec->name, "'")
+                                                : std::get<Diagnostics>(parsed).front().text());
+            if (const auto running = services_.find(name); running != services_.end()) {
+                running->second.committed = true;  // the version that runs goes on
+            }
+            continue;
+        }
+        const auto objections = check(*spec, accepted);
+        if (!objections.empty()) {
+            problems->push_back(cat("'", path, "' is not served: ", objections.front()));
+            continue;
+        }
+        Service& service = services_[name];
+        service.name = name;
+        service.committed = true;
+        want_file(service, *spec, text);
+        accepted.push_back(std::move(*spec));
+    }
+    for (auto& [name, service] : services_) {
+        if (service.committed) {
+            continue;
+        }
+        // Removed, or never deployed to the end, when the viscumd before ended.
+        service.removed = true;
+        for (const auto& run : service.runs) {
+            if (run) {
+                run->stop();
+            }
+        }
+    }
+}
+
+std::vector<ServiceSpec> Services::specs() const {
+    std::vector<ServiceSpec> specs;
+    for (const auto& [name, service] : services_) {
+        if (service.removed) {
+            continue;
+        }
+        if (service.candidate) {
+            specs.push_back(service.candidate->spec);
+        } else if (service.current() != nullptr) {
+            specs.push_back(service.current()->spec());
+        }
+    }
+    return specs;
+}
+
+void Services::deploy(const ServiceSpec& spec, const std::string& text, std::uint64_t client, Millis wait) {
+    Service& service = services_[spec.name];
+    service.name = spec.name;
+    if (service.candidate) {
+        answer_(client, failure(Code::refused, cat("'", spec.name, "' is being deployed already"), "wait for it, and deploy again"));
+        return;
+    }
+    Run* current = service.current();
+    if (!service.removed && current != nullptr && !current->stopping() && current->text() == text) {
+        answer_(client, done(cat(spec.name, ": nothing to do, this version is deployed"), false));
+        return;
+    }
+    Candidate candidate;
+    candidate.spec = spec;
+    candidate.text = text;
+    candidate.client = client;
+    candidate.deadline = boot_now() + std::min(wait, spec.health.start_timeout);
+    if (service.removed) {
+        service.removed = false;
+        answer_(std::exchange(service.remover, 0), failure(Code::failed, cat("'", spec.name, "' was deployed again meanwhile"), ""));
+    }
+    propose(service, std::move(candidate));
+}
+
+void Services::restart(const std::string& name, std::uint64_t client, Millis wait) {
+    const auto found = services_.find(name);
+    if (found == services_.end() || found->second.removed || found->second.current() == nullptr) {
+        answer_(client, no_such_service(name));
+        return;
+    }
+    Service& service = found->second;
+    if (service.candidate) {
+        answer_(client, failure(Code::refused, cat("'", name, "' is being deployed"), "wait for it, and restart again"));
+        return;
+    }
+    Candidate candidate;
+    candidate.spec = service.current()->spec();
+    candidate.text = service.current()->text();
+    candidate.client = client;
+    candidate.deadline = boot_now() + std::min(wait, candidate.spec.health.start_timeout);
+    candidate.restart = true;
+    propose(service, std::move(candidate));
+}
+
+void Services::propose(Service& service, Candidate candidate) {
+    candidate.asked = boot_now();
+    service.candidate = std::move(candidate);
+    if (service.candidate->deadline > BootTime{}) {
+        service.candidate->timer = context_.loop.at(service.candidate->deadline, [this] { context_.changed(); });
+    }
+    start_candidate(service);
+    context_.changed();
+}
+
+void Services::start_candidate(Service& service) {
+    Candidate& candidate = *service.candidate;
+    const auto slot = service.free_slot();
+    if (!slot) {
+        answer_(candidate.client, progress(cat(service.name, ": waits for the connections of an earlier version")));
+        return;
+    }
+    const BackendKey key{service.name, *slot};
+    auto run = std::make_unique<Run>(context_, key, candidate.spec, candidate.text);
+    if (auto status = run->begin(); !status) {
+        give_up(service, status.error().what);
+        return;
+    }
+    context_.world.know(key);
+    service.runs[static_cast<std::size_t>(*slot)] = std::move(run);
+    candidate.slot = *slot;
+    Run* current = service.current();
+    if (current == nullptr || current->stopping()) {
+        service.primary = *slot;
+    }
+    answer_(candidate.client, progress(cat(service.name, ": starting")));
+}
+
+void Services::remove(const std::string& name, std::uint64_t client) {
+    const auto found = services_.find(name);
+    if (found == services_.end() || found->second.removed) {
+        answer_(client, no_such_service(name));
+        return;
+    }
+    Service& service = found->second;
+    // The decision first, durably; what follows is made good at the next start, too.
+    if (auto status = store_.remove_service(name); !status) {
+        answer_(client, failure(Code::failed, status.error().what, ""));
+        return;
+    }
+    service.committed = false;
+    if (service.candidate) {
+        give_up(service, "it was removed");
+    }
+    service.removed = true;
+    service.remover = client;
+    service.drained = false;
+    if (auto status = save_wishes(); !status) {
+        log_warn(status.error().what);
+    }
+    for (const auto& run : service.runs) {
+        if (run) {
+            run->stop();
+        }
+    }
+    answer_(client, progress(cat(name, ": draining")));
+    context_.changed();
+}
+
+void Services::set_drained(const std::string& name, bool drained, std::uint64_t client) {
+    const auto found = services_.find(name);
+    if (found == services_.end() || found->second.removed) {
+        answer_(client, no_such_service(name));
+        return;
+    }
+    Service& service = found->second;
+    const bool changed = service.drained != drained;
+    service.drained = drained;
+    if (auto status = save_wishes(); !status) {
+        service.drained = !drained;
+        answer_(client, failure(Code::failed, status.error().what, ""));
+        return;
+    }
+    context_.changed();
+    const std::string what = drained ? "drained: new connections go to the cloud" : "resumed";
+    answer_(client, done(changed ? cat(name, ": ", what) : cat(name, ": nothing to do, it is ", drained ? "drained" : "not drained"),
+                         changed));
+}
+
+void Services::forget_client(std::uint64_t client) {
+    for (auto& [name, service] : services_) {
+        if (service.candidate && service.candidate->client == client) {
+            service.candidate->client = 0;
+        }
+        if (service.remover == client) {
+            service.remover = 0;
+        }
+    }
+}
+
+std::string Services::candidate_failure(const Service& service) {
+    const Candidate& candidate = *service.candidate;
+    const Run* run = candidate.slot ? service.run(*candidate.slot) : nullptr;
+    const bool timed = candidate.deadline > BootTime{};
+    if (timed && boot_now() >= candidate.deadline) {
+        return run != nullptr ? cat("not healthy in ",
+                                    format_duration(std::chrono::duration_cast<Millis>(candidate.deadline - candidate.asked)), ": ",
+                                    run->reason())
+                              : "an earlier version still finishes its connections";
+    }
+    if (run == nullptr || !timed) {
+        return {};  // one that stood in services/ at the start is tried for ever
+    }
+    if (run->state() == RunState::failed) {
+        return run->reason();
+    }
+    const bool cannot_run = run->last_exit() && run->last_exit()->kind == ExitStatus::Kind::failed;
+    if (run->state() == RunState::backoff && (cannot_run || run->starts() >= kStartsBeforeGivingUp || run->starts() == 0)) {
+        return run->reason();
+    }
+    return {};
+}
+
+void Services::settle_candidate(Service& service) {
+    Candidate& candidate = *service.candidate;
+    if (!candidate.slot) {
+        start_candidate(service);
+        if (!service.candidate) {
+            return;
+        }
+    }
+    if (candidate.slot && service.run(*candidate.slot)->state() == RunState::up) {
+        promote(service);
+        return;
+    }
+    if (const auto why = candidate_failure(service); !why.empty()) {
+        give_up(service, why);
+    }
+}
+
+void Services::promote(Service& service) {
+    Candidate candidate = std::move(*service.candidate);
+    if (!candidate.restart) {
+        if (auto status = store_.save_service(service.name, candidate.text); !status) {
+            service.candidate = std::move(candidate);
+            give_up(service, status.error().what);
+            return;
+        }
+    }
+    service.candidate.reset();
+    context_.loop.cancel(candidate.timer);
+    service.committed = true;
+    service.primary = *candidate.slot;
+    if (Run* before = service.run(1 - service.primary)) {
+        before->stop();
+    }
+    const auto took = std::chrono::duration_cast<Millis>(boot_now() - candidate.asked);
+    log_info(cat("'", service.name, "' is healthy after ", took.count(), " ms"));
+    Response response = done(cat(service.name, ": healthy after ", took.count(), " ms"), true);
+    response.facts["ms_to_healthy"] = std::to_string(took.count());
+    answer_(candidate.client, response);
+    context_.changed();
+}
+
+void Services::give_up(Service& service, const std::string& why) {
+    const Candidate candidate = std::move(*service.candidate);
+    service.candidate.reset();
+    context_.loop.cancel(candidate.timer);
+    Run* before = nullptr;
+    if (candidate.slot) {
+        service.run(*candidate.slot)->stop();
+        before = service.run(1 - *candidate.slot);
+        service.primary = before != nullptr ? 1 - *candidate.slot : *candidate.slot;
+    } else {
+        before = service.current();
+    }
+    const bool serves = before != nullptr && !before->stopping();
+    service.removed = !serves;
+    log_warn(cat("'", service.name, "' was not deployed: ", why));
+    answer_(candidate.client, failure(Code::unhealthy, cat(service.name, ": ", why),
+                                      cat(serves ? "the version before serves on; " : "", "see 'viscumctl logs ", service.name, "'")));
+    context_.changed();
+}
+
+void Services::settle() {
+    for (auto it = services_.begin(); it != services_.end();) {
+        Service& service = it->second;
+        if (service.candidate) {
+            settle_candidate(service);
+        }
+        if (!service.candidate && service.removed && !service.has_runs()) {
+            answer_(service.remover, done(cat(service.name, ": removed"), true));
+            it = services_.erase(it);
+            continue;
+        }
+        ++it;
+    }
+}
+
+Status Services::save_wishes() {
+    Wishes wishes;
+    for (const auto& [name, service] : services_) {
+        if (service.drained) {
+            wishes.drained.insert(name);
+        }
+    }
+    return store_.save_wishes(wishes);
+}
+
+}  // namespace viscum

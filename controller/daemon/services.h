@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// All services of the instance and what may happen to them: they are deployed, drained, restarted and removed.
+// Nothing here touches the kernel's network; the reconciler makes real what these values say.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "controller/daemon/service.h"
+#include "controller/daemon/store.h"
+
+namespace viscum {
+
+/// What stands against a service's claims beside `others`; empty: nothing.
+using ClaimCheck = std::function<std::vector<std::string>(const ServiceSpec& service, const std::vector<ServiceSpec>& others)>;
+
+class Services {
+public:
+    /// `answer` sends a response to the client that waits for it; client 0 is nobody.
+    Services(RunContext& context, Store& store, std::function<void(std::uint64_t client, const Response&)> answer);
+
+    /// Once, at the start: the runs that a viscumd before left, the service files, and the operator's wishes. What went wrong
+    /// and was passed over is told in `problems`.
+    void load(const ClaimCheck& check, std::vector<std::string>* problems);
+
+    /// A checked service file. The same file as the one that runs makes no change and is answered so. Otherwise its version
+    /// comes up beside the one that runs, takes over when it is healthy, and the one before then finishes.
+    void deploy(const ServiceSpec& spec, const std::string& text, std::uint64_t client, Millis wait);
+    /// The same version once more, in the same manner.
+    void restart(const std::string& name, std::uint64_t client, Millis wait);
+    void remove(const std::string& name, std::uint64_t client);
+    void set_drained(const std::string& name, bool drained, std::uint64_t client);
+    /// The client hung up: its deploys go on without an audience.
+    void forget_client(std::uint64_t client);
+
+    /// After every turn of the reconciler: candidates that got healthy or failed, removed services that are gone.
+    void settle();
+
+    [[nodiscard]] const std::map<std::string, Service>& all() const { return services_; }
+    [[nodiscard]] std::map<std::string, Service>& all() { return services_; }
+    /// The version that counts for claims: the candidate's if there is one.
+    [[nodiscard]] std::vector<ServiceSpec> specs() const;
+
+private:
+    void adopt_runs(std::vector<std::string>* problems);
+    void load_files(const ClaimCheck& check, std::vector<std::string>* problems);
+    void want_file(Service& service, const ServiceSpec& spec, const std::string& text);
+    void propose(Service& service, Candidate candidate);
+    void start_candidate(Service& service);
+    void settle_candidate(Service& service);
+    void promote(Service& service);
+    void give_up(Service& service, const std::string& why);
+    Status save_wishes();
+    [[nodiscard]] static std::string candidate_failure(const Service& service);
+
+    RunContext& context_;
+    Store& store_;
+    std::function<void(std::uint64_t, const Response&)> answer_;
+    std::map<std::string, Service> services_;
+};
+
+/// 16 hexadecimal digits that tell one service file from another.
+std::string digest_of(const std::string& text);
+
+}  // namespace viscum

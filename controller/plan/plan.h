@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// From what is wanted and what is: the ordered steps between them. Pure.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "controller/plan/state.h"
+
+namespace viscum {
+
+struct Step {
+    enum class Kind {
+        make_net_ns,
+        make_link,
+        set_addresses,
+        attach_fence,
+        launch,
+        write_rules,  // all rules at once: the table writes only what differs
+        attach_lan,
+        detach_lan,
+        end_process,
+        remove_link,
+        remove_net_ns,
+    };
+    Kind kind;
+    BackendKey backend;  // of the steps that concern one
+    std::string device;  // of attach_lan and detach_lan
+    bool operator==(const Step&) const = default;
+    /// "make namespace for plates"
+    [[nodiscard]] std::string text() const;
+};
+
+/// Order when a service comes: namespace, link, addresses, fence, process, rules, and then the filters that read them. When
+/// it goes: filters and rules, process, link, namespace. Nothing to do is an empty plan.
+std::vector<Step> make_plan(const Wanted& wanted, const Actual& actual);
+
+/// One line a step.
+std::vector<std::string> describe(const std::vector<Step>& plan);
+
+}  // namespace viscum

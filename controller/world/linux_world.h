@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// World on Linux: composes netns and tcprog.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "base/instance.h"
+#include "controller/spec/service_spec.h"
+#include "controller/world/world.h"
+#include "netns/addr.h"
+#include "netns/link.h"
+#include "netns/nl_socket.h"
+#include "tcprog/rule_table.h"
+
+namespace viscum {
+
+class LinuxWorld final : public World {
+public:
+    /// In the router's namespace. Loads or adopts the datapath.
+    static Result<std::unique_ptr<LinuxWorld>> open(const Instance& instance, const RouterConfig& config);
+
+    /// A changed viscum.yaml; table sizes keep until the next start.
+    void set_lan(const std::vector<std::string>& patterns);
+
+    /// For the loop. A backend's watch exists with its namespace: -1 where there is none.
+    [[nodiscard]] int router_watch_fd() const { return router_watch_.fd(); }
+    [[nodiscard]] int backend_watch_fd(const BackendKey& key) const;
+    /// Reads the news and suspects what it speaks of. Returns whether there was any.
+    bool drain_router_watch();
+    bool drain_backend_watch(const BackendKey& key);
+
+    void know(const BackendKey& key) override;
+    void forget(const BackendKey& key) override;
+    void suspect_router() override { router_suspected_ = true; }
+    void suspect_backend(const BackendKey& key) override;
+    void suspect_names() override { names_suspected_ = true; }
+    void suspect_all() override;
+    Result<Actual> observe() override;
+    Status execute(const Step& step, const Wanted& wanted) override;
+    [[nodiscard]] const NetNs* net_ns(const BackendKey& key) const override;
+    [[nodiscard]] bool has_link(const BackendKey& key) const override;
+    Result<std::uint32_t> open_connections(const BackendKey& key) override;
+    [[nodiscard]] Admission admission_in_kernel(const Claim& claim) const override;
+    [[nodiscard]] std::optional<int> active_in_kernel(const Claim& claim) const override;
+    Status set_lease(std::optional<BootTime> until) override { return rules_.set_lease(until); }
+    Status keep_tracked_flows(const std::vector<Claim>& claims) override;
+    [[nodiscard]] std::vector<LanDevice> lan_devices() const override;
+    Result<std::vector<IpPrefix>> own_networks() override;
+    ClaimCounters counters(const Claim& claim) override;
+    std::vector<std::pair<std::string, std::uint64_t>> verdicts() override;
+
+private:
+    struct Backend {
+        std::string net_ns_name;
+        std::string link_name;
+        std::optional<NetNs> net_ns;
+        std::optional<NlWatch> watch;
+        IfIndex link{};  // 0: none
+        std::uint32_t nsid = 0;
+        ActualBackend actual;
+    };
+    struct Lan {
+        IfIndex index{};
+        std::string bridge;
+        std::optional<Mac> bridge_mac;
+        std::uint32_t mtu = 0;
+        bool wanted = false;  // named by `lan:`; otherwise it only still carries our filter
+        bool attached = false;
+        std::string problem;
+    };
+
+    LinuxWorld(const Instance& instance, NlSocket socket, NlWatch watch, std::unique_ptr<Datapath> datapath, RuleTable rules);
+    void observe_names();
+    Status observe_router();
+    void observe_lan(const std::vector<Link>& links);
+    void observe_links(const std::vector<Link>& links);
+    Status make_net_ns(const BackendKey& key, Backend& backend);
+    Status make_link(const BackendKey& key, Backend& backend);
+    Status set_addresses(Backend& backend, const WantedBackend& wanted);
+    Status attach_fence(Backend& backend);
+    Status remove_link(Backend& backend);
+    Status remove_net_ns(Backend& backend);
+    Status write_rules(const std::vector<WantedRule>& rules);
+    Status attach_lan(const std::string& device);
+    Status detach_lan(const std::string& device);
+    [[nodiscard]] Rule to_rule(const WantedRule& wanted) const;
+    [[nodiscard]] std::uint32_t lan_mtu() const;
+
+    Instance instance_;
+    std::uint32_t filter_handle_;
+    NlSocket socket_;
+    NlWatch router_watch_;
+    std::unique_ptr<Datapath> datapath_;
+    RuleTable rules_;
+    std::vector<std::string> lan_patterns_;
+    std::map<BackendKey, Backend> backends_;
+    std::map<std::string, Lan> lan_;
+    std::optional<std::vector<WantedRule>> written_;
+    bool router_suspected_ = true;
+    bool names_suspected_ = true;
+    bool first_look_ = true;
+};
+
+}  // namespace viscum
