@@ -46,7 +46,9 @@ public:
     [[nodiscard]] std::vector<std::pair<K, V>> entries(std::size_t limit) const {
         std::vector<std::pair<K, V>> out;
         K key{};
-        for (bool any = bpf_map_get_next_key(fd_.get(), nullptr, &key) == 0; any && out.size() < limit;) {
+        bool any = bpf_map_get_next_key(fd_.get(), nullptr, &key) == 0;
+        // Steps are bounded, too: where programs delete as we read, the kernel may start again from the front.
+        for (std::size_t step = 0; any && step < limit; ++step) {
             if (const auto value = find(key)) {
                 out.emplace_back(key, *value);
             }

@@ -28,8 +28,6 @@ constexpr std::array<const char*, 11> kMaps{"vs_config", "vs_exact",   "vs_prefi
                                             "vs_flows",  "vs_sources", "vs_fragments", "vs_lans", "vs_verdicts"};
 constexpr const char* kCounters = "vs_counters";
 constexpr std::array<const char*, 2> kPrograms{"vs_lan", "vs_service"};
-// A range of ports is at most 30 prefixes of ports.
-constexpr std::uint32_t kPortEntriesPerRule = 30;
 
 struct ObjectClose {
     void operator()(bpf_object* object) const { bpf_object__close(object); }
@@ -106,7 +104,13 @@ std::string program_pin(const std::string& dir, const char* name, const Datapath
 
 std::uint32_t wanted_size(std::string_view map, const DatapathSizes& sizes) {
     if (map == "vs_port") {
-        return sizes.rules * kPortEntriesPerRule;
+        return port_capacity(sizes);
+    }
+    if (map == "vs_prefix") {
+        return prefix_capacity(sizes);
+    }
+    if (map == "vs_exact") {
+        return exact_capacity(sizes);
     }
     if (map == "vs_flows" || map == "vs_sources") {
         return sizes.flows;
@@ -114,7 +118,7 @@ std::uint32_t wanted_size(std::string_view map, const DatapathSizes& sizes) {
     if (map == "vs_fragments") {
         return sizes.fragments;
     }
-    if (map == "vs_exact" || map == "vs_prefix" || map == "vs_rules" || map == "vs_claims" || map == kCounters) {
+    if (map == "vs_rules" || map == "vs_claims" || map == kCounters) {
         return sizes.rules;
     }
     return 0;  // as the object says

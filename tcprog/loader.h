@@ -23,6 +23,13 @@ struct DatapathSizes {
     std::uint32_t fragments = 256;
 };
 
+// What the maps that hold claims have room for.
+constexpr std::uint32_t exact_capacity(const DatapathSizes& sizes) { return sizes.rules; }
+/// One more: see build_index().
+constexpr std::uint32_t prefix_capacity(const DatapathSizes& sizes) { return sizes.rules + 1; }
+/// A range of ports takes at most 30 entries, and its old and new ones stand side by side during a change.
+constexpr std::uint32_t port_capacity(const DatapathSizes& sizes) { return sizes.rules * 64; }
+
 struct Program {
     UniqueFd fd;
     std::uint32_t id = 0;

@@ -7,7 +7,8 @@
 #include <cstring>
 #include <set>
 #include <string>
-#include <tuple>
+#include <utility>
+#include <vector>
 
 #include "base/text.h"
 
@@ -16,6 +17,7 @@ namespace {
 
 constexpr std::uint32_t kPortBits = 16;
 constexpr std::uint32_t kSetAndProtocolBits = 48;
+constexpr IpPrefix kAllOfV4{{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0}}, 0};
 
 struct Interval {
     std::uint8_t protocol = 0;
@@ -24,43 +26,54 @@ struct Interval {
     std::uint32_t rule = 0;
     auto operator<=>(const Interval&) const = default;
 };
+using PortSet = std::vector<Interval>;  // sorted, disjoint
 
-/// Adds the part of `fresh` that no interval of `taken` covers.
-void add_uncovered(std::vector<Interval>& taken, const Interval& fresh) {
-    std::uint32_t next = fresh.first;
-    std::sort(taken.begin(), taken.end());
-    std::vector<Interval> added;
-    for (const auto& other : taken) {
-        if (other.protocol != fresh.protocol || other.last < next || other.first > fresh.last) {
-            continue;
+using ClaimsByPrefix = std::map<IpPrefix, PortSet>;
+
+/// What `around` holds where `taken` holds nothing, added to it.
+void fill_holes(PortSet& taken, const PortSet& around) {
+    PortSet added;
+    auto other = taken.cbegin();
+    for (const auto& fresh : around) {
+        std::uint32_t next = fresh.first;
+        while (other != taken.cend() && std::pair(other->protocol, other->last) < std::pair(fresh.protocol, next)) {
+            ++other;
         }
-        if (other.first > next) {
-            added.push_back({fresh.protocol, next, other.first - 1, fresh.rule});
+        // The last one may reach into the next of `around` as well, so it is left where it is.
+        for (auto at = other; at != taken.cend() && at->protocol == fresh.protocol && at->first <= fresh.last; ++at) {
+            if (at->first > next) {
+                added.push_back({fresh.protocol, next, at->first - 1, fresh.rule});
+            }
+            next = at->last + 1;
         }
-        next = other.last + 1;
+        if (next <= fresh.last) {
+            added.push_back({fresh.protocol, next, fresh.last, fresh.rule});
+        }
     }
-    if (next <= fresh.last) {
-        added.push_back({fresh.protocol, next, fresh.last, fresh.rule});
+    const auto middle = taken.insert(taken.end(), added.begin(), added.end());
+    std::inplace_merge(taken.begin(), middle, taken.end());
+}
+
+IpPrefix shortened(const IpPrefix& prefix, int length) {
+    IpPrefix out{prefix.address, length};
+    const auto first = static_cast<std::size_t>(length + (prefix.address.is_v4() ? 96 : 0));
+    for (std::size_t bit = first; bit < 128; ++bit) {
+        out.address.bytes[bit / 8] = static_cast<std::uint8_t>(out.address.bytes[bit / 8] & ~(0x80U >> bit % 8));
     }
-    taken.insert(taken.end(), added.begin(), added.end());
+    return out;
 }
 
 /// What is claimed at `prefix`: its own claims, then those of ever shorter prefixes around it.
-std::vector<Interval> set_of(const IpPrefix& prefix, const std::map<RuleKey, std::uint32_t>& rules) {
-    std::vector<std::pair<int, Interval>> around;
-    for (const auto& [key, rule] : rules) {
-        if (key.prefix.contains(prefix)) {
-            around.push_back({key.prefix.length, {key.protocol, key.first_port, key.last_port, rule}});
+PortSet set_of(const IpPrefix& prefix, const ClaimsByPrefix& claims, const std::set<int>& lengths) {
+    PortSet taken;
+    for (auto length = lengths.rbegin(); length != lengths.rend(); ++length) {
+        if (*length > prefix.length) {
+            continue;
+        }
+        if (const auto around = claims.find(shortened(prefix, *length)); around != claims.end()) {
+            fill_holes(taken, around->second);
         }
     }
-    std::sort(around.begin(), around.end(), [](const auto& a, const auto& b) {
-        return std::tuple(-a.first, a.second) < std::tuple(-b.first, b.second);
-    });
-    std::vector<Interval> taken;
-    for (const auto& [length, interval] : around) {
-        add_uncovered(taken, interval);
-    }
-    std::sort(taken.begin(), taken.end());
     return taken;
 }
 
@@ -81,7 +94,7 @@ void add_ports(Entries<vs_port_key>& entries, std::uint32_t set, const Interval&
     }
 }
 
-std::uint32_t set_id(const std::vector<Interval>& set, std::map<std::uint32_t, std::vector<Interval>>& known) {
+std::uint32_t set_id(const PortSet& set, std::map<std::uint32_t, PortSet>& known) {
     std::string text;
     for (const auto& interval : set) {
         text += cat(unsigned{interval.protocol}, ' ', interval.first, ' ', interval.last, ' ', interval.rule, '\n');
@@ -92,6 +105,13 @@ std::uint32_t set_id(const std::vector<Interval>& set, std::map<std::uint32_t, s
     }
     known[id] = set;
     return id;
+}
+
+vs_prefix_key prefix_key(const IpPrefix& prefix) {
+    vs_prefix_key key{};
+    key.prefixlen = static_cast<std::uint32_t>(prefix.length) + (prefix.address.is_v4() ? 96U : 0U);
+    key.addr = abi_address(prefix.address);
+    return key;
 }
 
 }  // namespace
@@ -117,10 +137,14 @@ vs_exact_key exact_key(const IpAddress& address, std::uint16_t port, std::uint8_
     return key;
 }
 
-RuleIndex build_index(const std::map<RuleKey, std::uint32_t>& rules) {
+RuleIndex build_index(const std::map<RuleKey, std::uint32_t>& rules, std::size_t port_limit) {
     RuleIndex index;
+    ClaimsByPrefix claims;
+    std::set<int> lengths;
     std::set<IpPrefix> wide;
     for (const auto& [key, rule] : rules) {
+        claims[key.prefix].push_back({key.protocol, key.first_port, key.last_port, rule});
+        lengths.insert(key.prefix.length);
         if (key.prefix.is_single() && key.first_port == key.last_port) {
             index.exact[exact_key(key.prefix.address, key.first_port, key.protocol)] = rule;
         } else {
@@ -128,16 +152,23 @@ RuleIndex build_index(const std::map<RuleKey, std::uint32_t>& rules) {
             index.flags |= std::uint32_t{key.prefix.address.is_v4() ? VS_WIDE_V4 : VS_WIDE_V6};
         }
     }
-    std::map<std::uint32_t, std::vector<Interval>> known;
+    for (auto& [prefix, intervals] : claims) {
+        std::sort(intervals.begin(), intervals.end());
+    }
+    if (index.flags == (VS_WIDE_V4 | VS_WIDE_V6)) {
+        // IPv4 stands inside ::/0 in these keys: no IPv6 claim may reach it.
+        wide.insert(kAllOfV4);
+    }
+    std::map<std::uint32_t, PortSet> known;
     for (const auto& prefix : wide) {
-        const auto set = set_of(prefix, rules);
+        const auto set = set_of(prefix, claims, lengths);
         const auto id = set_id(set, known);
-        vs_prefix_key key{};
-        key.prefixlen = static_cast<std::uint32_t>(prefix.length) + (prefix.address.is_v4() ? 96U : 0U);
-        key.addr = abi_address(prefix.address);
-        index.prefix[key] = id;
+        index.prefix[prefix_key(prefix)] = id;
         for (const auto& interval : set) {
             add_ports(index.port, id, interval);
+        }
+        if (index.port.size() > port_limit) {
+            break;
         }
     }
     return index;

@@ -46,7 +46,8 @@ vs_exact_key exact_key(const IpAddress& address, std::uint16_t port, std::uint8_
 
 /// `rules` maps each claim to its rule's index; no two claims are equal in prefix and protocol with ports that overlap.
 /// Deterministic: a set's id follows from what it holds, so an unchanged set keeps its entries, and no entry of a set that
-/// is in use ever changes its meaning.
-RuleIndex build_index(const std::map<RuleKey, std::uint32_t>& rules);
+/// is in use ever changes its meaning. Claims that are nested deep may need entries without end: it stops, incomplete, once
+/// `port` has more than `port_limit`.
+RuleIndex build_index(const std::map<RuleKey, std::uint32_t>& rules, std::size_t port_limit);
 
 }  // namespace viscum

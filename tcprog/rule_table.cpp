@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <set>
 
 #include "base/text.h"
@@ -14,6 +15,10 @@ namespace viscum {
 namespace {
 
 constexpr std::uint64_t kNoLease = ~0ULL;
+constexpr std::uint32_t kNoRule = ~0U;
+
+static_assert(static_cast<int>(Admission::off) == VS_OFF && static_cast<int>(Admission::drain) == VS_DRAIN &&
+              static_cast<int>(Admission::serve) == VS_SERVE);
 
 template <class T>
 bool same_bytes(const T& a, const T& b) {
@@ -50,6 +55,11 @@ vs_claim abi_claim(const Rule& rule) {
 
 RuleKey from_claim(const vs_claim& claim) {
     return {{from_abi(claim.addr), claim.length}, claim.first_port, claim.last_port, claim.protocol};
+}
+
+Error no_port_room(const DatapathSizes& sizes) {
+    return {ENOSPC, cat("the claims' port ranges do not fit into the tables for ", sizes.rules,
+                        " rules; raise 'tables: {rules: …}' in viscum.yaml and restart viscumd")};
 }
 
 template <class K>
@@ -92,6 +102,14 @@ Status remove_others(const BpfMap<K, std::uint32_t>& map, const Entries<K>& pres
 
 }  // namespace
 
+void RuleTable::read_index() {
+    config_ = datapath_->config.find(0).value_or(vs_config{});
+    index_.exact = read_entries(datapath_->exact, exact_capacity(datapath_->sizes));
+    index_.prefix = read_entries(datapath_->prefix, prefix_capacity(datapath_->sizes));
+    index_.port = read_entries(datapath_->port, port_capacity(datapath_->sizes));
+    index_.flags = config_.flags;
+}
+
 RuleTable RuleTable::adopt(const Datapath& datapath) {
     RuleTable table(datapath);
     for (const auto& [index, claim] : datapath.claims.entries(datapath.sizes.rules)) {
@@ -100,12 +118,7 @@ RuleTable RuleTable::adopt(const Datapath& datapath) {
             table.owners_[index] = claim.owner;
         }
     }
-    const std::size_t limit = std::size_t{datapath.sizes.rules} * 32;
-    table.index_.exact = read_entries(datapath.exact, limit);
-    table.index_.prefix = read_entries(datapath.prefix, limit);
-    table.index_.port = read_entries(datapath.port, limit);
-    table.config_ = datapath.config.find(0).value_or(vs_config{});
-    table.index_.flags = table.config_.flags;
+    table.read_index();
     return table;
 }
 
@@ -114,9 +127,9 @@ std::optional<std::uint32_t> RuleTable::index_of(const RuleKey& key) const {
     return found == indexes_.end() ? std::nullopt : std::optional(found->second);
 }
 
-Status RuleTable::put_rule(std::uint32_t index, const Rule& rule, bool fresh, int* writes) {
+Status RuleTable::put_rule(std::uint32_t index, const Rule& rule, int* writes) {
     const vs_claim claim = abi_claim(rule);
-    if (fresh || owners_[index] != claim.owner) {
+    if (const auto owner = owners_.find(index); owner == owners_.end() || owner->second != claim.owner) {
         if (auto status = clear_counters(*datapath_, index); !status) {
             return status;
         }
@@ -125,6 +138,7 @@ Status RuleTable::put_rule(std::uint32_t index, const Rule& rule, bool fresh, in
             return status;
         }
         owners_[index] = claim.owner;
+        indexes_[rule.key] = index;
     }
     const vs_rule value = abi_rule(rule);
     if (const auto present = datapath_->rules.find(index); present && same_bytes(*present, value)) {
@@ -135,6 +149,16 @@ Status RuleTable::put_rule(std::uint32_t index, const Rule& rule, bool fresh, in
 }
 
 Status RuleTable::apply_index(const RuleIndex& wanted, int* writes) {
+    auto status = write_index(wanted, writes);
+    if (status) {
+        index_ = wanted;
+    } else {
+        read_index();  // the next attempt starts from what stands there
+    }
+    return status;
+}
+
+Status RuleTable::write_index(const RuleIndex& wanted, int* writes) {
     const auto set_flags = [&](std::uint32_t flags) -> Status {
         if (config_.flags == flags) {
             return {};
@@ -165,11 +189,60 @@ Status RuleTable::apply_index(const RuleIndex& wanted, int* writes) {
     if (auto status = remove_others(datapath_->port, index_.port, wanted.port, writes); !status) {
         return status;
     }
-    if (auto status = set_flags(wanted.flags); !status) {
-        return status;
+    return set_flags(wanted.flags);
+}
+
+/// Old and new entries stand side by side during a change.
+Status RuleTable::check_room(const RuleIndex& wanted) const {
+    const auto fresh = std::count_if(wanted.port.begin(), wanted.port.end(),
+                                     [this](const auto& entry) { return !index_.port.contains(entry.first); });
+    if (index_.port.size() + static_cast<std::size_t>(fresh) > port_capacity(datapath_->sizes)) {
+        return no_port_room(datapath_->sizes);
     }
-    index_ = wanted;
     return {};
+}
+
+/// An index for each wanted claim: its own, or one that is free. Nothing where too few are free as long as the rules that
+/// go hold theirs: until then they may still be found.
+std::optional<std::map<RuleKey, std::uint32_t>> RuleTable::assign(const std::vector<Rule>& wanted) const {
+    std::map<RuleKey, std::uint32_t> next;
+    std::uint32_t candidate = 0;
+    for (const auto& rule : wanted) {
+        if (const auto index = index_of(rule.key)) {
+            next[rule.key] = *index;
+            continue;
+        }
+        while (owners_.contains(candidate)) {
+            ++candidate;
+        }
+        if (candidate >= datapath_->sizes.rules) {
+            return std::nullopt;
+        }
+        next[rule.key] = candidate++;
+    }
+    return next;
+}
+
+/// For a table too full to hold old and new side by side.
+Result<int> RuleTable::remove_then_apply(const std::vector<Rule>& wanted) {
+    std::map<RuleKey, std::uint32_t> keys;
+    std::vector<Rule> staying;
+    for (const auto& rule : wanted) {
+        keys[rule.key] = static_cast<std::uint32_t>(keys.size());
+        if (index_of(rule.key)) {
+            staying.push_back(rule);
+        }
+    }
+    const auto half = port_capacity(datapath_->sizes) / 2;
+    if (build_index(keys, half).port.size() > half) {
+        return no_port_room(datapath_->sizes);
+    }
+    const auto removed = apply(staying);
+    if (!removed) {
+        return removed;
+    }
+    const auto added = apply(wanted);
+    return added ? Result<int>(*removed + *added) : added;
 }
 
 Result<int> RuleTable::apply(const std::vector<Rule>& wanted) {
@@ -177,62 +250,56 @@ Result<int> RuleTable::apply(const std::vector<Rule>& wanted) {
         return Error{ENOSPC, cat(wanted.size(), " rules do not fit into the table of ", datapath_->sizes.rules,
                                  "; raise 'tables: {rules: …}' in viscum.yaml and restart viscumd")};
     }
-    std::map<RuleKey, std::uint32_t> next;
-    std::set<std::uint32_t> used;
-    for (const auto& rule : wanted) {
-        if (const auto index = index_of(rule.key)) {
-            next[rule.key] = *index;
-            used.insert(*index);
-        }
+    const auto next = assign(wanted);
+    if (!next) {
+        return remove_then_apply(wanted);
     }
-    std::uint32_t candidate = 0;
+    const auto index = build_index(*next, port_capacity(datapath_->sizes));
+    if (auto room = check_room(index); !room) {
+        return std::move(room).error();
+    }
     int writes = 0;
     for (const auto& rule : wanted) {
-        const bool fresh = !next.contains(rule.key);
-        if (fresh) {
-            // Not an index that goes in this call either, unless the table is full: it may still be found until it has gone.
-            while (used.contains(candidate) || owners_.contains(candidate)) {
-                ++candidate;
-            }
-            if (candidate >= datapath_->sizes.rules) {
-                return Error{ENOSPC, "the table of rules is full while old rules go; try again"};
-            }
-            next[rule.key] = candidate;
-            used.insert(candidate);
-        }
-        if (auto status = put_rule(next[rule.key], rule, fresh, &writes); !status) {
+        if (auto status = put_rule(next->at(rule.key), rule, &writes); !status) {
             return std::move(status).error();
         }
     }
-    if (auto status = apply_index(build_index(next), &writes); !status) {
+    if (auto status = apply_index(index, &writes); !status) {
         return std::move(status).error();
     }
-    std::vector<std::uint32_t> gone;
-    for (const auto& [key, index] : indexes_) {
-        if (!next.contains(key)) {
-            gone.push_back(index);
-        }
+    if (auto status = remove_rules_but(*next, &writes); !status) {
+        return std::move(status).error();
     }
-    forget_flows(gone);
-    for (const auto index : gone) {
-        ++writes;
-        if (auto status = datapath_->rules.set(index, vs_rule{}); !status) {
-            return std::move(status).error();
-        }
-        if (auto status = datapath_->claims.set(index, vs_claim{}); !status) {
-            return std::move(status).error();
-        }
-        owners_.erase(index);
-    }
-    indexes_ = std::move(next);
     return writes;
 }
 
-void RuleTable::forget_flows(const std::vector<std::uint32_t>& gone) const {
-    if (gone.empty()) {
+Status RuleTable::remove_rules_but(const std::map<RuleKey, std::uint32_t>& staying, int* writes) {
+    std::map<RuleKey, std::uint32_t> gone;
+    std::copy_if(indexes_.begin(), indexes_.end(), std::inserter(gone, gone.end()),
+                 [&staying](const auto& entry) { return !staying.contains(entry.first); });
+    forget_flows(gone);
+    for (const auto& [key, index] : gone) {
+        ++*writes;
+        if (auto status = datapath_->rules.set(index, vs_rule{}); !status) {
+            return status;
+        }
+        if (auto status = datapath_->claims.set(index, vs_claim{}); !status) {
+            return status;
+        }
+        owners_.erase(index);
+        indexes_.erase(key);
+    }
+    return {};
+}
+
+void RuleTable::forget_flows(const std::map<RuleKey, std::uint32_t>& gone) const {
+    std::set<std::uint32_t> rules;
+    for (const auto& [key, index] : gone) {
+        rules.insert(index);
+    }
+    if (rules.empty()) {
         return;
     }
-    const std::set<std::uint32_t> rules(gone.begin(), gone.end());
     for (const auto& [key, flow] : datapath_->flows.entries(datapath_->sizes.flows)) {
         if (rules.contains(flow.rule)) {
             // One that stays would only be served from where it was served last.
@@ -263,6 +330,7 @@ Status RuleTable::keep_with_cloud(const std::vector<CloudFlow>& flows) {
         }
         vs_flow value{};
         value.last = static_cast<__u64>(boot_now().count());
+        value.rule = kNoRule;
         value.owner = VS_CLOUD;
         if (auto status = datapath_->flows.set(key, value); !status) {
             return status;

@@ -9,14 +9,13 @@
 #include <string>
 #include <vector>
 
+#include "base/admission.h"
 #include "base/event_loop.h"
 #include "base/result.h"
 #include "tcprog/loader.h"
 #include "tcprog/rule_index.h"
 
 namespace viscum {
-
-enum class Admission : std::uint8_t { off = VS_OFF, drain = VS_DRAIN, serve = VS_SERVE };
 
 struct RuleBackend {
     std::uint32_t nsid = 0;
@@ -52,7 +51,8 @@ public:
 
     /// Makes the rules equal to `wanted` and returns the number of writes: 0 says that all was in place. A rule that stays
     /// keeps its index and counters; a new one is there whole before it can be found, an old one cannot be found before it
-    /// goes; its UDP flows are forgotten. errno_code ENOSPC: more rules than the table holds; nothing was changed.
+    /// goes; its UDP flows are forgotten. Where the table is too full for both side by side, the old ones go first.
+    /// errno_code ENOSPC: more rules, or ranges of ports, than the tables hold; nothing was changed.
     Result<int> apply(const std::vector<Rule>& wanted);
 
     /// The index of a rule for counters.
@@ -69,9 +69,15 @@ public:
 
 private:
     explicit RuleTable(const Datapath& datapath) : datapath_(&datapath) {}
-    Status put_rule(std::uint32_t index, const Rule& rule, bool fresh, int* writes);
+    void read_index();
+    [[nodiscard]] std::optional<std::map<RuleKey, std::uint32_t>> assign(const std::vector<Rule>& wanted) const;
+    [[nodiscard]] Status check_room(const RuleIndex& wanted) const;
+    Result<int> remove_then_apply(const std::vector<Rule>& wanted);
+    Status put_rule(std::uint32_t index, const Rule& rule, int* writes);
     Status apply_index(const RuleIndex& wanted, int* writes);
-    void forget_flows(const std::vector<std::uint32_t>& gone) const;
+    Status write_index(const RuleIndex& wanted, int* writes);
+    Status remove_rules_but(const std::map<RuleKey, std::uint32_t>& staying, int* writes);
+    void forget_flows(const std::map<RuleKey, std::uint32_t>& gone) const;
 
     const Datapath* datapath_;
     std::map<RuleKey, std::uint32_t> indexes_;
