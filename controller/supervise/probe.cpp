@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cctype>
 #include <csignal>
 #include <cstring>
 
@@ -32,7 +33,9 @@ ProbeResult socket_failure(int code) {
     if (code == ECONNREFUSED) {
         return {false, true, "connection refused"};
     }
-    return failure(std::strerror(code));
+    std::string reason = std::strerror(code);
+    reason[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(reason[0])));
+    return failure(std::move(reason));
 }
 
 /// What all probes share: the deadline, and that `done` is called once, from the loop. Whoever calls finish() does

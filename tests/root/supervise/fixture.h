@@ -8,10 +8,19 @@
 #include <string>
 #include <vector>
 
+#include "controller/supervise/health.h"
 #include "controller/supervise/process.h"
 #include "tests/support/program.h"
 
 namespace viscum {
+
+/// What doctest shows when a check fails.
+inline doctest::String toString(const ProbeResult& result) {
+    return ((result.healthy ? "healthy " : result.refused ? "refused " : "failed ") + result.reason).c_str();
+}
+inline doctest::String toString(const ExitStatus& status) {
+    return status.describe().c_str();
+}
 
 /// The value, or the end of the test with the error's text.
 template <class T>

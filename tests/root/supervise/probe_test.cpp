@@ -1,0 +1,437 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Probes against real sockets. The servers live in the same loop, and do what the test says, byte by byte.
+#include <netinet/in.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <cstring>
+#include <list>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "controller/supervise/health.h"
+#include "tests/root/supervise/fixture.h"
+#include "tests/support/bed.h"
+#include "tests/support/endpoint.h"
+
+namespace viscum {
+namespace {
+
+using namespace std::chrono_literals;
+
+const IpAddress kAddress = *IpAddress::parse("203.0.113.10");
+const IpAddress kAddress6 = *IpAddress::parse("2001:db8::10");
+constexpr std::uint16_t kPort = 8080;
+
+/// A namespace that owns the addresses, and a loop.
+struct Bench {
+    NetNs ns = must(NetNs::create("probed"));
+    std::unique_ptr<EventLoop> loop = must(EventLoop::open());
+
+    Bench() {
+        const auto set = ip_batch(ns,
+                                  "link set lo up\naddress add 203.0.113.10/32 dev lo\n"
+                                  "address add 2001:db8::10/128 dev lo nodad\n");
+        REQUIRE_MESSAGE(set, set.error().what);
+        // The kernel adds an IPv6 address's route in a work queue of its own.
+        const SocketAddress address = to_sockaddr({kAddress6, kPort});
+        REQUIRE(eventually([&] {
+            const UniqueFd fd = must(open_socket(ns, SOCK_DGRAM, {kAddress6, kPort}, {}));
+            return connect(fd.get(), address.get(), address.length) == 0;
+        }));
+    }
+    ~Bench() { (void)remove_net_ns_name("probed"); }
+    Bench(const Bench&) = delete;
+    Bench& operator=(const Bench&) = delete;
+
+    UniqueFd bound(int type, const IpAddress& address) const {
+        UniqueFd fd = must(open_socket(ns, type, {address, 0}, {address, kPort}));
+        REQUIRE((type == SOCK_DGRAM || listen(fd.get(), 16) == 0));
+        return fd;
+    }
+
+    /// Probes, and runs the loop until the answer and for `after` more.
+    ProbeResult probe(const HealthSpec& spec, const IpAddress& target = kAddress, Millis after = 0ms) {
+        std::vector<ProbeResult> results;
+        bool inside = true;
+        std::unique_ptr<Probe> probe = start_probe(*loop, ns, spec, run, target, [&](const ProbeResult& result) {
+            CHECK_FALSE(inside);
+            results.push_back(result);
+            probe.reset();  // allowed, and the hardest moment for it
+            loop->after(after, [this] { loop->stop(); });
+        });
+        inside = false;
+        const auto guard = loop->after(10s, [this] { loop->stop(); });
+        REQUIRE(loop->run());
+        loop->cancel(guard);
+        REQUIRE(results.size() == 1);
+        return results[0];
+    }
+
+    RunSpec run;
+};
+
+/// Accepts; the connections stay open until the server goes. `serve` sees each when it is readable.
+class TcpServer {
+public:
+    using Serve = std::function<void(int fd, UniqueFd& owner)>;
+    TcpServer(const Bench& bench, Serve serve, const IpAddress& address = kAddress)
+        : loop_(*bench.loop), listener_(bench.bound(SOCK_STREAM, address)), serve_(std::move(serve)) {
+        REQUIRE(loop_.watch(listener_.get(), Order::clients, EPOLLIN, [this](std::uint32_t) { accept(); }));
+    }
+    ~TcpServer() {
+        loop_.unwatch(listener_.get());
+        for (const auto& fd : connections_) {
+            loop_.unwatch(fd.get());
+        }
+    }
+    TcpServer(const TcpServer&) = delete;
+    TcpServer& operator=(const TcpServer&) = delete;
+
+    std::string request;  // of all connections
+    int accepted = 0;
+    bool saw_reset = false;
+
+private:
+    void accept() {
+        connections_.emplace_back(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+        UniqueFd& owner = connections_.back();
+        ++accepted;
+        REQUIRE(loop_.watch(owner.get(), Order::clients, EPOLLIN, [this, &owner](std::uint32_t) { read(owner); }));
+    }
+    void read(UniqueFd& owner) {
+        char bytes[4096];
+        const ssize_t got = recv(owner.get(), bytes, sizeof bytes, 0);
+        if (got > 0) {
+            request.append(bytes, static_cast<std::size_t>(got));
+            if (serve_) {
+                const int fd = owner.get();
+                serve_(fd, owner);
+                if (!owner) {
+                    loop_.unwatch(fd);
+                }
+            }
+            return;
+        }
+        saw_reset = saw_reset || got < 0;
+        loop_.unwatch(owner.get());
+        owner.reset();
+    }
+
+    EventLoop& loop_;
+    UniqueFd listener_;
+    Serve serve_;
+    std::list<UniqueFd> connections_;
+};
+
+void say(int fd, std::string_view text) {
+    CHECK(send(fd, text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size()));
+}
+
+HealthSpec with(decltype(HealthSpec::probe) probe, Millis timeout = 2s) {
+    HealthSpec spec;
+    spec.probe = std::move(probe);
+    spec.timeout = timeout;
+    return spec;
+}
+
+HttpProbe http(std::string path = "/healthz") {
+    HttpProbe probe;
+    probe.port = kPort;
+    probe.path = std::move(path);
+    return probe;
+}
+
+/// A server that says `text` to each request and closes.
+TcpServer::Serve answer(const std::string& text) {
+    return [text](int fd, UniqueFd& owner) {
+        say(fd, text);
+        shutdown(fd, SHUT_WR);
+        (void)owner;
+    };
+}
+
+const ProbeResult kHealthy{true, false, ""};
+const ProbeResult kRefused{false, true, "connection refused"};
+ProbeResult unhealthy(std::string reason) {
+    return {false, false, std::move(reason)};
+}
+
+TEST_CASE("probe: where nothing listens, the probe is refused") {
+    Bench bench;
+    CHECK(bench.probe(with(TcpProbe{kPort})) == kRefused);
+    CHECK(bench.probe(with(TcpProbe{kPort}), kAddress6) == kRefused);
+    CHECK(bench.probe(with(http())) == kRefused);
+    CHECK(bench.probe(with(UdpProbe{kPort, "ping", ""})) == kRefused);
+    CHECK(bench.probe(with(UdpProbe{kPort, "ping", ""}), kAddress6) == kRefused);
+}
+
+TEST_CASE("probe: it reaches the service's namespace and no other") {
+    Bench bench;
+    const TcpServer server(bench, {});
+    CHECK(bench.probe(with(TcpProbe{kPort})) == kHealthy);
+    bench.ns = must(NetNs::current());
+    CHECK_FALSE(bench.probe(with(TcpProbe{kPort}, 100ms)).healthy);
+}
+
+TEST_CASE("probe: a TCP connection is enough, and leaves without a reset") {
+    Bench bench;
+    for (const auto& address : {kAddress, kAddress6}) {
+        const TcpServer server(bench, {}, address);
+        CHECK(bench.probe(with(TcpProbe{kPort}), address, 20ms) == kHealthy);
+        CHECK(server.accepted == 1);
+        CHECK_FALSE(server.saw_reset);
+    }
+}
+
+TEST_CASE("probe: an address that the namespace does not own is no health") {
+    Bench bench;
+    const auto result = bench.probe(with(TcpProbe{kPort}), *IpAddress::parse("203.0.113.99"));
+    CHECK(result == unhealthy("network is unreachable"));
+}
+
+TEST_CASE("probe: HTTP asks for the path and compares the status") {
+    Bench bench;
+    TcpServer server(bench, answer("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n"));
+    CHECK(bench.probe(with(http("/healthz?a=b")), kAddress, 20ms) == kHealthy);
+    CHECK(server.request ==
+          "GET /healthz?a=b HTTP/1.1\r\nHost: 203.0.113.10:8080\r\nUser-Agent: viscum-health\r\nAccept: */*\r\n"
+          "Connection: close\r\n\r\n");
+    CHECK_FALSE(server.saw_reset);
+}
+
+TEST_CASE("probe: HTTP over IPv6, with a host of the file") {
+    Bench bench;
+    TcpServer server(bench, answer("HTTP/1.0 200 OK\n\n"), kAddress6);
+    CHECK(bench.probe(with(http()), kAddress6) == kHealthy);
+    CHECK(server.request.find("\r\nHost: [2001:db8::10]:8080\r\n") != std::string::npos);
+    HttpProbe named = http();
+    named.host = "plates.example.com";
+    CHECK(bench.probe(with(named), kAddress6) == kHealthy);
+    CHECK(server.request.find("\r\nHost: plates.example.com\r\n") != std::string::npos);
+}
+
+TEST_CASE("probe: another HTTP status is told") {
+    Bench bench;
+    const TcpServer server(bench, answer("HTTP/1.1 503 Service Unavailable\r\n\r\n"));
+    CHECK(bench.probe(with(http())) == unhealthy("status 503 instead of 200"));
+    HttpProbe expecting = http();
+    expecting.expect = 503;
+    CHECK(bench.probe(with(expecting)) == kHealthy);
+}
+
+TEST_CASE("probe: an HTTP status counts although the connection stays open") {
+    Bench bench;
+    const TcpServer server(bench, [](int fd, UniqueFd&) { say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"); });
+    CHECK(bench.probe(with(http())) == kHealthy);
+}
+
+TEST_CASE("probe: a service that accepts and never answers is not healthy") {
+    Bench bench;
+    SUBCASE("the service reads") {
+        const TcpServer server(bench, {});
+        CHECK(bench.probe(with(http(), 100ms)) == unhealthy("no answer within 100ms"));
+    }
+    SUBCASE("nobody even accepts") {
+        const UniqueFd listener = bench.bound(SOCK_STREAM, kAddress);
+        CHECK(bench.probe(with(http(), 100ms)) == unhealthy("no answer within 100ms"));
+        CHECK(bench.probe(with(TcpProbe{kPort}, 100ms)) == kHealthy);  // what a TCP probe cannot see
+    }
+}
+
+TEST_CASE("probe: a listener whose queue is full does not answer") {
+    Bench bench;
+    const UniqueFd listener = bench.bound(SOCK_STREAM, kAddress);
+    REQUIRE(listen(listener.get(), 0) == 0);
+    (void)bench.probe(with(TcpProbe{kPort}, 100ms));
+    (void)bench.probe(with(TcpProbe{kPort}, 100ms));
+    CHECK(bench.probe(with(TcpProbe{kPort}, 100ms)) == unhealthy("no answer within 100ms"));
+}
+
+TEST_CASE("probe: hostile HTTP answers are bounded in bytes and time") {
+    Bench bench;
+    HttpProbe probe = http();
+    SUBCASE("closed at once") {
+        const TcpServer server(bench, answer(""));
+        CHECK(bench.probe(with(probe)) == unhealthy("connection closed before an HTTP status came"));
+    }
+    SUBCASE("reset") {
+        const TcpServer server(bench, [](int fd, UniqueFd& owner) {
+            const linger hard{1, 0};
+            setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+            owner.reset();
+        });
+        CHECK(bench.probe(with(probe)) == unhealthy("connection reset by peer"));
+    }
+    SUBCASE("another protocol") {
+        const TcpServer server(bench, answer("SSH-2.0-OpenSSH\r\n"));
+        CHECK(bench.probe(with(probe)) == unhealthy("no HTTP/1 status line"));
+    }
+    SUBCASE("no line end") {
+        const TcpServer server(bench, answer(std::string(20'000, '\0')));
+        CHECK(bench.probe(with(probe)) == unhealthy("no HTTP status in the first 8192 bytes"));
+    }
+    SUBCASE("interim answers without end") {
+        std::string storm;
+        while (storm.size() < 20'000) {
+            storm += "HTTP/1.1 100 Continue\r\n\r\n";
+        }
+        const TcpServer server(bench, answer(storm));
+        CHECK(bench.probe(with(probe)) == unhealthy("no HTTP status in the first 8192 bytes"));
+    }
+    SUBCASE("a drip") {
+        std::function<void()> drip;
+        const TcpServer server(bench, [&](int fd, UniqueFd&) {
+            drip = [&, fd] {
+                (void)send(fd, "H", 1, MSG_NOSIGNAL);
+                bench.loop->after(5ms, drip);
+            };
+            drip();
+        });
+        CHECK(bench.probe(with(probe, 150ms)) == unhealthy("no answer within 150ms"));
+    }
+}
+
+TEST_CASE("probe: an HTTP answer of 64 MiB is not read to its end") {
+    Bench bench;
+    std::size_t sent = 0;
+    const std::string chunk(16'384, 'x');
+    std::function<void()> pour;
+    const TcpServer server(bench, [&](int fd, UniqueFd&) {
+        say(fd, "HTTP/1.1 200 OK\r\n\r\n");
+        pour = [&, fd] {
+            for (ssize_t put = 0;
+                 sent < (64UL << 20) && (put = send(fd, chunk.data(), chunk.size(), MSG_NOSIGNAL)) > 0;) {
+                sent += static_cast<std::size_t>(put);
+            }
+            bench.loop->after(1ms, pour);
+        };
+        pour();
+    });
+    CHECK(bench.probe(with(http())) == kHealthy);
+    CHECK(sent < (16UL << 20));  // what the sockets' buffers hold
+}
+
+TEST_CASE("probe: UDP compares the answer") {
+    Bench bench;
+    const UniqueFd socket = bench.bound(SOCK_DGRAM, kAddress);
+    std::vector<std::string> answers;
+    std::string question;
+    REQUIRE(bench.loop->watch(socket.get(), Order::clients, EPOLLIN, [&](std::uint32_t) {
+        char bytes[1000];
+        sockaddr_storage from{};
+        socklen_t length = sizeof from;
+        const ssize_t got = recvfrom(socket.get(), bytes, sizeof bytes, 0, reinterpret_cast<sockaddr*>(&from), &length);
+        question.assign(bytes, static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+        for (const auto& text : answers) {
+            CHECK(sendto(socket.get(), text.data(), text.size(), 0, reinterpret_cast<sockaddr*>(&from), length) >= 0);
+        }
+    }));
+    const std::string ask("a\0\xff", 3);
+    SUBCASE("what is expected, within the answer") {
+        answers = {"xx pong yy"};
+        CHECK(bench.probe(with(UdpProbe{kPort, ask, "pong"})) == kHealthy);
+        CHECK(question == ask);
+    }
+    SUBCASE("any answer, even an empty one") {
+        answers = {""};
+        CHECK(bench.probe(with(UdpProbe{kPort, ask, ""})) == kHealthy);
+    }
+    SUBCASE("an empty question") {
+        answers = {"pong"};
+        CHECK(bench.probe(with(UdpProbe{kPort, "", "pong"})) == kHealthy);
+        CHECK(question.empty());
+    }
+    SUBCASE("the right answer after a wrong one") {
+        answers = {"wrong", "pong"};
+        CHECK(bench.probe(with(UdpProbe{kPort, ask, "pong"})) == kHealthy);
+    }
+    SUBCASE("a wrong answer") {
+        answers = {"wrong"};
+        CHECK(bench.probe(with(UdpProbe{kPort, ask, "pong"}, 100ms)) ==
+              unhealthy("the answer does not contain what is expected"));
+    }
+    SUBCASE("no answer") {
+        CHECK(bench.probe(with(UdpProbe{kPort, ask, ""}, 100ms)) == unhealthy("no answer within 100ms"));
+    }
+    SUBCASE("wrong answers without end") {
+        answers.assign(40, std::string(2000, 'x'));
+        CHECK(bench.probe(with(UdpProbe{kPort, ask, "pong"})) ==
+              unhealthy("the answer does not contain what is expected"));
+    }
+    bench.loop->unwatch(socket.get());
+}
+
+TEST_CASE("probe: an exec probe is healthy when its command exits with 0") {
+    Bench bench;
+    CHECK(bench.probe(with(ExecProbe{{"/bin/true"}})) == kHealthy);
+    CHECK(bench.probe(with(ExecProbe{{"/bin/sh", "-c", "exit 3"}})) == unhealthy("exited with 3"));
+    CHECK(bench.probe(with(ExecProbe{{"/bin/sh", "-c", "kill -SEGV $$"}})) == unhealthy("killed by SIGSEGV"));
+    CHECK(bench.probe(with(ExecProbe{{"/no/such"}})) == unhealthy("cannot run '/no/such': No such file or directory"));
+    CHECK(children_of(getpid()).empty());
+}
+
+TEST_CASE("probe: an exec probe runs as the service's user, in its namespace, with its environment") {
+    Bench bench;
+    bench.run.user = "nobody";
+    bench.run.env = {{"WORD", "x y"}};
+    CHECK(bench.probe(with(ExecProbe{{"/bin/sh", "-c", "test $(id -u) = 65534"}})) == kHealthy);
+    CHECK(bench.probe(with(ExecProbe{{"/bin/sh", "-c", "test \"$WORD\" = 'x y'"}})) == kHealthy);
+    CHECK(bench.probe(with(ExecProbe{
+              {"/bin/sh", "-c", cat("test $(readlink /proc/self/ns/net) = net:[", bench.ns.inode(), "]")}})) ==
+          kHealthy);
+}
+
+TEST_CASE("probe: an exec probe that hangs is killed with what it started, and reaped") {
+    Bench bench;
+    const auto result =
+        bench.probe(with(ExecProbe{{"/bin/sh", "-c", "sleep 474747 & sleep 474747"}}, 100ms), kAddress, 50ms);
+    CHECK(result == unhealthy("no answer within 100ms"));
+    CHECK(eventually([] { return processes_with("474747").empty(); }));
+    CHECK(children_of(getpid()).empty());
+}
+
+TEST_CASE("probe: what an exec probe leaves behind is killed when it ends") {
+    Bench bench;
+    CHECK(bench.probe(with(ExecProbe{{"/bin/sh", "-c", "sleep 484848 & exit 0"}})) == kHealthy);
+    CHECK(eventually([] { return processes_with("484848").empty(); }));
+}
+
+TEST_CASE("probe: the process probe succeeds, from the loop") {
+    Bench bench;
+    CHECK(bench.probe(with(ProcessProbe{})) == kHealthy);
+}
+
+TEST_CASE("probe: destroying a probe cancels it") {
+    Bench bench;
+    const TcpServer server(bench, {});
+    for (const auto& spec : {with(TcpProbe{kPort}), with(http()), with(UdpProbe{kPort, "x", ""}), with(ProcessProbe{}),
+                             with(ExecProbe{{"/bin/sleep", "494949"}}), with(ExecProbe{{"/no/such"}})}) {
+        bool called = false;
+        auto probe =
+            start_probe(*bench.loop, bench.ns, spec, bench.run, kAddress, [&](const ProbeResult&) { called = true; });
+        probe.reset();
+        bench.loop->after(50ms, [&] { bench.loop->stop(); });
+        REQUIRE(bench.loop->run());
+        CHECK_FALSE(called);
+    }
+    CHECK(processes_with("494949").empty());
+    CHECK(children_of(getpid()).empty());
+}
+
+TEST_CASE("probe: hundreds of probes keep no descriptor") {
+    Bench bench;
+    const TcpServer server(bench, answer("HTTP/1.1 200 OK\r\n\r\n"));
+    const auto count = [] { return must(list_directory("/proc/self/fd")).size(); };
+    std::vector<std::size_t> counts;
+    for (int i = 0; i < 100; ++i) {
+        CHECK(bench.probe(with(http()), kAddress, 2ms) == kHealthy);
+        CHECK(bench.probe(with(ExecProbe{{"/bin/true"}})) == kHealthy);
+        CHECK(bench.probe(with(UdpProbe{kPort, "x", ""})) == kRefused);
+        counts.push_back(count());
+    }
+    CHECK(counts.back() <= counts.front() + 1);  // a connection that the server has not yet seen the end of
+}
+
+}  // namespace
+}  // namespace viscum
