@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// YAML to values. The only file behind which yaml-cpp is known.
+// YAML to values. The only header behind which yaml-cpp is known.
 //
-// Hostile input is expected: the text is bounded before it is parsed (256 KiB), nesting to 16, nodes to 20,000,
-// aliases, anchors, tags, NUL bytes and more than one document are refused, and no text takes more than 100 ms or 16 MB.
+// Hostile input is expected: the text is bounded before it is parsed (256 KiB, 20,000 indicators and lines), nesting
+// to 16, nodes to 20,000. Aliases, anchors, tags, merge keys, duplicate keys, NUL and other control characters, tabs
+// that indent and more than one document are refused. No text takes more than 100 ms or 16 MB.
 #pragma once
 
 #include <string>
@@ -15,7 +16,8 @@
 
 namespace viscum {
 
-/// One mistake and its place. `line` and `column` count from 1; 0 where the mistake has no place in the file.
+/// One mistake and its place. `line` and `column` count from 1, columns in bytes; 0 where the mistake has no place in
+/// the file.
 struct Diagnostic {
     std::string file;
     int line = 0;

@@ -42,11 +42,11 @@ struct Claim {
 };
 
 struct RunSpec {
-    std::vector<std::string> command;            // command[0] is an absolute path
-    std::string user;                            // a name of the host's passwd, or a number; empty: root
+    std::vector<std::string> command;  // command[0] is an absolute path
+    std::string user;                  // a name of the host's passwd, or a number; empty: root
     std::map<std::string, std::string> env;
-    std::string stop_signal = "TERM";            // TERM, QUIT, INT, HUP, USR1 or USR2
-    Millis stop_timeout{10'000};                 // then SIGKILL
+    std::string stop_signal = "TERM";  // TERM, QUIT, INT, HUP, USR1 or USR2
+    Millis stop_timeout{10'000};       // then SIGKILL
     bool operator==(const RunSpec&) const = default;
 };
 
@@ -104,8 +104,8 @@ struct RestartSpec {
 enum class OnFailure : std::uint8_t { cloud, drop, keep };
 
 struct ServiceSpec {
-    std::string name;               // [a-z0-9]([a-z0-9-]*[a-z0-9])?, 1-32 characters
-    std::vector<Claim> intercept;   // 1-256, pairwise disjoint
+    std::string name;              // [a-z0-9]([a-z0-9-]*[a-z0-9])?, 1-32 characters
+    std::vector<Claim> intercept;  // 1-256, pairwise disjoint
     RunSpec run;
     HealthSpec health;
     RestartSpec restart;
@@ -123,19 +123,19 @@ struct ClaimableSpec {
 };
 
 struct TableSizes {
-    std::uint32_t rules = 256;         // claims of all services together
-    std::uint32_t flows = 4096;    // UDP flows, and TCP flows given back to the cloud
-    std::uint32_t fragments = 256; // fragmented datagrams under way
+    std::uint32_t rules = 256;      // claims of all services together
+    std::uint32_t flows = 4096;     // UDP flows, and TCP flows given back to the cloud
+    std::uint32_t fragments = 256;  // fragmented datagrams under way
     bool operator==(const TableSizes&) const = default;
 };
 
 /// /etc/NAME/viscum.yaml
 struct RouterConfig {
-    std::vector<std::string> lan;          // device names or fnmatch(3) patterns; a bridge stands for its ports
-    std::vector<ClaimableSpec> claimable;  // empty: nothing may be claimed
+    std::vector<std::string> lan;                  // device names or fnmatch(3) patterns; a bridge stands for its ports
+    std::vector<ClaimableSpec> claimable;          // empty: nothing may be claimed
     std::optional<Millis> lease = Millis{30'000};  // nullopt: `lease: off`
     TableSizes tables;
-    std::string log_level = "info";        // debug, info, warn, error
+    std::string log_level = "info";  // debug, info, warn, error
     bool operator==(const RouterConfig&) const = default;
 };
 

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "controller/spec/fields.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+
+namespace viscum {
+namespace {
+
+std::string_view kind_name(YamlNode::Kind kind) {
+    switch (kind) {
+        case YamlNode::Kind::text: return "a single value";
+        case YamlNode::Kind::list: return "a list";
+        case YamlNode::Kind::map: return "a map";
+        case YamlNode::Kind::null:
+        case YamlNode::Kind::refused: break;
+    }
+    return "nothing";
+}
+
+std::string label(const YamlNode& node) {
+    if (node.key.empty() && !node.is_item) {
+        return "the file";
+    }
+    return cat(node.is_item ? "an item of " : "", quoted(node.key));
+}
+
+bool contains(const std::vector<std::string_view>& words, std::string_view word) {
+    return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+std::string listed(const std::vector<std::string_view>& words) {
+    return join(std::vector<std::string>(words.begin(), words.end()), ", ");
+}
+
+std::string unknown_key_hint(std::string_view key, const std::vector<std::string_view>& known) {
+    if (const auto meant = nearest(key, known)) {
+        return cat("did you mean ", quoted(*meant), "?");
+    }
+    return known.empty() ? "there are no keys here" : cat("known here: ", listed(known));
+}
+
+void report_null(const YamlNode& node, Mistakes& mistakes) {
+    if (node.key.empty() && !node.is_item) {
+        mistakes.add(node.place, "the file is empty");
+    } else {
+        mistakes.add(node.is_item ? node.place : node.key_place, cat(label(node), " has no value"),
+                     "null is no value here: put the text in quotes, or leave it out");
+    }
+}
+
+}  // namespace
+
+bool expect_kind(const YamlNode& node, YamlNode::Kind kind, Mistakes& mistakes, std::string_view hint) {
+    if (node.kind == kind) {
+        return true;
+    }
+    if (node.kind == YamlNode::Kind::null) {
+        report_null(node, mistakes);
+    } else if (node.kind != YamlNode::Kind::refused) {
+        mistakes.add(node.place,
+                     cat(label(node), " is ", kind_name(node.kind), " where ", kind_name(kind), " is expected"),
+                     std::string(hint));
+    }
+    return false;
+}
+
+Fields::Fields(const YamlNode& map, const Keys& keys, Mistakes& mistakes) : map_(map), mistakes_(mistakes) {
+    if (!expect_kind(map, YamlNode::Kind::map, mistakes)) {
+        return;
+    }
+    for (const auto& child : map.children) {
+        if (child.key_refused || !mistakes.wants(child.key_place)) {
+            continue;
+        }
+        if (contains(keys.later, child.key)) {
+            mistakes.add(child.key_place, cat(quoted(child.key), " is not supported by this version"), "leave it out");
+        } else if (!contains(keys.known, child.key)) {
+            mistakes.add(child.key_place, cat("unknown key ", quoted(child.key)),
+                         unknown_key_hint(child.key, keys.known));
+        } else if (child.kind == YamlNode::Kind::null) {
+            report_null(child, mistakes);
+        }
+    }
+}
+
+const YamlNode* Fields::child(std::string_view key) const {
+    const auto found = std::find_if(map_.children.begin(), map_.children.end(),
+                                    [&](const YamlNode& node) { return node.key == key && !node.is_item; });
+    return found == map_.children.end() ? nullptr : &*found;
+}
+
+bool Fields::has(std::string_view key) const {
+    return child(key) != nullptr;
+}
+
+const YamlNode* Fields::find(std::string_view key) const {
+    const YamlNode* node = child(key);
+    const bool usable = node != nullptr && node->kind != YamlNode::Kind::null && node->kind != YamlNode::Kind::refused;
+    return usable ? node : nullptr;
+}
+
+const YamlNode* Fields::require(std::string_view key, std::string_view hint) const {
+    if (is_map() && !has(key)) {
+        mistakes_.add(map_.place, cat(quoted(key), " is missing"), std::string(hint));
+    }
+    return find(key);
+}
+
+std::vector<const YamlNode*> read_list(const YamlNode* node, std::size_t max, Mistakes& mistakes,
+                                       std::string_view hint) {
+    std::vector<const YamlNode*> items;
+    if (node == nullptr || !expect_kind(*node, YamlNode::Kind::list, mistakes, hint)) {
+        return items;
+    }
+    if (node->children.empty()) {
+        mistakes.add(node->place, cat(label(*node), " is empty"), std::string(hint));
+    }
+    for (const auto& item : node->children) {
+        if (items.size() == max) {
+            mistakes.add(item.place, cat("too many items of ", quoted(node->key)), cat("at most ", max));
+            break;
+        }
+        items.push_back(&item);
+    }
+    return items;
+}
+
+std::optional<std::string> read_any_text(const YamlNode* node, Mistakes& mistakes, std::string_view hint) {
+    if (node == nullptr || !expect_kind(*node, YamlNode::Kind::text, mistakes, hint)) {
+        return std::nullopt;
+    }
+    if (node->text.find('\0') != std::string::npos) {
+        mistakes.add(node->place, cat(label(*node), " holds a NUL byte"));
+        return std::nullopt;
+    }
+    if (node->text.size() > kMaxText) {
+        mistakes.add(node->place, cat(label(*node), " is too long"), cat("at most ", kMaxText, " bytes"));
+        return std::nullopt;
+    }
+    return node->text;
+}
+
+std::optional<std::string> read_text(const YamlNode* node, Mistakes& mistakes, std::string_view hint) {
+    auto text = read_any_text(node, mistakes, hint);
+    if (text && text->empty()) {
+        mistakes.add(node->place, cat(label(*node), " is empty"), std::string(hint));
+        return std::nullopt;
+    }
+    return text;
+}
+
+std::optional<int> read_number(const YamlNode* node, int min, int max, Mistakes& mistakes) {
+    const std::string range = cat(min, " to ", max);
+    const auto text = read_text(node, mistakes, range);
+    if (!text) {
+        return std::nullopt;
+    }
+    const auto value = parse_decimal(*text, static_cast<std::uint64_t>(max));
+    if (!value || static_cast<int>(*value) < min) {
+        const bool digits = text->find_first_not_of("0123456789") == std::string::npos;
+        const bool zero = digits && text->size() > 1 && text->front() == '0';
+        mistakes.add(node->place,
+                     cat(label(*node), ": ", digits ? shown(*text) : quoted(*text),
+                         zero     ? " has a leading zero"
+                         : digits ? " is out of range"
+                                  : " is no whole number"),
+                     range);
+        return std::nullopt;
+    }
+    return static_cast<int>(*value);
+}
+
+std::optional<Millis> read_duration(const YamlNode* node, Millis min, Millis max, Mistakes& mistakes) {
+    constexpr std::string_view kHint = "a number and ms, s, m or h, such as 500ms or 2s";
+    const auto text = read_text(node, mistakes, kHint);
+    if (!text) {
+        return std::nullopt;
+    }
+    const auto value = parse_duration(*text);
+    if (!value) {
+        mistakes.add(node->place, cat(label(*node), ": ", quoted(*text), " is no duration"), std::string(kHint));
+        return std::nullopt;
+    }
+    if (*value < min || *value > max) {
+        mistakes.add(node->place, cat(label(*node), ": ", *text, " is out of range"),
+                     cat(format_duration(min), " to ", format_duration(max)));
+        return std::nullopt;
+    }
+    return value;
+}
+
+std::optional<std::size_t> read_choice_index(const YamlNode* node, const std::vector<std::string_view>& words,
+                                             Mistakes& mistakes) {
+    const std::string hint = cat("one of ", listed(words));
+    const auto text = read_text(node, mistakes, hint);
+    if (!text) {
+        return std::nullopt;
+    }
+    const auto found = std::find(words.begin(), words.end(), *text);
+    if (found == words.end()) {
+        mistakes.add(node->place, cat(label(*node), ": unknown value ", quoted(*text)), hint);
+        return std::nullopt;
+    }
+    return static_cast<std::size_t>(found - words.begin());
+}
+
+}  // namespace viscum

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The fields of a map, and values out of single nodes. Every function here reports what is wrong with its node and
+// returns nothing then; a null pointer, a field that is absent, gives nothing in silence. So defaults read as
+// read_number(fields.find("fall"), 1, 100, mistakes).value_or(3).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "controller/spec/service_spec.h"
+#include "controller/spec/yaml_tree.h"
+
+namespace viscum {
+
+inline constexpr std::size_t kMaxText = 16UL * 1024;  // of one value; exec(3) takes at most 128 KiB a word
+
+/// One map, whose keys are all known.
+class Fields {
+public:
+    struct Keys {
+        std::vector<std::string_view> known;
+        std::vector<std::string_view> later{};  // of a later version
+    };
+
+    /// Reports a node that is no map, unknown keys and keys without value.
+    Fields(const YamlNode& map, const Keys& keys, Mistakes& mistakes);
+
+    /// Null where the key is absent or was reported already.
+    [[nodiscard]] const YamlNode* find(std::string_view key) const;
+    /// Reports an absent key.
+    [[nodiscard]] const YamlNode* require(std::string_view key, std::string_view hint) const;
+    [[nodiscard]] bool has(std::string_view key) const;
+    [[nodiscard]] bool is_map() const { return map_.kind == YamlNode::Kind::map; }
+
+private:
+    [[nodiscard]] const YamlNode* child(std::string_view key) const;
+
+    const YamlNode& map_;
+    Mistakes& mistakes_;
+};
+
+/// Reports another kind than `kind`; a null and a refused node are of no kind.
+bool expect_kind(const YamlNode& node, YamlNode::Kind kind, Mistakes& mistakes, std::string_view hint = {});
+
+/// The items of a list of at most `max`.
+std::vector<const YamlNode*> read_list(const YamlNode* node, std::size_t max, Mistakes& mistakes,
+                                       std::string_view hint);
+
+/// Not empty, without NUL, at most kMaxText bytes.
+std::optional<std::string> read_text(const YamlNode* node, Mistakes& mistakes, std::string_view hint = {});
+/// The same, and may be empty.
+std::optional<std::string> read_any_text(const YamlNode* node, Mistakes& mistakes, std::string_view hint = {});
+
+std::optional<int> read_number(const YamlNode* node, int min, int max, Mistakes& mistakes);
+std::optional<Millis> read_duration(const YamlNode* node, Millis min, Millis max, Mistakes& mistakes);
+
+/// One of the words in `choices`.
+template <class T>
+using Choices = std::vector<std::pair<std::string_view, T>>;
+std::optional<std::size_t> read_choice_index(const YamlNode* node, const std::vector<std::string_view>& words,
+                                             Mistakes& mistakes);
+template <class T>
+std::optional<T> read_choice(const YamlNode* node, const Choices<T>& choices, Mistakes& mistakes) {
+    std::vector<std::string_view> words;
+    for (const auto& choice : choices) {
+        words.push_back(choice.first);
+    }
+    const auto index = read_choice_index(node, words, mistakes);
+    return index ? std::optional<T>(choices[*index].second) : std::nullopt;
+}
+
+std::optional<std::uint16_t> read_port(const YamlNode* node, Mistakes& mistakes);
+/// N, FIRST-LAST or any.
+std::optional<PortRange> read_ports(const YamlNode* node, Mistakes& mistakes);
+std::optional<IpPrefix> read_prefix(const YamlNode* node, Mistakes& mistakes);
+/// 1-256 words, the first an absolute path.
+std::optional<std::vector<std::string>> read_command(const YamlNode* node, Mistakes& mistakes);
+/// Raw bytes, at most `max`: text with the escapes \xNN, \r, \n, \t, \0 and \\.
+std::optional<std::string> read_bytes(const YamlNode* node, std::size_t max, Mistakes& mistakes);
+
+}  // namespace viscum

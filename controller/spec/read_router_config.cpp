@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <net/if.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "controller/spec/fields.h"
+#include "controller/spec/readers.h"
+
+namespace viscum {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::size_t kMaxDevices = 64;
+constexpr std::size_t kMaxClaimable = 1024;
+constexpr std::size_t kMaxPattern = 64;
+
+/// A name that the kernel takes (dev_valid_name), or a pattern that can match one.
+bool is_device(std::string_view text) {
+    const bool pattern = text.find_first_of("*?[") != std::string_view::npos;
+    const bool bytes = std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7f && c != '/'; });
+    return bytes && text.size() <= (pattern ? kMaxPattern : IFNAMSIZ - 1) && text != "." && text != ".." &&
+           (pattern || text.find(':') == std::string_view::npos);
+}
+
+std::vector<std::string> read_lan(const YamlNode* node, Mistakes& mistakes) {
+    constexpr std::string_view kHint = "lan: [br-lan], device names or patterns such as wlan*";
+    std::vector<std::string> lan;
+    for (const YamlNode* item : read_list(node, kMaxDevices, mistakes, kHint)) {
+        const auto device = read_text(item, mistakes, kHint);
+        if (!device) {
+            continue;
+        }
+        if (!is_device(*device)) {
+            mistakes.add(item->place, cat(quoted(*device), " is no device name"),
+                         "at most 15 bytes, without '/' and ':'");
+        } else if (std::find(lan.begin(), lan.end(), *device) != lan.end()) {
+            mistakes.add(item->place, cat("device ", quoted(*device), " is there twice"));
+        }
+        lan.push_back(*device);
+    }
+    return lan;
+}
+
+std::vector<ClaimableSpec> read_claimable(const YamlNode* node, Mistakes& mistakes) {
+    std::vector<ClaimableSpec> claimable;
+    if (node == nullptr || (node->kind == YamlNode::Kind::list && node->children.empty())) {
+        return claimable;
+    }
+    for (const YamlNode* item : read_list(node, kMaxClaimable, mistakes, "claimable: [203.0.113.0/24]")) {
+        std::optional<IpPrefix> prefix;
+        PortRange ports;
+        if (item->kind == YamlNode::Kind::map) {
+            const Fields fields(*item, {{"address", "port"}}, mistakes);
+            prefix = read_prefix(fields.require("address", "address: 203.0.113.0/24"), mistakes);
+            ports = read_ports(fields.find("port"), mistakes).value_or(ports);
+        } else {
+            prefix = read_prefix(item, mistakes);
+        }
+        if (prefix) {
+            claimable.push_back({*prefix, ports});
+        }
+    }
+    return claimable;
+}
+
+std::optional<Millis> read_lease(const YamlNode* node, std::optional<Millis> otherwise, Mistakes& mistakes) {
+    if (node != nullptr && node->kind == YamlNode::Kind::text && node->text == "off") {
+        return std::nullopt;
+    }
+    const auto lease = read_duration(node, 1s, 24h, mistakes);
+    return lease ? lease : otherwise;
+}
+
+TableSizes read_tables(const YamlNode* node, Mistakes& mistakes) {
+    TableSizes tables;
+    if (node == nullptr) {
+        return tables;
+    }
+    const Fields fields(*node, {{"rules", "flows", "fragments"}}, mistakes);
+    const auto size = [&](std::string_view key, int min, int max, std::uint32_t otherwise) {
+        return static_cast<std::uint32_t>(
+            read_number(fields.find(key), min, max, mistakes).value_or(static_cast<int>(otherwise)));
+    };
+    tables.rules = size("rules", 16, 65'536, tables.rules);
+    tables.flows = size("flows", 64, 1'048'576, tables.flows);
+    tables.fragments = size("fragments", 64, 65'536, tables.fragments);
+    return tables;
+}
+
+}  // namespace
+
+RouterConfig read_router_config(const YamlNode& root, Mistakes& mistakes) {
+    RouterConfig config;
+    const Fields fields(root, {{"viscum", "lan", "claimable", "lease", "tables", "log_level"}}, mistakes);
+    check_version(fields.find("viscum"), mistakes);
+    config.lan = read_lan(fields.require("lan", "lan: [br-lan]"), mistakes);
+    config.claimable = read_claimable(fields.find("claimable"), mistakes);
+    config.lease = read_lease(fields.find("lease"), config.lease, mistakes);
+    config.tables = read_tables(fields.find("tables"), mistakes);
+    const Choices<std::string> levels{{"debug", "debug"}, {"info", "info"}, {"warn", "warn"}, {"error", "error"}};
+    config.log_level = read_choice(fields.find("log_level"), levels, mistakes).value_or(config.log_level);
+    return config;
+}
+
+}  // namespace viscum
