@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Texts of others, and damaged ones of our own: refused with a place, or accepted, and nothing else.
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "spec_texts.h"
+
+using namespace viscum;
+using namespace viscum::test;
+
+namespace {
+
+const std::string kValid = R"(viscum: 1
+name: web
+intercept:
+  - { address: 203.0.113.10, port: 443 }
+  - address: "2001:db8::/64"
+    port: 80-90
+    protocol: udp
+run: { command: [/bin/web, -g, "off;"], env: { A: b } }
+health: { udp: { port: 53, send: '\x00\n' }, interval: 2s } # one
+)";
+
+template <class T>
+bool answered(const Parsed<T>& parsed) {
+    const auto* found = std::get_if<Diagnostics>(&parsed);
+    if (found == nullptr) {
+        return true;
+    }
+    bool placed = !found->empty() && found->size() <= 20;
+    for (const auto& diagnostic : *found) {
+        placed = placed && diagnostic.line > 0 && diagnostic.column > 0 && !diagnostic.what.empty();
+    }
+    return placed;
+}
+
+bool answered(std::string_view text) {
+    return answered(parse_service(text, "a")) && answered(parse_router_config(text, "a"));
+}
+
+std::string contents(const std::filesystem::path& path) {
+    std::ifstream stream(path);
+    std::ostringstream text;
+    text << stream.rdbuf();
+    return text.str();
+}
+
+/// The texts under "yaml: |" of a file of the suite.
+std::vector<std::string> embedded(const std::string& text) {
+    std::vector<std::string> found;
+    std::istringstream lines(text);
+    bool inside = false;
+    for (std::string line; std::getline(lines, line);) {
+        if (line.substr(0, 9) == "  yaml: |") {
+            inside = true;
+            found.emplace_back();
+        } else if (inside && (line.empty() || line.substr(0, 4) == "    ")) {
+            found.back() += line.substr(std::min<std::size_t>(4, line.size())) + "\n";
+        } else {
+            inside = false;
+        }
+    }
+    return found;
+}
+
+}  // namespace
+
+TEST_CASE("spec: every file of the YAML test suite is refused with a place, or accepted") {
+    const std::filesystem::path suite = std::filesystem::path(VISCUM_SOURCE_DIR) / "../shared/corpora/yaml-test-suite";
+    if (!std::filesystem::is_directory(suite)) {
+        MESSAGE("skipped: there is no ", suite.string());
+        return;
+    }
+    int files = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(suite)) {
+        const std::string text = contents(entry.path());
+        CAPTURE(entry.path().string());
+        CHECK(answered(text));
+        for (const auto& inner : embedded(text)) {
+            CHECK(answered(inner));
+            CHECK(answered(kService + "x:\n" + inner));
+        }
+        ++files;
+    }
+    CHECK(files > 0);
+}
+
+TEST_CASE("spec: every truncation of a valid file is refused with a place, or accepted") {
+    REQUIRE(service_says(kValid) == "accepted");
+    for (std::size_t length = 0; length < kValid.size(); ++length) {
+        CAPTURE(length);
+        CHECK(answered(std::string_view(kValid).substr(0, length)));
+    }
+}
+
+TEST_CASE("spec: every flipped bit and every other sign in a valid file is refused with a place, or accepted") {
+    for (std::size_t at = 0; at < kValid.size(); ++at) {
+        std::string text = kValid;
+        CAPTURE(at);
+        bool all = true;
+        for (int bit = 0; bit < 8; ++bit) {
+            text[at] = static_cast<char>(kValid[at] ^ (1 << bit));
+            all = answered(parse_service(text, "a")) && all;
+        }
+        for (const char sign : {'[', '{', '"', '\n', '\t', '&', '?', '-'}) {
+            text[at] = sign;
+            all = answered(parse_service(text, "a")) && all;
+        }
+        CHECK(all);
+    }
+}
+
+TEST_CASE("spec: the examples are valid") {
+    int examples = 0;
+    for (const std::string name : {"nginx", "iperf3", "dnsmasq"}) {
+        const auto path = std::filesystem::path(VISCUM_SOURCE_DIR) / "examples" / name / "service.yaml";
+        const auto text = read_spec_file(path.string());
+        REQUIRE(text);
+        CHECK(service_says(*text) == "accepted");
+        CHECK(service_of(*text).name == name);
+        ++examples;
+    }
+    CHECK(examples == 3);
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <doctest/doctest.h>
+
+#include "spec_texts.h"
+
+using namespace viscum;
+using namespace viscum::test;
+using namespace std::chrono_literals;
+
+TEST_CASE("spec: every field of viscum.yaml is read") {
+    const auto config = router_of(R"(viscum: 1
+lan: [br-lan, "wlan*"]
+claimable:
+  - "203.0.113.0/24"
+  - { address: 2001:db8::/32, port: 443 }
+  - { address: 198.51.100.7, port: 8000-8100 }
+lease: 5s
+tables: { rules: 16, flows: 1048576, fragments: 64 }
+log_level: debug
+)");
+    RouterConfig expected;
+    expected.lan = {"br-lan", "wlan*"};
+    expected.claimable = {{*IpPrefix::parse("203.0.113.0/24"), {}},
+                          {*IpPrefix::parse("2001:db8::/32"), {443, 443}},
+                          {*IpPrefix::parse("198.51.100.7"), {8000, 8100}}};
+    expected.lease = 5s;
+    expected.tables = {16, 1'048'576, 64};
+    expected.log_level = "debug";
+    CHECK(config == expected);
+}
+
+TEST_CASE("spec: viscum.yaml needs lan, and has a default for the rest") {
+    RouterConfig expected;
+    expected.lan = {"eth1"};
+    CHECK(router_of("lan: [eth1]\n") == expected);
+    CHECK(router_of("lan: [eth1]\nclaimable: []\n") == expected);
+    CHECK(router_says("") == "viscum.yaml:1:1: the file is empty");
+    CHECK(router_says("viscum: 1\n") == "viscum.yaml:1:1: 'lan' is missing (lan: [br-lan])");
+    CHECK(router_says("lan: []\n") ==
+          "viscum.yaml:1:6: 'lan' is empty (lan: [br-lan], device names or patterns such as wlan*)");
+}
+
+TEST_CASE("spec: a lease is off or at least a second") {
+    CHECK(router_of("lan: [eth1]\nlease: off\n").lease == std::nullopt);
+    CHECK(router_of("lan: [eth1]\nlease: 1s\n").lease == 1000ms);
+    CHECK(router_says("lan: [eth1]\nlease: 999ms\n") == "viscum.yaml:2:8: 'lease': 999ms is out of range (1s to 24h)");
+    CHECK(router_says("lan: [eth1]\nlease: never\n") ==
+          "viscum.yaml:2:8: 'lease': 'never' is no duration (a number and ms, s, m or h, such as 500ms or 2s)");
+}
+
+TEST_CASE("spec: table sizes have bounds") {
+    const auto says_of = [](const std::string& tables) {
+        return router_says("lan: [eth1]\ntables: { " + tables + " }\n");
+    };
+    CHECK(says_of("rules: 15") == "viscum.yaml:2:18: 'rules': 15 is out of range (16 to 65536)");
+    CHECK(says_of("rules: 65537") == "viscum.yaml:2:18: 'rules': 65537 is out of range (16 to 65536)");
+    CHECK(says_of("flows: 63") == "viscum.yaml:2:18: 'flows': 63 is out of range (64 to 1048576)");
+    CHECK(says_of("flows: 1048577") == "viscum.yaml:2:18: 'flows': 1048577 is out of range (64 to 1048576)");
+    CHECK(says_of("fragments: 63") == "viscum.yaml:2:22: 'fragments': 63 is out of range (64 to 65536)");
+    CHECK(says_of("rule: 64") == "viscum.yaml:2:11: unknown key 'rule' (did you mean 'rules'?)");
+}
+
+TEST_CASE("spec: devices are names that the kernel takes, or patterns") {
+    const std::string hint = " (at most 15 bytes, without '/' and ':')";
+    CHECK(router_says("lan: [eth0/1]\n") == "viscum.yaml:1:7: 'eth0/1' is no device name" + hint);
+    CHECK(router_says("lan: [..]\n") == "viscum.yaml:1:7: '..' is no device name" + hint);
+    CHECK(router_says("lan: ['a b']\n") == "viscum.yaml:1:7: 'a b' is no device name" + hint);
+    CHECK(router_says("lan: [sixteen-bytes-00]\n") == "viscum.yaml:1:7: 'sixteen-bytes-00' is no device name" + hint);
+    CHECK(router_says("lan: [eth0, eth0]\n") == "viscum.yaml:1:13: device 'eth0' is there twice");
+    CHECK(router_says("lan: br-lan\n") ==
+          "viscum.yaml:1:6: 'lan' is a single value where a list is expected (lan: "
+          "[br-lan], device names or patterns such as wlan*)");
+    CHECK(router_of("lan: ['br-guest-[0-9]*']\n").lan == std::vector<std::string>{"br-guest-[0-9]*"});
+}
+
+TEST_CASE("spec: claimable is as strict as a claim") {
+    CHECK(router_says("lan: [a]\nclaimable: [203.0.113.1/24, { port: 1 }, { address: 300.1.1.1 }, { address: "
+                      "203.0.113.1, port: 08, protocol: tcp }]\n") ==
+          "viscum.yaml:2:13: '203.0.113.1/24' is no network: bits behind the prefix length are set (the network is "
+          "203.0.113.0/24)\n"
+          "viscum.yaml:2:29: 'address' is missing (address: 203.0.113.0/24)\n"
+          "viscum.yaml:2:53: '300.1.1.1' is no IP address (an address or prefix, such as 203.0.113.10, "
+          "198.51.100.0/28 or 2001:db8::10)\n"
+          "viscum.yaml:2:96: port 08 has a leading zero (write 8)\n"
+          "viscum.yaml:2:100: unknown key 'protocol' (known here: address, port)");
+    CHECK(router_says("lan: [a]\nclaimable: 203.0.113.0/24\n") ==
+          "viscum.yaml:2:12: 'claimable' is a single value where a list is expected (claimable: [203.0.113.0/24])");
+}
+
+TEST_CASE("spec: unknown keys, versions and levels of viscum.yaml are refused") {
+    CHECK(router_says("viscum: 2\nlan: [a]\nlog_level: trace\nleese: 1s\n") ==
+          "viscum.yaml:1:9: unknown format version '2' (this program reads viscum: 1)\n"
+          "viscum.yaml:3:12: 'log_level': unknown value 'trace' (one of debug, info, warn, error)\n"
+          "viscum.yaml:4:1: unknown key 'leese' (did you mean 'lease'?)");
+}
