@@ -1,2 +1,230 @@
 // SPDX-License-Identifier: GPL-2.0-only
-int main() { return 0; }
+// The command line. The only file behind which CLI11 is known.
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+
+#include "base/build_info.h"
+#include "base/text.h"
+#include "controller/ctl/commands.h"
+#include "controller/ctl/exec.h"
+#include "controller/ctl/logs.h"
+
+namespace {
+
+using namespace viscum;
+
+constexpr std::uint64_t kMaxLogLines = 1'000'000'000;
+constexpr int kUsage = static_cast<int>(Code::invalid);
+
+/// What the command line says.
+struct Arguments {
+    std::string instance = Instance{}.name;
+    bool json = false;
+    std::vector<std::string> files;
+    std::string service;
+    std::string wait;
+    bool dry_run = false;
+    bool follow = false;
+    std::string lines = "100";
+    std::vector<std::string> command;
+};
+
+bool write_all(int fd, std::string_view text) {
+    while (!text.empty()) {
+        const auto written = write(fd, text.data(), text.size());
+        if (written < 0 && errno != EINTR) {
+            return false;
+        }
+        text.remove_prefix(written < 0 ? 0 : static_cast<std::size_t>(written));
+    }
+    return true;
+}
+
+bool shows_colours() {
+    const char* no_colour = std::getenv("NO_COLOR");
+    const char* terminal = std::getenv("TERM");
+    return isatty(STDOUT_FILENO) == 1 && (no_colour == nullptr || *no_colour == '\0') &&
+           (terminal == nullptr || std::string_view(terminal) != "dumb");
+}
+
+Console open_console(bool json, bool& broken) {
+    Console console;
+    console.out = [&broken](std::string_view text) { broken = !write_all(STDOUT_FILENO, text) || broken; };
+    console.err = [](std::string_view text) { (void)write_all(STDERR_FILENO, text); };
+    console.json = json;
+    console.colour = shows_colours();
+    console.live = isatty(STDERR_FILENO) == 1;
+    winsize size{};
+    if (console.live && ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1) {
+        console.columns = size.ws_col;
+    }
+    return console;
+}
+
+void add_verbs(CLI::App& app, Arguments& args) {
+    const auto verb = [&app](const char* name, const char* what, const std::string& examples) {
+        auto* sub = app.add_subcommand(name, what);
+        sub->fallthrough()->footer("Examples:\n" + examples + "\n--instance NAME and --json are understood as well.");
+        return sub;
+    };
+    const auto service = [&args](CLI::App* sub) {
+        sub->add_option("NAME", args.service, "The service")->required()->type_name("");
+        return sub;
+    };
+    const auto files = [&args](CLI::App* sub) {
+        return sub->add_option("FILE", args.files, "Service files; - is standard input")->type_name("");
+    };
+    const auto wait = [&args](CLI::App* sub) {
+        sub->add_option("--wait", args.wait, "How long to wait: 500ms, 30s, 2m")->type_name("TIME");
+    };
+
+    auto* deploy = verb("deploy", "Make services run as their files say",
+                        "  viscumctl deploy plates.yaml --wait 30s\n  viscumctl deploy services/*.yaml --dry-run\n");
+    files(deploy)->required();
+    wait(deploy);
+    deploy->add_flag("--dry-run", args.dry_run, "Only say what would be done");
+    wait(service(verb("remove", "Take a service away when its connections are done", "  viscumctl remove plates\n")));
+    verb("list", "One line per service", "  viscumctl list\n  viscumctl list --json | jq '.services[].name'\n");
+    verb("status", "The daemon and its services, or all about one service",
+         "  viscumctl status\n  viscumctl status plates\n")
+        ->add_option("NAME", args.service, "The service")
+        ->type_name("");
+    auto* logs =
+        service(verb("logs", "What a service wrote", "  viscumctl logs plates -n 20\n  viscumctl logs plates -f\n"));
+    logs->add_flag("-f,--follow", args.follow, "Also write what comes, until Ctrl-C");
+    logs->add_option("-n,--lines", args.lines, "How many lines of the past")->type_name("LINES");
+    service(verb("drain", "Let new flows go to the cloud, open ones finish", "  viscumctl drain plates\n"));
+    service(verb("resume", "The end of drain", "  viscumctl resume plates\n"));
+    wait(service(verb("restart", "Put a new process in the place of the old one", "  viscumctl restart plates\n")));
+    auto* exec = service(verb("exec", "Run a command in a service's network namespace",
+                              "  viscumctl exec plates -- ss -tln\n  viscumctl exec plates -- ip address\n"));
+    exec->add_option("CMD", args.command, "The command and its arguments, behind --")->required()->type_name("");
+    files(verb("validate", "Check files without the daemon", "  viscumctl validate plates.yaml\n"))->required();
+    files(verb("plan", "What a deploy would do, step by step", "  viscumctl plan plates.yaml\n  viscumctl plan\n"));
+    verb("version", "The versions of viscumctl and of viscumd", "  viscumctl version --json\n");
+}
+
+int run_verb(const std::string& verb, const Arguments& args, const Session& session) {
+    std::optional<Millis> wait;
+    if (!args.wait.empty() && !(wait = parse_duration(args.wait))) {
+        return fail(session.console, Code::invalid, cat("'", args.wait, "' is no time to wait"),
+                    "write a number and ms, s, m or h, as in: --wait 30s");
+    }
+    if (verb == "deploy") {
+        return deploy(session, args.files, wait, args.dry_run);
+    }
+    if (verb == "plan") {
+        return plan(session, args.files);
+    }
+    if (verb == "validate") {
+        return validate(session, args.files);
+    }
+    if (verb == "list") {
+        return list(session);
+    }
+    if (verb == "status") {
+        return status(session, args.service);
+    }
+    if (verb == "logs") {
+        const auto lines = parse_decimal(args.lines, kMaxLogLines);
+        return lines ? logs(session, args.service, args.follow, *lines, isatty(STDOUT_FILENO) == 1)
+                     : fail(session.console, Code::invalid, cat("'", args.lines, "' is no number of lines"), "");
+    }
+    if (verb == "exec") {
+        return exec(session, args.service, args.command);
+    }
+    if (verb == "version") {
+        return version(session);
+    }
+    return change(session, verb, args.service, wait);
+}
+
+// The first word that is no option, as far as that can be told without knowing the options.
+std::string first_word(int argc, char** argv) {
+    for (int i = 1; i < argc; ++i) {
+        const std::string_view word = argv[i];
+        if (word == "--instance") {
+            ++i;
+        } else if (!word.starts_with("-")) {
+            return std::string(word);
+        }
+    }
+    return "";
+}
+
+bool asks_for_json(int argc, char** argv) {
+    for (int i = 1; i < argc && std::string_view(argv[i]) != "--"; ++i) {
+        if (std::string_view(argv[i]) == "--json") {
+            return true;
+        }
+    }
+    return false;
+}
+
+int usage_error(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv, const Console& console) {
+    const std::string word = first_word(argc, argv);
+    std::vector<std::string> names;
+    for (const auto* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
+        names.push_back(sub->get_name());
+    }
+    if (word.empty()) {
+        return fail(console, Code::invalid, "no verb", cat("verbs are: ", join(names, ", ")));
+    }
+    if (std::find(names.begin(), names.end(), word) == names.end()) {
+        const auto near = nearest(word, {names.begin(), names.end()});
+        return fail(console, Code::invalid, cat("there is no verb '", word, "'"),
+                    near ? cat("did you mean: viscumctl ", *near) : cat("verbs are: ", join(names, ", ")));
+    }
+    return fail(
+        console, Code::invalid, error.what(),
+        word == "exec" ? "as in: viscumctl exec NAME -- COMMAND ARGUMENT..." : cat("see: viscumctl ", word, " --help"));
+}
+
+int run(int argc, char** argv) {
+    bool broken = false;
+    Arguments args;
+    CLI::App app("Serve cloud addresses on this hotspot", "viscumctl");
+    app.add_option("--instance", args.instance, "The daemon's instance")->type_name("NAME")->capture_default_str();
+    app.add_flag("--json", args.json, "Answer in JSON, also errors: see docs/json.md");
+    app.set_version_flag("--version", cat("viscumctl ", kVersion));
+    app.require_subcommand(1);
+    app.get_formatter()->column_width(26);
+    app.footer(
+        "Examples:\n"
+        "  viscumctl deploy plates.yaml     run a service, and serve its addresses here\n"
+        "  viscumctl status plates          what it serves, and why not\n"
+        "  viscumctl drain plates           let its new flows go to the cloud\n"
+        "  viscumctl VERB --help            more on a verb\n\n"
+        "Exit codes: 0 done, 2 usage or invalid file, 3 no daemon, 4 not healthy in time,\n"
+        "5 refused, 6 no such service, 1 anything else.");
+    add_verbs(app, args);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) {
+            return app.exit(error);  // --help, --version
+        }
+        return usage_error(app, error, argc, argv, open_console(asks_for_json(argc, argv), broken));
+    }
+    const Console console = open_console(args.json, broken);
+    const auto instance = Instance::parse(args.instance);
+    if (!instance) {
+        return fail(console, Code::invalid, instance.error().what, "");
+    }
+    const int code = run_verb(app.get_subcommands().front()->get_name(), args, Session(*instance, console));
+    return broken && code == 0 ? static_cast<int>(Code::failed) : code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    try {
+        return run(argc, argv);
+    } catch (const CLI::Error& error) {
+        (void)write_all(STDERR_FILENO, cat("viscumctl: ", error.what(), "\n"));
+        return kUsage;
+    }
+}

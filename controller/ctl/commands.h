@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// viscumctl's verbs. Each writes its result or its error to the console and returns the exit code (`Code` of frame.h).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/instance.h"
+#include "controller/ctl/console.h"
+
+namespace viscum {
+
+/// Whom a verb speaks to, where it looks, and how it answers. Tests put the paths elsewhere.
+struct Session {
+    Session(const Instance& of, Console with)
+        : instance(of.name),
+          socket(of.socket_path()),
+          config(of.config_file()),
+          logs(of.log_dir()),
+          console(std::move(with)) {}
+    std::string instance;
+    std::string socket;
+    std::string config;
+    std::string logs;
+    Console console;
+};
+
+/// All files in one request: the daemon takes all or none. No invalid file gets that far.
+int deploy(const Session& session, const std::vector<std::string>& paths, std::optional<Millis> wait, bool dry_run);
+/// What a deploy of these files would do; without files, what the daemon is about to do.
+int plan(const Session& session, const std::vector<std::string>& paths);
+/// `verb`: remove, drain, resume or restart.
+int change(const Session& session, const std::string& verb, const std::string& service, std::optional<Millis> wait);
+int list(const Session& session);
+/// `service` "": the daemon and all services.
+int status(const Session& session, const std::string& service);
+/// Without the daemon: each file by itself, and against `claimable` where the configuration can be read.
+int validate(const Session& session, const std::vector<std::string>& paths);
+/// That no daemon runs is no error.
+int version(const Session& session);
+
+/// Asks the daemon. What keeps it from answering is an answer as well, with its code and a hint.
+Response ask(const Session& session, const Request& request);
+/// Whether `name` can be a service's: see service_spec.h. Nothing else may become part of a path.
+bool is_service_name(const std::string& name);
+
+}  // namespace viscum

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "controller/ctl/console.h"
+
+#include "base/text.h"
+#include "controller/ctl/render.h"
+#include "controller/ipc/json.h"
+
+namespace viscum {
+
+// Found by json.h through argument-dependent lookup.
+void fields(auto& io, FieldsOf<Diagnostic> auto& diagnostic) {
+    io.field("file", diagnostic.file);
+    io.field("line", static_cast<std::int64_t>(diagnostic.line));
+    io.field("column", static_cast<std::int64_t>(diagnostic.column));
+    io.field("what", diagnostic.what);
+    io.field("hint", diagnostic.hint);
+}
+
+namespace {
+
+std::string error_document(const Response& failure, const Diagnostics& diagnostics) {
+    JsonOut error;
+    error.field("message", failure.message);
+    error.field("hint", failure.hint);
+    error.field("details", failure.details);
+    error.field("diagnostics", diagnostics);
+    JsonOut document;
+    document.member("error", std::move(error).text());
+    document.field("code", static_cast<std::uint64_t>(failure.code));
+    return std::move(document).text() + "\n";
+}
+
+Response make_failure(Code code, std::string what, std::string hint) {
+    Response failure;
+    failure.code = code;
+    failure.message = std::move(what);
+    failure.hint = std::move(hint);
+    return failure;
+}
+
+}  // namespace
+
+void show_progress(const Console& console, std::string_view message) {
+    if (console.json) {
+        return;
+    }
+    if (console.live) {
+        console.err(cat("\r\x1b[K", cut_to(printable(message), console.columns - 1)));
+    } else {
+        console.err(printable(message) + "\n");
+    }
+}
+
+void end_progress(const Console& console) {
+    if (console.live && !console.json) {
+        console.err("\r\x1b[K");
+    }
+}
+
+int fail(const Console& console, const Response& failure) {
+    if (console.json) {
+        console.out(error_document(failure, {}));
+        return static_cast<int>(failure.code);
+    }
+    std::string text = cat("viscumctl: ", printable(failure.message), "\n");
+    for (const auto& detail : failure.details) {
+        text += cat("  ", printable(detail), "\n");
+    }
+    if (!failure.hint.empty()) {
+        text += cat("  hint: ", printable(failure.hint), "\n");
+    }
+    console.err(text);
+    return static_cast<int>(failure.code);
+}
+
+int fail(const Console& console, Code code, std::string what, std::string hint) {
+    return fail(console, make_failure(code, std::move(what), std::move(hint)));
+}
+
+int fail(const Console& console, const Diagnostics& diagnostics, std::string what) {
+    const Response failure = make_failure(Code::invalid, std::move(what), "");
+    if (console.json) {
+        console.out(error_document(failure, diagnostics));
+        return static_cast<int>(Code::invalid);
+    }
+    for (const auto& diagnostic : diagnostics) {
+        console.err(printable(diagnostic.text()) + "\n");
+    }
+    return fail(console, failure);
+}
+
+}  // namespace viscum
