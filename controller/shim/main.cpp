@@ -28,85 +28,21 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
-#include <cstring>
-#include <ctime>
+
+#include "controller/shim/log.h"
+#include "controller/shim/text.h"
 
 namespace {
 
+using viscum::Log;
+using viscum::parse_number;
+using viscum::Text;
+
 constexpr int kReady = 3;
 constexpr int kForwarded[] = {SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2};
-constexpr std::size_t kMaxLine = 4096;
-constexpr std::size_t kMaxBatch = 8192;      // written at once; a log generation is never smaller
 constexpr std::size_t kMaxDrain = 1U << 20;  // pipe(7): no pipe of an unprivileged process holds more
 constexpr std::size_t kMaxGroups = 1024;
 constexpr int kCannotRun = 127;
-
-/// The reasons that operators meet; strerror would bring in locales.
-const char* describe(int code) {
-    switch (code) {
-        case EPERM: return "Operation not permitted";
-        case ENOENT: return "No such file or directory";
-        case EIO: return "Input/output error";
-        case E2BIG: return "Argument list too long";
-        case ENOEXEC: return "Exec format error";
-        case EAGAIN: return "Resource temporarily unavailable";
-        case ENOMEM: return "Cannot allocate memory";
-        case EACCES: return "Permission denied";
-        case EBUSY: return "Device or resource busy";
-        case ENOTDIR: return "Not a directory";
-        case EISDIR: return "Is a directory";
-        case EINVAL: return "Invalid argument";
-        case ENFILE: return "Too many open files in system";
-        case EMFILE: return "Too many open files";
-        case ETXTBSY: return "Text file busy";
-        case ENOSPC: return "No space left on device";
-        case EROFS: return "Read-only file system";
-        case ENAMETOOLONG: return "File name too long";
-        case ELOOP: return "Too many levels of symbolic links";
-        case ELIBBAD: return "Accessing a corrupted shared library";
-        default: return nullptr;
-    }
-}
-
-/// Decimal digits up to anything else.
-std::uint64_t parse_number(const char* text) {
-    std::uint64_t number = 0;
-    for (; *text >= '0' && *text <= '9'; ++text) {
-        number = number * 10 + static_cast<std::uint64_t>(*text - '0');
-    }
-    return number;
-}
-
-/// A bounded text; what does not fit is cut.
-struct Text {
-    char bytes[512];
-    std::size_t length = 0;
-
-    Text& put(const char* text) {
-        while (*text != '\0' && length < sizeof bytes) {
-            bytes[length++] = *text++;
-        }
-        return *this;
-    }
-    /// At least `width` digits.
-    Text& put(std::uint64_t number, int width = 1) {
-        char digits[20];
-        int count = 0;
-        for (; number != 0 || count < width; number /= 10) {
-            digits[count++] = static_cast<char>('0' + number % 10);
-        }
-        while (count > 0 && length < sizeof bytes) {
-            bytes[length++] = digits[--count];
-        }
-        return *this;
-    }
-    /// "WHAT 'NAME': REASON"
-    Text& put_failure(const char* what, const char* name, int code) {
-        put(what).put(" '").put(name).put("': ");
-        const char* reason = describe(code);
-        return reason != nullptr ? put(reason) : put("error ").put(static_cast<std::uint64_t>(code));
-    }
-};
 
 // What cannot be told to anybody is let go.
 void tell(int fd, const Text& text) {
@@ -118,159 +54,6 @@ void tell(int fd, const Text& text) {
     tell(kReady, text.put(static_cast<std::uint64_t>(code)).put(" ").put_failure(what, name, code));
     _exit(1);
 }
-
-/// Howard Hinnant's civil_from_days, for years after 1970; gmtime would bring in time zones.
-void put_time(Text& out) {
-    timespec now{};
-    clock_gettime(CLOCK_REALTIME, &now);
-    const auto seconds = static_cast<std::uint64_t>(now.tv_sec);
-    const std::uint64_t days = seconds / 86400 + 719468;  // since 0000-03-01
-    const std::uint64_t of_era = days % 146097;
-    const std::uint64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-    const std::uint64_t of_year = of_era - (365 * year + year / 4 - year / 100);
-    const std::uint64_t month = (5 * of_year + 2) / 153;  // from March
-    out.put(days / 146097 * 400 + year + (month >= 10 ? 1 : 0), 4).put("-");
-    out.put(month < 10 ? month + 3 : month - 9, 2).put("-").put(of_year - (153 * month + 2) / 5 + 1, 2).put("T");
-    out.put(seconds / 3600 % 24, 2).put(":").put(seconds / 60 % 60, 2).put(":").put(seconds % 60, 2).put(".");
-    out.put(static_cast<std::uint64_t>(now.tv_nsec) / 1'000'000, 3).put("Z ");
-}
-
-/// The service's output, line by line with the time before it, in two generations of `half` bytes. Never blocks and
-/// never fails: what the disk does not take is dropped and counted. Two shims may write one log (an old version drains
-/// beside the new one): appends are whole lines, and the one that finds the file renamed follows.
-class Log {
-public:
-    bool open(char* path, std::uint64_t bytes) {
-        char* slash = strrchr(path, '/');
-        if (slash == nullptr || strlen(slash + 1) + sizeof ".1" > sizeof old_) {
-            errno = EINVAL;
-            return false;
-        }
-        *slash = '\0';
-        dir_ = ::open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        *slash = '/';
-        name_ = slash + 1;
-        memcpy(old_, name_, strlen(name_));
-        memcpy(old_ + strlen(name_), ".1", sizeof ".1");
-        file_ = -1;
-        half_ = bytes / 2 < kMaxBatch ? kMaxBatch : bytes / 2;
-        return dir_ >= 0;
-    }
-
-    void feed(const char* bytes, std::size_t count) {
-        stamp_.length = 0;
-        put_time(stamp_);
-        while (count > 0) {
-            const auto* newline = static_cast<const char*>(memchr(bytes, '\n', count));
-            const std::size_t rest = newline == nullptr ? count : static_cast<std::size_t>(newline - bytes);
-            const std::size_t taken = rest < kMaxLine - line_length_ ? rest : kMaxLine - line_length_;
-            memcpy(line_ + line_length_, bytes, taken);
-            line_length_ += taken;
-            bytes += taken;
-            count -= taken;
-            if (taken == rest && newline == nullptr) {
-                return;
-            }
-            end_line();
-            if (taken == rest) {
-                ++bytes;  // the newline
-                --count;
-            }
-        }
-    }
-
-    /// A last line without end.
-    void finish() {
-        if (line_length_ > 0) {
-            end_line();
-        }
-        flush();
-    }
-
-    void flush() {
-        if (batch_length_ == 0) {
-            return;
-        }
-        if (dropped_ > 0) {
-            Text notice;
-            if (cut_) {
-                notice.put("\n");
-            }
-            put_time(notice);
-            notice.put("viscum-shim: ").put(dropped_).put(" bytes dropped\n");
-            if (append(notice.bytes, notice.length) == notice.length) {
-                dropped_ = 0;
-                cut_ = false;
-            }
-        }
-        const std::size_t written = dropped_ > 0 ? 0 : append(batch_, batch_length_);
-        dropped_ += batch_length_ - written;
-        cut_ = cut_ || (written > 0 && written < batch_length_);
-        batch_length_ = 0;
-    }
-
-private:
-    void end_line() {
-        if (batch_length_ + stamp_.length + line_length_ + 1 > sizeof batch_) {
-            flush();
-        }
-        put(stamp_.bytes, stamp_.length);
-        put(line_, line_length_);
-        put("\n", 1);
-        line_length_ = 0;
-    }
-
-    void put(const char* bytes, std::size_t count) {
-        memcpy(batch_ + batch_length_, bytes, count);
-        batch_length_ += count;
-    }
-
-    std::size_t append(const char* bytes, std::size_t count) {
-        if (!make_room(count)) {
-            return 0;
-        }
-        const ssize_t written = write(file_, bytes, count);
-        return written < 0 ? 0 : static_cast<std::size_t>(written);
-    }
-
-    bool make_room(std::size_t count) {
-        // Twice: the file that another shim has put in the place of ours may be full as well.
-        for (int attempt = 0; attempt < 3; ++attempt) {
-            if (file_ < 0) {
-                file_ = openat(dir_, name_, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
-            }
-            struct stat ours {};
-            if (file_ < 0 || fstat(file_, &ours) != 0) {
-                return false;
-            }
-            if (static_cast<std::uint64_t>(ours.st_size) + count <= half_) {
-                return true;
-            }
-            struct stat named {};
-            if (fstatat(dir_, name_, &named, AT_SYMLINK_NOFOLLOW) == 0 && named.st_ino == ours.st_ino &&
-                named.st_dev == ours.st_dev && renameat(dir_, name_, dir_, old_) != 0) {
-                return false;
-            }
-            close(file_);
-            file_ = -1;
-        }
-        return false;
-    }
-
-    // All zero until open(), so that nothing of it is in the file.
-    int dir_ = 0;
-    int file_ = 0;
-    const char* name_ = nullptr;
-    char old_[256] = {};
-    std::uint64_t half_ = 0;
-    std::uint64_t dropped_ = 0;
-    bool cut_ = false;  // the file ends within a line
-    Text stamp_ = {};   // the time of the bytes that were read last
-    std::size_t line_length_ = 0;
-    std::size_t batch_length_ = 0;
-    char line_[kMaxLine] = {};
-    char batch_[kMaxBatch] = {};
-};
 
 struct Arguments {
     const char* run_dir;
@@ -325,6 +108,8 @@ void prepare_root() {
         fail("cannot open", "/dev/null", errno);
     }
     report = kReady;
+    // So that a service that is not root can open its /dev/stdout.
+    [[maybe_unused]] const int ignored = fchown(1, args.uid, args.gid);
     // Kernels before 5.9 lack it; everything is CLOEXEC as well.
     syscall(SYS_close_range, static_cast<unsigned>(kReady) + 1, ~0U, 0);
     if (setgroups(groups, group_list) != 0 || setresgid(args.gid, args.gid, args.gid) != 0 ||
@@ -453,9 +238,11 @@ int run(const Arguments& args, int run_dir, int signals) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc < 9) {
+    if (argc < 9 || fcntl(kReady, F_GETFD) < 0) {
         Text usage;
-        tell(2, usage.put("usage: viscum-shim NAME RUN_DIR LOG_FILE LOG_BYTES UID GID GROUPS COMMAND [ARGUMENT...]\n"));
+        tell(2,
+             usage.put(
+                 "usage: viscum-shim NAME RUN_DIR LOG_FILE LOG_BYTES UID GID GROUPS COMMAND [ARGUMENT...] 3>PIPE\n"));
         return 2;
     }
     const Arguments args{argv[2],

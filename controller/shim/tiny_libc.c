@@ -156,6 +156,10 @@ int fstat(int fd, struct stat* info) {
     return (int)call3(SYS_fstat, fd, (long)info, 0);
 }
 
+int fchown(int fd, uid_t user, gid_t group) {
+    return (int)call3(SYS_fchown, fd, user, group);
+}
+
 int fstatat(int dir, const char* path, struct stat* info, int flags) {
     return (int)call4(SYS_newfstatat, dir, (long)path, (long)info, flags);
 }

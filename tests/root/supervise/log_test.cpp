@@ -129,6 +129,12 @@ TEST_CASE("log: what orphans go on printing does not delay the end") {
     CHECK(run.launch_and_finish() == ExitStatus{ExitStatus::Kind::exited, 3, ""});
 }
 
+TEST_CASE("log: a service that is not root may open its output by name") {
+    Run run({"/bin/sh", "-c", "echo out > /dev/stdout; echo err >> /dev/stderr"});
+    run.spec.run.user = "nobody";
+    CHECK(run.words() == "out\nerr\n");
+}
+
 TEST_CASE("log: an orphan that keeps the pipe open does not delay the end") {
     Run run({"/bin/sh", "-c", "echo last; sleep 454545 & exit 2"});
     CHECK(run.launch_and_finish() == ExitStatus{ExitStatus::Kind::exited, 2, ""});
