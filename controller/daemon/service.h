@@ -33,6 +33,7 @@ struct Service {
     bool committed = false;              // its file is in services/
     bool removed = false;                // it goes as soon as its runs are gone
     std::uint64_t remover = 0;           // the client that waits for that
+    bool keep_log = false;               // it never got healthy: its log is all there is to see
     bool drained = false;
 
     [[nodiscard]] Run* run(int slot) const { return runs[static_cast<std::size_t>(slot)].get(); }

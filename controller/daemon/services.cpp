@@ -272,6 +272,7 @@ void Services::remove(const std::string& name, std::uint64_t client) {
     if (service.candidate) {
         give_up(service, "it was removed");
     }
+    service.keep_log = false;
     service.removed = true;
     service.remover = client;
     service.drained = false;
@@ -396,6 +397,7 @@ void Services::give_up(Service& service, const std::string& why) {
     }
     const bool serves = before != nullptr && !before->stopping();
     service.removed = !serves;
+    service.keep_log = true;
     log_warn(cat("'", service.name, "' was not deployed: ", why));
     answer_(candidate.client, failure(Code::unhealthy, cat(service.name, ": ", why),
                                       cat(serves ? "the version before serves on; " : "", "see 'viscumctl logs ", service.name, "'")));
@@ -409,11 +411,23 @@ void Services::settle() {
             settle_candidate(service);
         }
         if (!service.candidate && service.removed && !service.has_runs()) {
+            if (!service.keep_log) {
+                remove_log(service.name);
+            }
             answer_(service.remover, done(cat(service.name, ": removed"), true));
             it = services_.erase(it);
             continue;
         }
         ++it;
+    }
+}
+
+void Services::remove_log(const std::string& name) {
+    const std::string log = context_.instance.log_file(name);
+    for (const auto& file : {log, log + ".1"}) {
+        if (auto status = remove_file(file); !status) {
+            log_warn(status.error().what);
+        }
     }
 }
 

@@ -52,6 +52,7 @@ private:
     void settle_candidate(Service& service);
     void promote(Service& service);
     void give_up(Service& service, const std::string& why);
+    void remove_log(const std::string& name);
     Status save_wishes();
     [[nodiscard]] static std::string candidate_failure(const Service& service);
 

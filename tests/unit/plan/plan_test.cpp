@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "controller/plan/plan.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+using namespace viscum;
+
+namespace {
+
+const BackendKey kPlates{"plates", 0};
+const BackendKey kPlatesNext{"plates", 1};
+constexpr ActualBackend kWhole{true, true, true, true, true};
+
+WantedRule rule(const std::string& service, Admission admission) {
+    WantedRule out;
+    out.claim = {*IpPrefix::parse("203.0.113.10"), {443, 443}, Protocol::tcp};
+    out.service = service;
+    out.backend = {true, false};
+    out.admission = admission;
+    return out;
+}
+
+Wanted running() {
+    Wanted wanted;
+    wanted.backends[kPlates].process = true;
+    wanted.rules = {rule("plates", Admission::serve)};
+    wanted.lan = {"lan1"};
+    return wanted;
+}
+
+Actual as_wanted(const Wanted& wanted) {
+    Actual actual;
+    for (const auto& [key, backend] : wanted.backends) {
+        actual.backends[key] = kWhole;
+    }
+    actual.rules = wanted.rules;
+    for (const auto& device : wanted.lan) {
+        actual.lan[device] = true;
+    }
+    return actual;
+}
+
+using Lines = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("plan: an unchanged service costs no step") {
+    CHECK(describe(make_plan(running(), as_wanted(running()))).empty());
+    CHECK(make_plan({}, {.backends = {}, .rules = std::vector<WantedRule>{}, .lan = {{"lan1", false}}}).empty());
+}
+
+TEST_CASE("plan: a new service gets its namespace first and its traffic last") {
+    Actual nothing;
+    nothing.rules.emplace();
+    nothing.lan["lan1"] = false;
+    CHECK(describe(make_plan(running(), nothing)) ==
+          Lines{"make namespace for plates", "make link for plates", "set addresses of plates", "attach fence of plates",
+                "launch plates", "write rules", "attach filter to lan1"});
+}
+
+TEST_CASE("plan: a removed service loses its traffic first and its namespace last") {
+    Wanted nothing;
+    CHECK(describe(make_plan(nothing, as_wanted(running()))) ==
+          Lines{"write rules", "detach filter from lan1", "end plates", "remove link of plates", "remove namespace of plates"});
+}
+
+TEST_CASE("plan: whatever another tool removed is made again, and what stands on it") {
+    const Wanted wanted = running();
+    struct Loss {
+        ActualBackend left;
+        Lines steps;
+    };
+    const std::vector<Loss> losses{
+        {{false, false, false, false, true},
+         {"make namespace for plates", "make link for plates", "set addresses of plates", "attach fence of plates", "write rules"}},
+        {{true, false, true, true, true}, {"make link for plates", "set addresses of plates", "attach fence of plates", "write rules"}},
+        {{true, true, false, true, true}, {"set addresses of plates"}},
+        {{true, true, true, false, true}, {"attach fence of plates"}},
+        {{true, true, true, true, false}, {"launch plates"}},
+    };
+    for (const auto& loss : losses) {
+        Actual actual = as_wanted(wanted);
+        actual.backends[kPlates] = loss.left;
+        CHECK(describe(make_plan(wanted, actual)) == loss.steps);
+    }
+    Actual flushed = as_wanted(wanted);
+    flushed.lan["lan1"] = false;
+    CHECK(describe(make_plan(wanted, flushed)) == Lines{"attach filter to lan1"});
+}
+
+TEST_CASE("plan: a device that is not there is not attached to, and an unwanted one is left") {
+    Wanted wanted = running();
+    Actual actual = as_wanted(wanted);
+    actual.lan.clear();
+    CHECK(make_plan(wanted, actual).empty());
+    actual.lan["wlan0"] = true;
+    CHECK(describe(make_plan(wanted, actual)) == Lines{"detach filter from wlan0"});
+}
+
+TEST_CASE("plan: rules are written when what they say changes, or when it is not known what stands there") {
+    Wanted wanted = running();
+    Actual actual = as_wanted(wanted);
+    wanted.rules[0].admission = Admission::drain;
+    CHECK(describe(make_plan(wanted, actual)) == Lines{"write rules"});
+    actual = as_wanted(wanted);
+    actual.rules.reset();
+    CHECK(describe(make_plan(wanted, actual)) == Lines{"write rules"});
+}
+
+TEST_CASE("plan: an update brings the new version up beside the old one, which goes later") {
+    Wanted wanted = running();
+    wanted.backends[kPlatesNext].process = true;
+    Actual actual = as_wanted(running());
+    CHECK(describe(make_plan(wanted, actual)) == Lines{"make namespace for plates.1", "make link for plates.1",
+                                                       "set addresses of plates.1", "attach fence of plates.1",
+                                                       "launch plates.1", "write rules"});
+    wanted.backends.erase(kPlates);
+    actual = as_wanted(wanted);
+    actual.backends[kPlates] = kWhole;
+    CHECK(describe(make_plan(wanted, actual)) == Lines{"end plates", "remove link of plates", "remove namespace of plates"});
+}
+
+TEST_CASE("plan: a namespace owns each address once, and a source for every family") {
+    ServiceSpec spec;
+    spec.intercept = {{*IpPrefix::parse("203.0.113.10"), {443, 443}, Protocol::tcp},
+                      {*IpPrefix::parse("203.0.113.10"), {80, 80}, Protocol::tcp},
+                      {*IpPrefix::parse("2001:db8::/64"), {443, 443}, Protocol::tcp}};
+    const auto owned = owned_by(spec);
+    CHECK(owned.addresses == std::vector{*IpAddress::parse("203.0.113.10"), *IpAddress::parse("2001:db8::")});
+    CHECK(owned.prefixes == std::vector{*IpPrefix::parse("2001:db8::/64")});
+    CHECK_FALSE(owns_several(spec, true));
+    CHECK(owns_several(spec, false));
+}
