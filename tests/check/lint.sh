@@ -47,7 +47,7 @@ rule 'sh", *"-c"|[^[:alnum:]]sh -c' '{"/bin/sh", "-c", text}' 'no shell' "${prod
 rule '(^|[^[:alnum:]_])throw( |;)' '    throw Error{};' 'failure is a Result, not an exception' "${all[@]}"
 rule 'catch *\(\.\.\.\)' '} catch (...) {' 'no catch (...)' "${all[@]}"
 # The shim is C in all but name: it links no C++ runtime.
-mapfile -t files < <(printf '%s\n' "${all[@]}" | without '^(base/unique_fd\.h|controller/shim/main\.cpp)$')
+mapfile -t files < <(printf '%s\n' "${all[@]}" | without '^(base/unique_fd\.h|controller/shim/.*)$')
 rule "${word}close\([^)]" '    ::close(fd);' 'UniqueFd closes descriptors, nothing else' "${files[@]}"
 rule "${word}(u?sleep|nanosleep|clock_nanosleep)\(|sleep_(for|until)" 'std::this_thread::sleep_for(1s);' \
     'the product never sleeps' "${product[@]}"

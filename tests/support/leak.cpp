@@ -17,6 +17,7 @@
 #include "base/text.h"
 #include "netns/net_ns.h"
 #include "tests/support/leak_network.h"
+#include "tests/support/process_tree.h"
 
 namespace viscum {
 namespace {
@@ -40,19 +41,11 @@ struct ProcessSeen {
     std::string name;
 };
 
-std::string parent_of(const std::string& pid) {
-    // "PID (NAME) STATE PPID …"; a name may hold anything.
-    const std::string stat = first_line("/proc/" + pid + "/stat");
-    const std::size_t end = stat.rfind(')');
-    const auto fields = end == std::string::npos ? std::vector<std::string>() : split(stat.substr(end), ' ');
-    return fields.size() > 2 ? fields[2] : "0";
-}
-
 /// All processes of this pid namespace but this one and its ancestors.
 std::vector<ProcessSeen> processes() {
     std::set<std::string> own;
-    for (std::string pid = std::to_string(getpid()); pid != "0"; pid = parent_of(pid)) {
-        own.insert(pid);
+    for (pid_t pid = getpid(); pid != 0; pid = parent_of(pid)) {
+        own.insert(std::to_string(pid));
     }
     std::vector<ProcessSeen> seen;
     const auto names = list_directory("/proc");
@@ -195,17 +188,25 @@ std::vector<std::string> difference(const Snapshot& before, const Snapshot& afte
     return lines;
 }
 
-Result<std::vector<std::string>> leaks_since(const Snapshot& before, std::chrono::milliseconds limit) {
+Result<std::vector<std::string>> leaks_since(const Snapshot& before, std::chrono::milliseconds limit,
+                                             const std::function<bool(const std::string& line)>& stays) {
     const BootTime deadline = boot_now() + limit;
     for (;;) {
         // A process that ends while it is looked at makes a command fail: that is no leak.
         auto now = take_snapshot();
         auto lines = now ? difference(before, *now) : std::vector<std::string>();
+        std::erase_if(lines, stays);
         if ((now && lines.empty()) || boot_now() >= deadline) {
             return now ? Result<std::vector<std::string>>(std::move(lines)) : std::move(now).error();
         }
         std::this_thread::sleep_for(kPollInterval);
     }
+}
+
+bool viscumd_keeps(const std::string& line) {
+    const bool state = line.starts_with("+ file /var/lib/viscum") && line.find("/state.") != std::string::npos;
+    const bool log = line.starts_with("+ file /run/viscum") && line.find("/log/") != std::string::npos;
+    return state || log || line.find(": qdisc clsact on ") != std::string::npos;
 }
 
 }  // namespace viscum

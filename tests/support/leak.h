@@ -10,6 +10,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -26,8 +27,14 @@ Result<Snapshot> take_snapshot();
 /// "+ LINE" for what came, "- LINE" for what went; empty: no leak.
 std::vector<std::string> difference(const Snapshot& before, const Snapshot& after);
 
-/// The difference between `before` and now, once it is empty or `limit` has passed: the kernel ends processes and
-/// namespaces in its own time.
-Result<std::vector<std::string>> leaks_since(const Snapshot& before, std::chrono::milliseconds limit);
+/// The difference between `before` and now but for the lines that `stays` accepts, once it is empty or `limit` has
+/// passed: the kernel ends processes and namespaces in its own time.
+Result<std::vector<std::string>> leaks_since(
+    const Snapshot& before, std::chrono::milliseconds limit,
+    const std::function<bool(const std::string& line)>& stays = [](const std::string&) { return false; });
+
+/// What viscumd keeps by design once its last service is removed: its state, the logs of services, and clsact, which
+/// other tools may use. For leaks_since().
+bool viscumd_keeps(const std::string& line);
 
 }  // namespace viscum

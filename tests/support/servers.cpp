@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "tests/support/servers.h"
 
+#include <sys/stat.h>
+
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -36,8 +38,11 @@ Result<Server> nginx(const std::string& name, const std::string& answer, const s
         return std::move(program).error();
     }
     const std::string directory = "/tmp/nginx-" + name;
-    if (auto made = make_directory(directory, 0777); !made) {
+    if (auto made = make_directory(directory, 0755); !made) {
         return std::move(made).error();
+    }
+    if (chmod(directory.c_str(), 0777) < 0) {  // nginx may run as anybody
+        return errno_error(cat("cannot open ", directory, " to all"));
     }
     std::string listens;
     for (const std::string& one : listen) {
