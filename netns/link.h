@@ -20,12 +20,12 @@ enum class IfIndex : std::uint32_t {};  // 0 is no device
 struct Link {
     IfIndex index{};
     std::string name;
-    std::string kind;   // "veth", "bridge", …; empty for hardware
-    IfIndex master{};   // the bridge that it is a port of, or 0
+    std::string kind;  // "veth", "bridge", …; empty for hardware
+    IfIndex master{};  // the bridge that it is a port of, or 0
     Mac mac{};
     std::uint32_t mtu = 0;
-    bool up = false;    // administratively
-    bool arp = true;    // false: IFF_NOARP
+    bool up = false;                         // administratively
+    bool arp = true;                         // false: IFF_NOARP
     std::optional<std::uint32_t> peer_nsid;  // a veth's: the netns id of the other end's namespace (IFLA_LINK_NETNSID)
 
     bool operator==(const Link&) const = default;
