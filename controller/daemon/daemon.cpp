@@ -197,6 +197,11 @@ void Daemon::reload() {
     set_log_level(level_of(config_.log_level));
     world_->set_lan(config_.lan);
     renew_lease();
+    std::vector<std::string> problems;
+    services_->recheck([this](const auto& service, const auto& others) { return objections(service, others); }, &problems);
+    for (const auto& problem : problems) {
+        log_warn(problem);
+    }
     reconciler_->touch();
     log_info("viscum.yaml was read again");
 }

@@ -115,11 +115,13 @@ Status Reconciler::execute_one(const Step& step, const Wanted& wanted) {
     }
     if (step.kind == Step::Kind::write_rules) {
         std::vector<Claim> fresh;
+        std::set<std::string> tracked;
         for (const auto& rule : wanted.rules) {
-            if (rule.claim.protocol == Protocol::udp && tracked_.insert(rule.claim.text()).second) {
+            if (rule.claim.protocol == Protocol::udp && !tracked_.contains(*tracked.insert(rule.claim.text()).first)) {
                 fresh.push_back(rule.claim);
             }
         }
+        tracked_ = std::move(tracked);
         if (auto status = world_.execute(step, wanted); !status || fresh.empty()) {
             return status;
         }
@@ -181,10 +183,6 @@ void Reconciler::drop_dismantled() {
             run.reset();
             touch();
         }
-    }
-    // Claims that nobody has any more are looked at anew when somebody takes them again.
-    if (services_.all().empty()) {
-        tracked_.clear();
     }
 }
 

@@ -151,16 +151,38 @@ void Services::load_files(const ClaimCheck& check, std::vector<std::string>* pro
         accepted.push_back(std::move(*spec));
     }
     for (auto& [name, service] : services_) {
-        if (service.committed) {
+        if (!service.committed) {
+            take_down(service);  // removed, or never deployed to the end, when the viscumd before ended
+        }
+    }
+}
+
+void Services::take_down(Service& service) {
+    service.removed = true;
+    for (const auto& run : service.runs) {
+        if (run) {
+            run->stop();
+        }
+    }
+    context_.changed();
+}
+
+void Services::recheck(const ClaimCheck& check, std::vector<std::string>* problems) {
+    for (auto& [name, service] : services_) {
+        const Run* current = service.current();
+        if (service.removed || current == nullptr) {
             continue;
         }
-        // Removed, or never deployed to the end, when the viscumd before ended.
-        service.removed = true;
-        for (const auto& run : service.runs) {
-            if (run) {
-                run->stop();
-            }
+        const auto objections = check(current->spec(), {});
+        if (objections.empty()) {
+            continue;
         }
+        problems->push_back(cat("'", name, "' is taken down: ", objections.front()));
+        if (service.candidate) {
+            give_up(service, objections.front());
+        }
+        service.keep_log = true;
+        take_down(service);
     }
 }
 
@@ -273,19 +295,13 @@ void Services::remove(const std::string& name, std::uint64_t client) {
         give_up(service, "it was removed");
     }
     service.keep_log = false;
-    service.removed = true;
     service.remover = client;
     service.drained = false;
     if (auto status = save_wishes(); !status) {
         log_warn(status.error().what);
     }
-    for (const auto& run : service.runs) {
-        if (run) {
-            run->stop();
-        }
-    }
     answer_(client, progress(cat(name, ": draining")));
-    context_.changed();
+    take_down(service);
 }
 
 void Services::set_drained(const std::string& name, bool drained, std::uint64_t client) {

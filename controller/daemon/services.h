@@ -32,6 +32,8 @@ public:
     void restart(const std::string& name, std::uint64_t client, Millis wait);
     void remove(const std::string& name, std::uint64_t client);
     void set_drained(const std::string& name, bool drained, std::uint64_t client);
+    /// After a change of viscum.yaml: services that may not claim any more what they claim are taken down. Their files stay.
+    void recheck(const ClaimCheck& check, std::vector<std::string>* problems);
     /// The client hung up: its deploys go on without an audience.
     void forget_client(std::uint64_t client);
 
@@ -52,6 +54,7 @@ private:
     void settle_candidate(Service& service);
     void promote(Service& service);
     void give_up(Service& service, const std::string& why);
+    void take_down(Service& service);
     void remove_log(const std::string& name);
     Status save_wishes();
     [[nodiscard]] static std::string candidate_failure(const Service& service);

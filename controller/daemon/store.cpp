@@ -91,6 +91,10 @@ std::vector<StoredService> Store::load_services(std::vector<std::string>* proble
 }
 
 Status Store::save_service(const std::string& name, const std::string& text) const {
+    // Flash wears: a service that starts as it is on disk costs no write.
+    if (const auto present = read_file(service_file(name), kServiceFileLimit); present && *present == text) {
+        return {};
+    }
     return write_file_atomically(service_file(name), text, kFileMode);
 }
 

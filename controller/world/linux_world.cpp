@@ -178,8 +178,12 @@ void LinuxWorld::observe_links(const std::vector<Link>& links) {
 
 void LinuxWorld::observe_lan(const std::vector<Link>& links) {
     std::map<std::string, Lan> seen;
+    std::set<std::string> own;
+    for (const auto& [key, backend] : backends_) {
+        own.insert(backend.link_name);
+    }
     for (const auto& link : links) {
-        if (link.kind == "bridge" || link.name == "lo") {
+        if (link.kind == "bridge" || link.name == "lo" || own.contains(link.name)) {
             continue;
         }
         Lan lan;
@@ -327,6 +331,12 @@ Status LinuxWorld::set_addresses(Backend& backend, const WantedBackend& wanted) 
                 return std::move(watch).error();
             }
             backend.watch = std::move(*watch);
+        }
+        // An IPv6 address that is ours by a `local` route alone cannot be bound otherwise.
+        if (std::any_of(wanted.prefixes.begin(), wanted.prefixes.end(), [](const auto& p) { return !p.address.is_v4(); })) {
+            if (auto bindable = set_net_sysctl("ipv6/ip_nonlocal_bind", "1"); !bindable) {
+                return bindable;
+            }
         }
         const auto inside = NlSocket::open();
         if (!inside) {
