@@ -43,6 +43,9 @@ static __always_inline void remember_flow(const struct vs_packet* packet, __u32 
     bpf_map_update_elem(&vs_flows, &key, &flow, BPF_ANY);
 }
 
+/// Whether `now` is within `limit` of `then`. Another CPU may have read its clock for `then` after us.
+static __always_inline int is_within(__u64 now, __u64 then, __u64 limit) { return (__s64)(now - then) < (__s64)limit; }
+
 static __always_inline int begins_flow(const struct vs_packet* packet) {
     return (packet->tcp_flags & (VS_TCP_SYN | VS_TCP_ACK | VS_TCP_RST | VS_TCP_FIN)) == VS_TCP_SYN;
 }
@@ -90,7 +93,8 @@ static __always_inline int tcp_slot(struct __sk_buff* skb, const struct vs_packe
     *is_new = 1;
     if (!refusal) {
         flow_key(&key, packet);
-        bpf_map_delete_elem(&vs_flows, &key);
+        if (bpf_map_lookup_elem(&vs_flows, &key))  // dearer to delete what is not there
+            bpf_map_delete_elem(&vs_flows, &key);
         return active;
     }
     if (rule->admission == VS_OFF)
@@ -112,7 +116,10 @@ static __always_inline int udp_slot(struct __sk_buff* skb, const struct vs_packe
     struct vs_flow_key key;
     flow_key(&key, packet);
     struct vs_flow* flow = bpf_map_lookup_elem(&vs_flows, &key);
-    if (flow && now - flow->last < VS_UDP_IDLE_NS) {
+    // What may not leave the site is never the cloud's: it is served as soon as that is possible again.
+    if (flow && flow->owner == VS_CLOUD && (rule->flags & VS_RULE_CLOSED))
+        flow = 0;
+    if (flow && is_within(now, flow->last, VS_UDP_IDLE_NS)) {
         flow->last = now;
         if (flow->owner == VS_CLOUD)
             return VS_REFUSE(VS_CLOUD_FLOW);
@@ -175,11 +182,13 @@ static __always_inline int leave_alone(int verdict) {
     return TC_ACT_UNSPEC;
 }
 
+/// IPv6 counts ids for both addresses alone: the first fragment's protocol may stand behind headers that later ones lack
+/// (RFC 8200, 4.5).
 static __always_inline void fragment_key(struct vs_fragment_key* key, const struct vs_packet* packet) {
     key->source = packet->source;
     key->destination = packet->destination;
     key->id_be = packet->fragment_id_be;
-    key->protocol = packet->protocol;
+    key->protocol = packet->v6 ? 0 : packet->protocol;
     __builtin_memset(key->zero, 0, sizeof key->zero);
 }
 
@@ -187,7 +196,7 @@ static __always_inline int lan_later_fragment(struct __sk_buff* skb, const struc
     struct vs_fragment_key key;
     fragment_key(&key, packet);
     const struct vs_fragment* first = bpf_map_lookup_elem(&vs_fragments, &key);
-    if (!first || bpf_ktime_get_boot_ns() - first->seen > VS_FRAGMENT_NS || !is_for_router(skb))
+    if (!first || !is_within(bpf_ktime_get_boot_ns(), first->seen, VS_FRAGMENT_NS) || !is_for_router(skb))
         return leave_alone(VS_FRAGMENT);
     const __u32 index = first->rule;
     const int slot = first->slot & 1;
@@ -231,7 +240,7 @@ static __always_inline int quoted_flow(struct __sk_buff* skb, const struct vs_pa
         l4 = start + ip.ihl * 4;
     }
     __u16 ports[2];
-    if ((quoted->protocol != IPPROTO_TCP && quoted->protocol != IPPROTO_UDP) ||
+    if ((quoted->protocol != IPPROTO_TCP && quoted->protocol != IPPROTO_UDP) || l4 + sizeof ports > outer->end ||
         bpf_skb_load_bytes(skb, l4, ports, sizeof ports) < 0)
         return 0;
     quoted->destination_port_be = ports[0];
@@ -240,9 +249,7 @@ static __always_inline int quoted_flow(struct __sk_buff* skb, const struct vs_pa
 }
 
 /// Path MTU and the like, for the namespace that owns the flow; echo requests go to the cloud.
-static __noinline int lan_icmp(struct __sk_buff* skb, const struct vs_packet* outer) {
-    if (!outer)
-        return TC_ACT_UNSPEC;
+static __always_inline int lan_icmp(struct __sk_buff* skb, const struct vs_packet* outer) {
     struct vs_packet quoted = {};
     const struct vs_config* settings = config();
     if (!settings || !is_icmp_error(outer) || !quoted_flow(skb, outer, &quoted))

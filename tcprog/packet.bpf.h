@@ -32,6 +32,7 @@ struct vs_packet {
     __u16 destination_port_be;
     __u32 fragment_id_be;
     __u32 l4_offset;  // from the start of the frame
+    __u32 end;        // of the IP packet, likewise: what is behind it is padding
     __u8 protocol;
     __u8 v6;
     __u8 fragment;   // enum vs_fragment_kind
@@ -42,9 +43,8 @@ struct vs_packet {
 
 // The kernel takes longer chains; a client's real packet has one or two.
 #define VS_MAX_EXTENSIONS 6
-// Ethernet, IPv6, six short extension headers, TCP.
-#define VS_PULL 160
-#define VS_MIN_PULL (ETH_HLEN + sizeof(struct ipv6hdr) + sizeof(struct tcphdr))
+// Ethernet, IPv6, six extension headers of which most are short, TCP.
+#define VS_PULL 192
 
 #define VS_IP_OFFSET_MASK 0x1fff
 #define VS_IP_MORE 0x2000
@@ -78,13 +78,26 @@ static __always_inline int same_address(const struct vs_addr* a, const struct vs
            a->word_be[3] == b->word_be[3];
 }
 
+static __always_inline int is_mapped(const struct vs_addr* address) {
+    return address->word_be[0] == 0 && address->word_be[1] == 0 && address->word_be[2] == bpf_htonl(0xffff);
+}
+
+/// Where the IP packet ends. What GRO has put together may be longer than its length field can say, which is 0 then.
+static __always_inline int find_end(const struct __sk_buff* skb, struct vs_packet* packet, __u32 headers, __u32 length) {
+    packet->end = headers + length;
+    if (!length && skb->gso_size)
+        packet->end = skb->len;
+    return packet->end > skb->len ? VS_STOP(VS_TRUNCATED) : 0;
+}
+
 static __always_inline int parse_v4(const struct __sk_buff* skb, struct vs_packet* packet) {
     const void* end = (const void*)(long)skb->data_end;
     const struct iphdr* ip = (const void*)(long)skb->data + ETH_HLEN;
     if ((const void*)(ip + 1) > end)
         return VS_STOP(VS_TRUNCATED);
     const __u32 length = ip->ihl * 4;
-    if (ip->version != 4 || length < sizeof *ip || bpf_ntohs(ip->tot_len) < length)
+    const __u32 total = bpf_ntohs(ip->tot_len);
+    if (ip->version != 4 || length < sizeof *ip || (total && total < length))
         return VS_STOP(VS_MALFORMED);
     v4_address(&packet->source, ip->saddr);
     v4_address(&packet->destination, ip->daddr);
@@ -96,7 +109,7 @@ static __always_inline int parse_v4(const struct __sk_buff* skb, struct vs_packe
     else if (fragment & VS_IP_MORE)
         packet->fragment = VS_FIRST_FRAGMENT;
     packet->fragment_id_be = ip->id;
-    return 0;
+    return find_end(skb, packet, ETH_HLEN, total);
 }
 
 static __always_inline int parse_v6(const struct __sk_buff* skb, struct vs_packet* packet) {
@@ -110,12 +123,13 @@ static __always_inline int parse_v6(const struct __sk_buff* skb, struct vs_packe
     __builtin_memcpy(&packet->source, &ip->saddr, sizeof packet->source);
     __builtin_memcpy(&packet->destination, &ip->daddr, sizeof packet->destination);
     // A mapped address is never on the wire (RFC 4038, 4.2), and would look like IPv4 from here on.
-    if (packet->destination.word_be[0] == 0 && packet->destination.word_be[1] == 0 &&
-        packet->destination.word_be[2] == bpf_htonl(0xffff))
+    if (is_mapped(&packet->source) || is_mapped(&packet->destination))
         return VS_STOP(VS_MALFORMED);
     packet->v6 = 1;
     __u32 offset = ETH_HLEN + sizeof *ip;
     __u8 next = ip->nexthdr;
+    if (find_end(skb, packet, offset, bpf_ntohs(ip->payload_len)))
+        return VS_STOP(VS_TRUNCATED);
 #pragma unroll
     for (int i = 0; i <= VS_MAX_EXTENSIONS; ++i) {
         if (next == IPPROTO_TCP || next == IPPROTO_UDP || next == IPPROTO_ICMPV6) {
@@ -130,7 +144,7 @@ static __always_inline int parse_v6(const struct __sk_buff* skb, struct vs_packe
                                                                                                   : VS_UNCLAIMED);
         }
         const struct vs_v6_extension* extension = start + offset;
-        if ((const void*)extension + 8 > end)
+        if ((const void*)extension + 8 > end || offset + 8 > packet->end)
             return VS_STOP(VS_TRUNCATED);
         if (next == IPPROTO_FRAGMENT) {
             const struct vs_v6_fragment* fragment = (const void*)extension;
@@ -160,7 +174,7 @@ static __always_inline int parse_ports(const struct __sk_buff* skb, struct vs_pa
     const void* l4 = (const void*)(long)skb->data + (packet->l4_offset & 0x3fff);
     if (packet->protocol == IPPROTO_TCP) {
         const struct tcphdr* tcp = l4;
-        if ((const void*)(tcp + 1) > end)
+        if ((const void*)(tcp + 1) > end || packet->l4_offset + sizeof *tcp > packet->end)
             return VS_STOP(VS_TRUNCATED);
         if (tcp->doff < 5)
             return VS_STOP(VS_MALFORMED);
@@ -171,14 +185,14 @@ static __always_inline int parse_ports(const struct __sk_buff* skb, struct vs_pa
     }
     if (packet->protocol == IPPROTO_UDP) {
         const __u16* ports = l4;
-        if (l4 + 8 > end)
+        if (l4 + 8 > end || packet->l4_offset + 8 > packet->end)
             return VS_STOP(VS_TRUNCATED);
         packet->source_port_be = ports[0];
         packet->destination_port_be = ports[1];
         return 0;
     }
     if (packet->protocol == (packet->v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP)) {
-        if (l4 + 8 > end)
+        if (l4 + 8 > end || packet->l4_offset + 8 > packet->end)
             return VS_STOP(VS_TRUNCATED);
         packet->icmp_type = *(const __u8*)l4;
         return 0;
@@ -186,13 +200,7 @@ static __always_inline int parse_ports(const struct __sk_buff* skb, struct vs_pa
     return VS_STOP(VS_UNCLAIMED);
 }
 
-/// Zero, or VS_STOP(verdict). Afterwards packet pointers of the caller are invalid.
-static __always_inline int parse(struct __sk_buff* skb, struct vs_packet* packet) {
-    // A tag that the kernel has taken off the frame is remembered here; the inner protocol then stands in skb->protocol.
-    if (skb->vlan_present)
-        return VS_STOP(VS_VLAN);
-    if (skb->len > (__u32)(skb->data_end - skb->data) && skb->data + VS_MIN_PULL > skb->data_end)
-        bpf_skb_pull_data(skb, skb->len < VS_PULL ? skb->len : VS_PULL);
+static __always_inline int parse_headers(const struct __sk_buff* skb, struct vs_packet* packet) {
     const void* end = (const void*)(long)skb->data_end;
     const struct ethhdr* ethernet = (const void*)(long)skb->data;
     if ((const void*)(ethernet + 1) > end)
@@ -208,4 +216,20 @@ static __always_inline int parse(struct __sk_buff* skb, struct vs_packet* packet
     if (stop)
         return stop;
     return packet->fragment == VS_LATER_FRAGMENT ? 0 : parse_ports(skb, packet);
+}
+
+/// Zero, or VS_STOP(verdict). Afterwards packet pointers of the caller are invalid.
+static __always_inline int parse(struct __sk_buff* skb, struct vs_packet* packet) {
+    // A tag that the kernel has taken off the frame is remembered here; the inner protocol then stands in skb->protocol.
+    if (skb->vlan_present)
+        return VS_STOP(VS_VLAN);
+    // Twice at most: some drivers leave the headers, or their end, outside of what can be read directly.
+#pragma clang loop unroll(disable)
+    for (int pulled = 0;; pulled = 1) {
+        const int stop = parse_headers(skb, packet);
+        if (stop != VS_STOP(VS_TRUNCATED) || pulled || skb->len <= (__u32)(skb->data_end - skb->data))
+            return stop;
+        bpf_skb_pull_data(skb, skb->len < VS_PULL ? skb->len : VS_PULL);
+        packet->fragment = VS_WHOLE;
+    }
 }

@@ -7,15 +7,13 @@
 
 #define VS_NO_RULE 0xffffffffU
 
-static __noinline __u32 find_wide_rule(const struct vs_addr* address, __u32 port_be, __u32 protocol) {
-    if (!address)
-        return VS_NO_RULE;
+static __always_inline __u32 find_wide_rule(const struct vs_addr* address, __u16 port_be, __u8 protocol) {
     struct vs_prefix_key prefix = {.prefixlen = 128, .addr = *address};
     const __u32* set = bpf_map_lookup_elem(&vs_prefix, &prefix);
     if (!set)
         return VS_NO_RULE;
     struct vs_port_key port = {
-        .prefixlen = 64, .set_be = bpf_htonl(*set), .protocol = (__u8)protocol, .port_be = (__u16)port_be};
+        .prefixlen = 64, .set_be = bpf_htonl(*set), .protocol = protocol, .port_be = port_be};
     const __u32* rule = bpf_map_lookup_elem(&vs_port, &port);
     return rule ? *rule : VS_NO_RULE;
 }

@@ -30,14 +30,14 @@ static __always_inline int refuses_syn(struct __sk_buff* skb, const struct vs_pa
 }
 
 /// The flow that a datagram of the service answers; `source` becomes the address that the client asked.
-static __always_inline const struct vs_flow* answered_flow(struct __sk_buff* skb, const struct vs_packet* packet,
+static __always_inline struct vs_flow* answered_flow(struct __sk_buff* skb, const struct vs_packet* packet,
                                                            struct vs_addr* source) {
     struct vs_flow_key key = {.client = packet->destination,
                               .service = packet->source,
                               .client_port_be = packet->destination_port_be,
                               .service_port_be = packet->source_port_be,
                               .protocol = packet->protocol};
-    const struct vs_flow* flow = bpf_map_lookup_elem(&vs_flows, &key);
+    struct vs_flow* flow = bpf_map_lookup_elem(&vs_flows, &key);
     if (flow && flow->owner == VS_LOCAL)
         return flow;
     const struct vs_source_key asked = {.client = packet->destination,
@@ -73,6 +73,10 @@ static __always_inline void correct_source(struct __sk_buff* skb, const struct v
     bpf_skb_store_bytes(skb, ETH_HLEN + 12, &source->word_be[3], 4, 0);
 }
 
+static __always_inline int is_zero_mac(const __u8* mac) {
+    return !(mac[0] | mac[1] | mac[2] | mac[3] | mac[4] | mac[5]);
+}
+
 /// To the client, by the router's own routes and neighbours, past its netfilter (it would see half a connection).
 static __always_inline int send_to_client(struct __sk_buff* skb, const struct vs_packet* packet, const struct vs_addr* source) {
     struct bpf_fib_lookup way = {};
@@ -95,8 +99,9 @@ static __always_inline int send_to_client(struct __sk_buff* skb, const struct vs
     if (found != BPF_FIB_LKUP_RET_SUCCESS && found != BPF_FIB_LKUP_RET_NO_NEIGH)
         return fence(VS_FENCE_NO_ROUTE);
     count_verdict(VS_REPLIED);
-    if (found == BPF_FIB_LKUP_RET_NO_NEIGH)
-        return (int)bpf_redirect_neigh(way.ifindex, 0, 0, 0);  // asks for the neighbour, and keeps the packet meanwhile
+    // Asks for the neighbour, and keeps the packet meanwhile. Before 6.3 one that is still asked for is found, without MAC.
+    if (found == BPF_FIB_LKUP_RET_NO_NEIGH || is_zero_mac(way.dmac))
+        return (int)bpf_redirect_neigh(way.ifindex, 0, 0, 0);
     __u8 macs[2 * VS_MAC_LENGTH];
     __builtin_memcpy(macs, way.dmac, VS_MAC_LENGTH);
     __builtin_memcpy(macs + VS_MAC_LENGTH, way.smac, VS_MAC_LENGTH);
@@ -116,17 +121,19 @@ static __always_inline int reply(struct __sk_buff* skb, const struct vs_packet* 
     return send_to_client(skb, packet, source);
 }
 
-static __noinline int service_later_fragment(struct __sk_buff* skb, const struct vs_packet* packet) {
-    if (!packet)
-        return TC_ACT_SHOT;
+static __always_inline int service_later_fragment(struct __sk_buff* skb, const struct vs_packet* packet) {
     struct vs_fragment_key key;
     fragment_key(&key, packet);
     const struct vs_fragment* first = bpf_map_lookup_elem(&vs_fragments, &key);
-    if (!first || bpf_ktime_get_boot_ns() - first->seen > VS_FRAGMENT_NS)
+    if (!first || !is_within(bpf_ktime_get_boot_ns(), first->seen, VS_FRAGMENT_NS))
+        return fence(VS_FENCE_SOURCE);
+    const __u32 index = first->rule;
+    const struct vs_rule* rule = bpf_map_lookup_elem(&vs_rules, &index);
+    if (!rule || !is_backend(rule, skb->ifindex))
         return fence(VS_FENCE_SOURCE);
     const struct vs_addr nothing = {};
     const struct vs_addr source = same_address(&first->source, &nothing) ? packet->source : first->source;
-    return reply(skb, packet, first->rule, &source);
+    return reply(skb, packet, index, &source);
 }
 
 SEC("tc")
@@ -152,9 +159,10 @@ int vs_service(struct __sk_buff* skb) {
         if (refuses_syn(skb, &packet))
             return fence(VS_FENCE_REFUSAL);
     } else if (packet.protocol == IPPROTO_UDP) {
-        const struct vs_flow* flow = answered_flow(skb, &packet, &source);
+        struct vs_flow* flow = answered_flow(skb, &packet, &source);
         if (!flow)
             return fence(VS_FENCE_NEW_FLOW);
+        flow->last = bpf_ktime_get_boot_ns();
         index = flow->rule;
         const struct vs_rule* rule = bpf_map_lookup_elem(&vs_rules, &index);
         if (!rule || !is_backend(rule, skb->ifindex))
