@@ -20,18 +20,18 @@ constexpr std::size_t kMaxFrame = 1024 * 1024;  // bytes; a longer length closes
 enum class Code : std::uint8_t {
     done = 0,
     failed = 1,
-    invalid = 2,       // usage, or an invalid file
+    invalid = 2,  // usage, or an invalid file
     no_daemon = 3,
-    unhealthy = 4,     // did not become healthy in time; the version before is back
-    refused = 5,       // conflict, not claimable, not permitted
+    unhealthy = 4,  // did not become healthy in time; the version before is back
+    refused = 5,    // conflict, not claimable, not permitted
     no_such_service = 6,
 };
 
 struct Request {
-    std::string verb;                        // deploy, remove, list, status, drain, resume, restart, exec-info, plan, version
-    std::string service;                     // "": all (list, status)
+    std::string verb;     // deploy, remove, list, status, drain, resume, restart, exec-info, plan, version
+    std::string service;  // "": all (list, status)
     std::vector<std::pair<std::string, std::string>> files;  // deploy, plan: (name for diagnostics, text)
-    std::int64_t wait_ms = -1;               // deploy, restart, remove: how long to wait; -1: the default
+    std::int64_t wait_ms = -1;  // deploy, restart, remove: how long to wait; -1: the default
     bool operator==(const Request&) const = default;
 };
 
@@ -39,11 +39,11 @@ struct Request {
 struct Response {
     bool final = true;
     Code code = Code::done;
-    bool changed = false;         // whether the request changed anything
-    std::string message;          // progress, or what was done, or the error
-    std::string hint;             // what to do next; may be empty
-    std::vector<std::string> details;  // diagnostics, or the steps of a plan
-    std::string report;           // a report's JSON (list, status, version: DaemonReport); may be empty
+    bool changed = false;                      // whether the request changed anything
+    std::string message;                       // progress, or what was done, or the error
+    std::string hint;                          // what to do next; may be empty
+    std::vector<std::string> details;          // diagnostics, or the steps of a plan
+    std::string report;                        // a report's JSON (list, status, version: DaemonReport); may be empty
     std::map<std::string, std::string> facts;  // exec-info: "namespace", "user"; deploy: "ms_to_healthy"
     bool operator==(const Response&) const = default;
 };

@@ -23,8 +23,8 @@ public:
     bool end_array() { return close(); }
     bool key(std::string& name) {
         auto& object = std::get<JsonValue::Object>(open_.back().value);
-        for (const auto& [known, value] : object) {
-            if (known == name) {
+        for (const auto& member : object) {
+            if (member.name == name) {
                 return refuse(cat("field '", name, "' occurs twice"));
             }
         }
@@ -32,7 +32,7 @@ public:
         if (object.size() == kMaxMembers) {
             return refuse("an object has too many fields");
         }
-        object.emplace_back(std::move(name), JsonValue{});
+        object.push_back({std::move(name), {}});
         return true;
     }
     bool parse_error(std::size_t position, const std::string&, const nlohmann::json::exception&) {
@@ -62,7 +62,7 @@ private:
         } else if (auto* list = std::get_if<JsonValue::List>(&open_.back().value)) {
             list->push_back(std::move(value));
         } else if (auto* object = std::get_if<JsonValue::Object>(&open_.back().value)) {
-            object->back().second = std::move(value);
+            object->back().value = std::move(value);
         }
     }
     bool open(JsonValue value) {
@@ -96,9 +96,9 @@ std::string json_quote(std::string_view text) {
 
 const JsonValue* JsonValue::member(std::string_view name) const {
     if (const auto* object = std::get_if<Object>(&value)) {
-        for (const auto& [known, held] : *object) {
-            if (known == name) {
-                return &held;
+        for (const auto& member : *object) {
+            if (member.name == name) {
+                return &member.value;
             }
         }
     }
@@ -167,11 +167,11 @@ void JsonIn::field(std::string_view name, std::vector<std::string>& target) {
 void JsonIn::field(std::string_view name, std::map<std::string, std::string>& target) {
     const auto* object = find<JsonValue::Object>(name);
     for (std::size_t i = 0; object != nullptr && i < object->size(); ++i) {
-        const auto* text = std::get_if<std::string>(&(*object)[i].second.value);
+        const auto* text = std::get_if<std::string>(&(*object)[i].value.value);
         if (text == nullptr) {
             return fail(cat("field '", name, "' holds something else than texts"));
         }
-        target.emplace((*object)[i].first, *text);
+        target.emplace((*object)[i].name, *text);
     }
 }
 

@@ -23,14 +23,21 @@ namespace viscum {
 /// `text` in quotes; bytes that are not UTF-8 become U+FFFD.
 std::string json_quote(std::string_view text);
 
+struct JsonMember;
+
 /// A JSON text as a tree. A number is int64 when it is negative, else uint64.
 struct JsonValue {
     using List = std::vector<JsonValue>;
-    using Object = std::vector<std::pair<std::string, JsonValue>>;
+    using Object = std::vector<JsonMember>;
     std::variant<std::monostate, bool, std::int64_t, std::uint64_t, std::string, List, Object> value;
 
     /// The member of an object; null where there is none.
     [[nodiscard]] const JsonValue* member(std::string_view name) const;
+};
+
+struct JsonMember {
+    std::string name;
+    JsonValue value;
 };
 
 /// Nesting deeper than this, or more values, are refused while they are read: "[[[[…" costs no memory.

@@ -30,14 +30,14 @@ struct ClaimReport {
 
 struct ServiceReport {
     std::string name;
-    std::string state;       // "down", "preparing", "starting", "up", "stopping", "backoff", "failed"
-    std::string health;      // "healthy", "unhealthy", "unknown"
-    std::string admission;   // "serve", "drain", "off": "serve" if any claim is served
-    std::string reason;      // why it is not up and served; empty if it is
-    std::string last_exit;   // "exited with 1", "killed by SIGKILL"; empty: never ended
+    std::string state;      // "down", "preparing", "starting", "up", "stopping", "backoff", "failed"
+    std::string health;     // "healthy", "unhealthy", "unknown"
+    std::string admission;  // "serve", "drain", "off": "serve" if any claim is served
+    std::string reason;     // why it is not up and served; empty if it is
+    std::string last_exit;  // "exited with 1", "killed by SIGKILL"; empty: never ended
     std::string namespace_name;
-    std::string link;        // the router's end of its link
-    std::int64_t pid = 0;    // of its shim; 0: none
+    std::string link;      // the router's end of its link
+    std::int64_t pid = 0;  // of its shim; 0: none
     std::uint64_t restarts = 0;
     std::int64_t up_ms = 0;  // since the process started; 0: none
     bool drained = false;    // by the operator
@@ -49,16 +49,16 @@ struct ServiceReport {
 
 struct LanReport {
     std::string device;
-    std::string bridge;      // the bridge of lan: that it is a port of; empty: itself
+    std::string bridge;  // the bridge of lan: that it is a port of; empty: itself
     bool attached = false;
-    std::string problem;     // why not
+    std::string problem;  // why not
     bool operator==(const LanReport&) const = default;
 };
 
 struct DaemonReport {
     std::string instance;
     std::string version;
-    std::string grade;       // "socket"
+    std::string grade;  // "socket"
     std::int64_t pid = 0;
     std::int64_t lease_ms_left = -1;  // -1: lease off
     std::vector<LanReport> lan;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // viscumd's end of the control socket: a path socket (never abstract) of mode 0600 in a directory private to root.
-// Peers other than root and the daemon's own user are refused by SO_PEERCRED. At most 16 clients, further ones are closed
-// at once. A client is closed when it sends no whole request for 10 s after it connected or had its final answer, and
-// when an answer comes while 256 KiB before it still wait to be read: so no more than that and one frame is ever kept.
+// Peers other than root and the daemon's own user are refused by SO_PEERCRED. At most 16 clients, further ones are
+// closed at once. A client is closed when it sends no whole request for 10 s after it connected or had its final
+// answer, and when an answer comes while 256 KiB before it still wait to be read: so no more than that and one frame is
+// ever kept.
 #pragma once
 
 #include <sys/types.h>
@@ -22,10 +23,11 @@ using ClientId = std::uint64_t;
 
 class Server {
 public:
-    /// `on_request` gets each whole request; answers go through send(), now or later. `on_gone` tells that a client hung up
-    /// with no final answer given to it; neither is ever called from inside send(). A request that cannot be decoded is
-    /// answered here. A stale socket file is replaced: only one daemon of an instance gets here (it holds the instance's
-    /// lock); anything else at `path` is an error. The server must not be destroyed inside its callbacks.
+    /// `on_request` gets each whole request; answers go through send(), now or later. `on_gone` tells that a client
+    /// hung up with no final answer given to it; neither is ever called from inside send(). A request that cannot be
+    /// decoded is answered here. A stale socket file is replaced: only one daemon of an instance gets here (it holds
+    /// the instance's lock); anything else at `path` is an error. The server must not be destroyed inside its
+    /// callbacks.
     static Result<std::unique_ptr<Server>> open(EventLoop& loop, const std::string& path,
                                                 std::function<void(ClientId, const Request&)> on_request,
                                                 std::function<void(ClientId)> on_gone,
