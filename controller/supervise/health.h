@@ -28,7 +28,8 @@ struct ProbeResult {
 /// the next probe comes after 50 ms (5 ms after a success, or after a refused connection in the first 250 ms, which
 /// costs the service nothing: that is what makes the first local answer fast), 500 ms in transition, `interval` when
 /// up, 5 s when down; all with ±10 % jitter but the start's. A hung service is down within fall x interval + timeout,
-/// so the transition's pause is never longer than `interval`, and jitter only shortens the pauses of a service that is up.
+/// so the transition's pause is never longer than `interval`, on the way down not than `interval` less `timeout` (which
+/// is the shorter one), and jitter only shortens the pauses of a service that is up. A start that timed out is as down.
 class HealthJudge {
 public:
     explicit HealthJudge(const HealthSpec& spec) : spec_(spec) {}

@@ -3,7 +3,8 @@
 //
 // Everything about a run lives in its run directory, and nothing of it is a process id: the shim holds a POSIX write lock
 // on `lock` from before it starts the service until it ends, and F_GETLK tells any later viscumd who that is. The lock
-// goes with the process, so it is never stale.
+// goes with the process, so it is never stale. launch() returns when the lock is held, and until then the shim dies with
+// its parent: whenever viscumd is killed, a run directory whose lock nobody holds has no shim.
 //
 //   DIR/lock     held by the shim
 //   DIR/exit     written by the shim at its end, by rename: "exited N", "signaled N" or "failed TEXT" (exec failed)
@@ -28,7 +29,7 @@ struct LaunchSpec {
     RunSpec run;
     std::string run_dir;    // exists, private to root
     std::string log_file;   // its directory exists
-    std::uint64_t log_bytes = 256 * 1024;  // bound of the log: two generations of half this size
+    std::uint64_t log_bytes = 256 * 1024;  // bound of the log, at least 16 KiB: two generations of half this size
     std::string shim_path;  // viscum-shim
 };
 
@@ -51,6 +52,7 @@ class Process {
 public:
     /// Starts a shim in `ns`, in new pid and mount namespaces, with descriptors 0-2 only.
     /// Removes a stale DIR/exit first. Returns before the service runs; a failed exec shows as ExitStatus::failed.
+    /// errno_code EAGAIN where a shim runs in this directory already: adopt that.
     static Result<Process> launch(const LaunchSpec& spec, const NetNs& ns);
     /// The shim that holds DIR/lock, if any.
     static Result<std::optional<Process>> adopt(const std::string& run_dir);
@@ -77,7 +79,8 @@ private:
 int signal_number(const std::string& name);
 
 /// A command run once in `ns`, as `user`, for `exec` probes and `viscumctl exec`; descriptors 0-2 are the ones given
-/// (-1: /dev/null), no others. The caller waits for the pidfd and reaps it. Killed when viscumd dies.
+/// (-1: /dev/null), no others. Returns when the command is executed, or says why it cannot be. It leads a process group
+/// of its own. The caller waits for the pidfd and reaps it. Killed when viscumd dies.
 struct ChildSpec {
     std::vector<std::string> command;
     std::string user;
