@@ -26,7 +26,8 @@ Result<std::unique_ptr<EventLoop>> EventLoop::open() {
     }
     std::unique_ptr<EventLoop> loop(new EventLoop(std::move(epoll), std::move(timer)));
     EventLoop* self = loop.get();
-    if (auto status = loop->watch(loop->timer_.get(), Order::timers, EPOLLIN, [self](std::uint32_t) { self->run_timers(); });
+    if (auto status =
+            loop->watch(loop->timer_.get(), Order::timers, EPOLLIN, [self](std::uint32_t) { self->run_timers(); });
         !status) {
         return std::move(status).error();
     }

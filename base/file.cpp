@@ -113,7 +113,7 @@ Status make_directory(const std::string& path, mode_t mode) {
             break;
         }
     }
-    struct stat info{};
+    struct stat info {};
     if (lstat(path.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) {
         return Error{ENOTDIR, cat("'", path, "' is no directory")};
     }

@@ -23,7 +23,8 @@ Status write_file_atomically(const std::string& path, std::string_view bytes, mo
 /// Removes a file and makes that durable. Idempotent.
 Status remove_file(const std::string& path);
 
-/// Makes a directory and its parents, each with `mode`. Idempotent. A symbolic link or a plain file at `path` itself is an error.
+/// Makes a directory and its parents, each with `mode`. Idempotent. A symbolic link or a plain file at `path` itself is
+/// an error.
 Status make_directory(const std::string& path, mode_t mode);
 
 /// Removes a directory of plain files. Idempotent.

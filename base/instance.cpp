@@ -12,7 +12,8 @@ Result<Instance> Instance::parse(const std::string& name) {
         fine = fine && ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'));
     }
     if (!fine) {
-        return Error{EINVAL, cat("'", name, "' is no instance name: a small letter, then small letters and digits, at most 16")};
+        return Error{
+            EINVAL, cat("'", name, "' is no instance name: a small letter, then small letters and digits, at most 16")};
     }
     return Instance{name};
 }

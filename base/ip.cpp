@@ -17,11 +17,15 @@ bool bit(const IpAddress& address, int index) {
     return (address.bytes[static_cast<std::size_t>(index / 8)] >> (7 - index % 8) & 1) != 0;
 }
 
-int first_bit(const IpAddress& address) { return address.is_v4() ? 96 : 0; }
+int first_bit(const IpAddress& address) {
+    return address.is_v4() ? 96 : 0;
+}
 
 }  // namespace
 
-bool IpAddress::is_v4() const { return std::equal(kMapped.begin(), kMapped.end(), bytes.begin()); }
+bool IpAddress::is_v4() const {
+    return std::equal(kMapped.begin(), kMapped.end(), bytes.begin());
+}
 
 std::optional<IpAddress> IpAddress::parse(std::string_view text) {
     const std::string copy(text);
@@ -84,6 +88,8 @@ bool IpPrefix::contains(const IpPrefix& other) const {
     return true;
 }
 
-std::string IpPrefix::text() const { return is_single() ? address.text() : cat(address.text(), '/', length); }
+std::string IpPrefix::text() const {
+    return is_single() ? address.text() : cat(address.text(), '/', length);
+}
 
 }  // namespace viscum

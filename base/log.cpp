@@ -31,9 +31,17 @@ void set_log_level(LogLevel level) {
     }
 }
 
-void log_debug(std::string_view message) { logger().log(spdlog::level::debug, message); }
-void log_info(std::string_view message) { logger().log(spdlog::level::info, message); }
-void log_warn(std::string_view message) { logger().log(spdlog::level::warn, message); }
-void log_error(std::string_view message) { logger().log(spdlog::level::err, message); }
+void log_debug(std::string_view message) {
+    logger().log(spdlog::level::debug, message);
+}
+void log_info(std::string_view message) {
+    logger().log(spdlog::level::info, message);
+}
+void log_warn(std::string_view message) {
+    logger().log(spdlog::level::warn, message);
+}
+void log_error(std::string_view message) {
+    logger().log(spdlog::level::err, message);
+}
 
 }  // namespace viscum

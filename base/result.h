@@ -22,9 +22,7 @@ struct Error {
     bool operator==(const Error&) const = default;
 
     /// The same error seen from further out: "CONTEXT: what".
-    [[nodiscard]] Error in(std::string_view context) && {
-        return {errno_code, std::string(context) + ": " + what};
-    }
+    [[nodiscard]] Error in(std::string_view context) && { return {errno_code, std::string(context) + ": " + what}; }
     [[nodiscard]] Error in(std::string_view context) const& { return Error(*this).in(context); }
 };
 

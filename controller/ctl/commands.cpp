@@ -117,12 +117,9 @@ int finish(const Session& session, const Response& answer) {
         console.out(answer_document(answer));
         return 0;
     }
-    // One line per service where there are several.
-    for (const auto& detail : answer.details) {
-        console.out(printable(detail) + "\n");
-    }
-    if (answer.details.empty() && !answer.message.empty()) {
-        console.out(printable(answer.message) + "\n");
+    // The steps of a plan; else a message, with a line per service where there are several.
+    for (const auto& line : answer.details.empty() ? split(answer.message, '\n') : answer.details) {
+        console.out(printable(line) + "\n");
     }
     if (!answer.hint.empty()) {
         console.err(cat("  hint: ", printable(answer.hint), "\n"));

@@ -62,7 +62,10 @@ int fail(const Console& console, const Response& failure) {
         console.out(error_document(failure, {}));
         return static_cast<int>(failure.code);
     }
-    std::string text = cat("viscumctl: ", printable(failure.message), "\n");
+    std::string text;
+    for (const auto& line : split(failure.message, '\n')) {  // one per service, where there are several
+        text += cat("viscumctl: ", printable(line), "\n");
+    }
     for (const auto& detail : failure.details) {
         text += cat("  ", printable(detail), "\n");
     }

@@ -306,8 +306,8 @@ std::string render_service(const ServiceReport& service, bool colour) {
     if (service.updating) {
         out += fact("updating", "the version before finishes its connections");
     }
-    if (service.drained && !service.reason.empty()) {
-        out += fact("drained", "by the operator; viscumctl resume ends it");
+    if (service.drained) {
+        out += fact("hint", cat("viscumctl resume ", printable(service.name), " ends the drain"));
     }
     if (service.up_ms > 0) {
         out += fact("up", human_time(std::chrono::milliseconds(service.up_ms)));

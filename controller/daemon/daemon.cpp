@@ -24,7 +24,10 @@ constexpr Millis kNewsDelay{50};
 constexpr const char* kNamesDir = "/run/netns";
 
 LogLevel level_of(const std::string& name) {
-    return name == "debug" ? LogLevel::debug : name == "warn" ? LogLevel::warn : name == "error" ? LogLevel::error : LogLevel::info;
+    return name == "debug"   ? LogLevel::debug
+           : name == "warn"  ? LogLevel::warn
+           : name == "error" ? LogLevel::error
+                             : LogLevel::info;
 }
 
 /// Four descriptors a service; the soft limit is 1,024 by custom, for programs that use select(2).
@@ -120,8 +123,8 @@ Status Daemon::start(const std::string& shim_path) {
                                                                reconciler_->touch();
                                                            }
                                                        }});
-    services_ = std::make_unique<Services>(*context_, store_,
-                                           [this](std::uint64_t client, const Response& response) { answer(client, response); });
+    services_ = std::make_unique<Services>(
+        *context_, store_, [this](std::uint64_t client, const Response& response) { answer(client, response); });
     reconciler_ = std::make_unique<Reconciler>(*loop_, *world_, *services_);
     std::vector<std::string> problems;
     services_->load([this](const auto& service, const auto& others) { return objections(service, others); }, &problems);
@@ -145,7 +148,8 @@ Status Daemon::start(const std::string& shim_path) {
     // Rules and filters are whole before the first request.
     turn();
     auto server = Server::open(
-        *loop_, instance_.socket_path(), [this](ClientId client, const Request& request) { on_request(client, request); },
+        *loop_, instance_.socket_path(),
+        [this](ClientId client, const Request& request) { on_request(client, request); },
         [this](ClientId client) {
             services_->forget_client(client);
             pending_.erase(client);
@@ -198,7 +202,8 @@ void Daemon::reload() {
     world_->set_lan(config_.lan);
     renew_lease();
     std::vector<std::string> problems;
-    services_->recheck([this](const auto& service, const auto& others) { return objections(service, others); }, &problems);
+    services_->recheck([this](const auto& service, const auto& others) { return objections(service, others); },
+                       &problems);
     for (const auto& problem : problems) {
         log_warn(problem);
     }

@@ -21,8 +21,8 @@ namespace viscum {
 
 class Daemon {
 public:
-    /// Takes the instance's lock (errno_code EBUSY: another viscumd has it, and nothing was changed), reads viscum.yaml,
-    /// adopts what runs, and listens.
+    /// Takes the instance's lock (errno_code EBUSY: another viscumd has it, and nothing was changed), reads
+    /// viscum.yaml, adopts what runs, and listens.
     static Result<std::unique_ptr<Daemon>> open(const Instance& instance, const std::string& shim_path);
 
     /// Until SIGTERM or SIGINT. Services and datapath stay as they are: the next viscumd adopts them.

@@ -11,7 +11,9 @@
 namespace viscum {
 namespace {
 
-std::int64_t millis(BootTime time) { return std::chrono::duration_cast<Millis>(time).count(); }
+std::int64_t millis(BootTime time) {
+    return std::chrono::duration_cast<Millis>(time).count();
+}
 
 ClaimReport report_claim(const WantedRule& rule, World& world) {
     ClaimReport out;
@@ -76,8 +78,8 @@ ServiceReport report_service(const Service& service, World& world, const Instanc
     return out;
 }
 
-DaemonReport report_daemon(const Services& services, World& world, const Instance& instance, std::optional<BootTime> lease_until,
-                           const std::string& only) {
+DaemonReport report_daemon(const Services& services, World& world, const Instance& instance,
+                           std::optional<BootTime> lease_until, const std::string& only) {
     DaemonReport out;
     out.instance = instance.name;
     out.version = kVersion;

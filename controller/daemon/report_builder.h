@@ -15,7 +15,7 @@ namespace viscum {
 ServiceReport report_service(const Service& service, World& world, const Instance& instance);
 
 /// Everything, or one service alone.
-DaemonReport report_daemon(const Services& services, World& world, const Instance& instance, std::optional<BootTime> lease_until,
-                           const std::string& only);
+DaemonReport report_daemon(const Services& services, World& world, const Instance& instance,
+                           std::optional<BootTime> lease_until, const std::string& only);
 
 }  // namespace viscum

@@ -24,7 +24,9 @@ Response refusal(Code code, std::string message, std::string hint = {}, std::vec
     return response;
 }
 
-Millis wait_of(const Request& request) { return request.wait_ms < 0 ? kDefaultWait : Millis(request.wait_ms); }
+Millis wait_of(const Request& request) {
+    return request.wait_ms < 0 ? kDefaultWait : Millis(request.wait_ms);
+}
 
 }  // namespace
 
@@ -110,7 +112,8 @@ std::optional<std::vector<Daemon::Checked>> Daemon::check_files(ClientId client,
             continue;
         }
         auto& spec = std::get<ServiceSpec>(parsed);
-        const bool twice = std::any_of(checked.begin(), checked.end(), [&](const auto& item) { return item.spec.name == spec.name; });
+        const bool twice =
+            std::any_of(checked.begin(), checked.end(), [&](const auto& item) { return item.spec.name == spec.name; });
         if (twice) {
             mistakes.push_back(cat(file, ": service '", spec.name, "' stands in two of the files"));
             continue;
@@ -133,7 +136,8 @@ std::optional<std::vector<Daemon::Checked>> Daemon::check_files(ClientId client,
     }
     if (!mistakes.empty()) {
         answer(client, refusal(Code::refused, "nothing was deployed: a claim is not permitted",
-                               cat("what may be claimed stands under 'claimable:' in ", instance_.config_file()), std::move(mistakes)));
+                               cat("what may be claimed stands under 'claimable:' in ", instance_.config_file()),
+                               std::move(mistakes)));
         return std::nullopt;
     }
     return checked;

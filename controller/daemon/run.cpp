@@ -53,7 +53,9 @@ Run::~Run() {
     }
 }
 
-std::string Run::dir() const { return cat(context_.instance.runs_dir(), '/', key_.service, '.', key_.slot); }
+std::string Run::dir() const {
+    return cat(context_.instance.runs_dir(), '/', key_.service, '.', key_.slot);
+}
 
 Status Run::begin() {
     if (auto status = make_directory(dir(), kRunDirMode); !status) {
@@ -85,7 +87,9 @@ void Run::adopt(std::optional<Process> process, bool was_up) {
     probe_after(0ms);
 }
 
-void Run::stop() { handle(RunEvent::stop); }
+void Run::stop() {
+    handle(RunEvent::stop);
+}
 
 void Run::handle(RunEvent event) {
     const Transition next = next_state(state_, event);

@@ -17,8 +17,8 @@ namespace viscum {
 struct Candidate {
     ServiceSpec spec;
     std::string text;
-    std::uint64_t client = 0;      // who waits for it; 0: nobody
-    BootTime asked{};              // when
+    std::uint64_t client = 0;  // who waits for it; 0: nobody
+    BootTime asked{};          // when
     BootTime deadline{};
     EventLoop::TimerId timer = 0;  // at the deadline
     std::optional<int> slot;       // of its run; nullopt: it waits for a slot to become free
@@ -28,12 +28,12 @@ struct Candidate {
 struct Service {
     std::string name;
     std::array<std::unique_ptr<Run>, 2> runs;
-    int primary = 0;                     // the slot that is to get new flows
+    int primary = 0;  // the slot that is to get new flows
     std::optional<Candidate> candidate;
-    bool committed = false;              // its file is in services/
-    bool removed = false;                // it goes as soon as its runs are gone
-    std::uint64_t remover = 0;           // the client that waits for that
-    bool keep_log = false;               // it never got healthy: its log is all there is to see
+    bool committed = false;     // its file is in services/
+    bool removed = false;       // it goes as soon as its runs are gone
+    std::uint64_t remover = 0;  // the client that waits for that
+    bool keep_log = false;      // it never got healthy: its log is all there is to see
     bool drained = false;
 
     [[nodiscard]] Run* run(int slot) const { return runs[static_cast<std::size_t>(slot)].get(); }

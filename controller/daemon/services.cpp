@@ -37,12 +37,15 @@ Response failure(Code code, std::string message, std::string hint) {
 }
 
 Response no_such_service(const std::string& name) {
-    return failure(Code::no_such_service, cat("no service '", name, "' is deployed"), "'viscumctl list' shows the ones that are");
+    return failure(Code::no_such_service, cat("no service '", name, "' is deployed"),
+                   "'viscumctl list' shows the ones that are");
 }
 
 }  // namespace
 
-std::string digest_of(const std::string& text) { return hex(fnv1a(text), 16); }
+std::string digest_of(const std::string& text) {
+    return hex(fnv1a(text), 16);
+}
 
 Services::Services(RunContext& context, Store& store, std::function<void(std::uint64_t, const Response&)> answer)
     : context_(context), store_(store), answer_(std::move(answer)) {}
@@ -109,7 +112,8 @@ void Services::adopt_runs(std::vector<std::string>* problems) {
 void Services::want_file(Service& service, const ServiceSpec& spec, const std::string& text) {
     for (const int slot : {0, 1}) {
         const Run* run = service.run(slot);
-        if (run != nullptr && run->text() == text && (service.current() == nullptr || service.current()->text() != text)) {
+        if (run != nullptr && run->text() == text &&
+            (service.current() == nullptr || service.current()->text() != text)) {
             service.primary = slot;
         }
     }
@@ -205,7 +209,8 @@ void Services::deploy(const ServiceSpec& spec, const std::string& text, std::uin
     Service& service = services_[spec.name];
     service.name = spec.name;
     if (service.candidate) {
-        answer_(client, failure(Code::refused, cat("'", spec.name, "' is being deployed already"), "wait for it, and deploy again"));
+        answer_(client, failure(Code::refused, cat("'", spec.name, "' is being deployed already"),
+                                "wait for it, and deploy again"));
         return;
     }
     Run* current = service.current();
@@ -220,7 +225,8 @@ void Services::deploy(const ServiceSpec& spec, const std::string& text, std::uin
     candidate.deadline = boot_now() + std::min(wait, spec.health.start_timeout);
     if (service.removed) {
         service.removed = false;
-        answer_(std::exchange(service.remover, 0), failure(Code::failed, cat("'", spec.name, "' was deployed again meanwhile"), ""));
+        answer_(std::exchange(service.remover, 0),
+                failure(Code::failed, cat("'", spec.name, "' was deployed again meanwhile"), ""));
     }
     propose(service, std::move(candidate));
 }
@@ -233,7 +239,8 @@ void Services::restart(const std::string& name, std::uint64_t client, Millis wai
     }
     Service& service = found->second;
     if (service.candidate) {
-        answer_(client, failure(Code::refused, cat("'", name, "' is being deployed"), "wait for it, and restart again"));
+        answer_(client,
+                failure(Code::refused, cat("'", name, "' is being deployed"), "wait for it, and restart again"));
         return;
     }
     Candidate candidate;
@@ -320,7 +327,8 @@ void Services::set_drained(const std::string& name, bool drained, std::uint64_t 
     }
     context_.changed();
     const std::string what = drained ? "drained: new connections go to the cloud" : "resumed";
-    answer_(client, done(changed ? cat(name, ": ", what) : cat(name, ": nothing to do, it is ", drained ? "drained" : "not drained"),
+    answer_(client, done(changed ? cat(name, ": ", what)
+                                 : cat(name, ": nothing to do, it is ", drained ? "drained" : "not drained"),
                          changed));
 }
 
@@ -340,10 +348,11 @@ std::string Services::candidate_failure(const Service& service) {
     const Run* run = candidate.slot ? service.run(*candidate.slot) : nullptr;
     const bool timed = candidate.deadline > BootTime{};
     if (timed && boot_now() >= candidate.deadline) {
-        return run != nullptr ? cat("not healthy in ",
-                                    format_duration(std::chrono::duration_cast<Millis>(candidate.deadline - candidate.asked)), ": ",
-                                    run->reason())
-                              : "an earlier version still finishes its connections";
+        return run != nullptr
+                   ? cat("not healthy in ",
+                         format_duration(std::chrono::duration_cast<Millis>(candidate.deadline - candidate.asked)),
+                         ": ", run->reason())
+                   : "an earlier version still finishes its connections";
     }
     if (run == nullptr || !timed) {
         return {};  // one that stood in services/ at the start is tried for ever
@@ -352,7 +361,8 @@ std::string Services::candidate_failure(const Service& service) {
         return run->reason();
     }
     const bool cannot_run = run->last_exit() && run->last_exit()->kind == ExitStatus::Kind::failed;
-    if (run->state() == RunState::backoff && (cannot_run || run->starts() >= kStartsBeforeGivingUp || run->starts() == 0)) {
+    if (run->state() == RunState::backoff &&
+        (cannot_run || run->starts() >= kStartsBeforeGivingUp || run->starts() == 0)) {
         return run->reason();
     }
     return {};
@@ -415,8 +425,9 @@ void Services::give_up(Service& service, const std::string& why) {
     service.removed = !serves;
     service.keep_log = true;
     log_warn(cat("'", service.name, "' was not deployed: ", why));
-    answer_(candidate.client, failure(Code::unhealthy, cat(service.name, ": ", why),
-                                      cat(serves ? "the version before serves on; " : "", "see 'viscumctl logs ", service.name, "'")));
+    answer_(candidate.client,
+            failure(Code::unhealthy, cat(service.name, ": ", why),
+                    cat(serves ? "the version before serves on; " : "", "see 'viscumctl logs ", service.name, "'")));
     context_.changed();
 }
 

@@ -14,25 +14,27 @@
 namespace viscum {
 
 /// What stands against a service's claims beside `others`; empty: nothing.
-using ClaimCheck = std::function<std::vector<std::string>(const ServiceSpec& service, const std::vector<ServiceSpec>& others)>;
+using ClaimCheck =
+    std::function<std::vector<std::string>(const ServiceSpec& service, const std::vector<ServiceSpec>& others)>;
 
 class Services {
 public:
     /// `answer` sends a response to the client that waits for it; client 0 is nobody.
     Services(RunContext& context, Store& store, std::function<void(std::uint64_t client, const Response&)> answer);
 
-    /// Once, at the start: the runs that a viscumd before left, the service files, and the operator's wishes. What went wrong
-    /// and was passed over is told in `problems`.
+    /// Once, at the start: the runs that a viscumd before left, the service files, and the operator's wishes. What went
+    /// wrong and was passed over is told in `problems`.
     void load(const ClaimCheck& check, std::vector<std::string>* problems);
 
-    /// A checked service file. The same file as the one that runs makes no change and is answered so. Otherwise its version
-    /// comes up beside the one that runs, takes over when it is healthy, and the one before then finishes.
+    /// A checked service file. The same file as the one that runs makes no change and is answered so. Otherwise its
+    /// version comes up beside the one that runs, takes over when it is healthy, and the one before then finishes.
     void deploy(const ServiceSpec& spec, const std::string& text, std::uint64_t client, Millis wait);
     /// The same version once more, in the same manner.
     void restart(const std::string& name, std::uint64_t client, Millis wait);
     void remove(const std::string& name, std::uint64_t client);
     void set_drained(const std::string& name, bool drained, std::uint64_t client);
-    /// After a change of viscum.yaml: services that may not claim any more what they claim are taken down. Their files stay.
+    /// After a change of viscum.yaml: services that may not claim any more what they claim are taken down. Their files
+    /// stay.
     void recheck(const ClaimCheck& check, std::vector<std::string>* problems);
     /// The client hung up: its deploys go on without an audience.
     void forget_client(std::uint64_t client);

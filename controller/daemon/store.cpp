@@ -22,7 +22,9 @@ std::string body_of(const Wishes& wishes) {
     return body;
 }
 
-std::string checksum(std::uint64_t generation, const std::string& body) { return hex(fnv1a(cat(generation, '\n', body)), 16); }
+std::string checksum(std::uint64_t generation, const std::string& body) {
+    return hex(fnv1a(cat(generation, '\n', body)), 16);
+}
 
 }  // namespace
 
@@ -54,7 +56,8 @@ Result<Wishes> decode_wishes(const std::string& bytes, std::uint64_t* generation
 }
 
 Result<Store> Store::open(const Instance& instance) {
-    for (const auto& dir : {instance.services_dir(), instance.state_dir(), instance.run_dir(), instance.log_dir(), instance.runs_dir()}) {
+    for (const auto& dir :
+         {instance.services_dir(), instance.state_dir(), instance.run_dir(), instance.log_dir(), instance.runs_dir()}) {
         if (auto status = make_directory(dir, kPrivateDir); !status) {
             return std::move(status).error();
         }
@@ -62,7 +65,9 @@ Result<Store> Store::open(const Instance& instance) {
     return Store(instance);
 }
 
-std::string Store::service_file(const std::string& name) const { return cat(instance_.services_dir(), '/', name, kYaml); }
+std::string Store::service_file(const std::string& name) const {
+    return cat(instance_.services_dir(), '/', name, kYaml);
+}
 
 std::string Store::generation_file(std::uint64_t generation) const {
     return cat(instance_.state_dir(), "/state.", generation % 2);
@@ -98,7 +103,9 @@ Status Store::save_service(const std::string& name, const std::string& text) con
     return write_file_atomically(service_file(name), text, kFileMode);
 }
 
-Status Store::remove_service(const std::string& name) const { return remove_file(service_file(name)); }
+Status Store::remove_service(const std::string& name) const {
+    return remove_file(service_file(name));
+}
 
 Wishes Store::load_wishes(std::vector<std::string>* problems) {
     Wishes newest;
@@ -128,7 +135,8 @@ Status Store::save_wishes(const Wishes& wishes) {
     if (wishes == saved_) {
         return {};
     }
-    if (auto status = write_file_atomically(generation_file(generation_ + 1), encode_wishes(wishes, generation_ + 1), kFileMode);
+    if (auto status =
+            write_file_atomically(generation_file(generation_ + 1), encode_wishes(wishes, generation_ + 1), kFileMode);
         !status) {
         return status;
     }

@@ -31,7 +31,8 @@ std::vector<WantedRule> rules_of(const ServiceView& service) {
             continue;
         }
         for (const auto& claim : run->spec->intercept) {
-            const auto known = std::find_if(rules.begin(), rules.end(), [&](const auto& rule) { return rule.claim == claim; });
+            const auto known =
+                std::find_if(rules.begin(), rules.end(), [&](const auto& rule) { return rule.claim == claim; });
             if (known != rules.end()) {
                 known->backend[static_cast<std::size_t>(slot)] = run->has_link;
                 continue;
@@ -44,8 +45,9 @@ std::vector<WantedRule> rules_of(const ServiceView& service) {
             rule.closed = run->spec->on_failure == OnFailure::drop;
             rule.several = owns_several(*run->spec, claim.prefix.address.is_v4());
             // A claim of the other run alone: one that goes, or one that does not count yet.
-            rule.admission = slot == service.primary || run->stopping ? admission_of(*run, service.drained, claim.protocol)
-                                                                      : Admission::off;
+            rule.admission = slot == service.primary || run->stopping
+                                 ? admission_of(*run, service.drained, claim.protocol)
+                                 : Admission::off;
             rules.push_back(rule);
         }
     }

@@ -14,8 +14,8 @@ namespace viscum {
 /// What counts of one run. The daemon's view of a run is larger; this is all that admission depends on.
 struct RunView {
     const ServiceSpec* spec = nullptr;
-    bool has_link = false;   // its link has a number
-    bool was_up = false;     // it may have flows: healthy once since its process started, and the process lives
+    bool has_link = false;  // its link has a number
+    bool was_up = false;    // it may have flows: healthy once since its process started, and the process lives
     bool healthy = false;
     bool held_down = false;  // it flaps
     bool stopping = false;

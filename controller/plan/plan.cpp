@@ -10,7 +10,8 @@ namespace {
 
 using Kind = Step::Kind;
 
-void plan_coming(const BackendKey& key, const WantedBackend& wanted, const ActualBackend& actual, std::vector<Step>& steps) {
+void plan_coming(const BackendKey& key, const WantedBackend& wanted, const ActualBackend& actual,
+                 std::vector<Step>& steps) {
     // Each makes the ones after it necessary: a link in a new namespace is a new link.
     const bool net_ns = actual.net_ns;
     const bool link = net_ns && actual.link;
@@ -45,7 +46,9 @@ void plan_going(const BackendKey& key, const ActualBackend& actual, std::vector<
 
 }  // namespace
 
-std::string BackendKey::text() const { return slot == 0 ? service : cat(service, '.', slot); }
+std::string BackendKey::text() const {
+    return slot == 0 ? service : cat(service, '.', slot);
+}
 
 std::string Step::text() const {
     switch (kind) {
@@ -71,7 +74,8 @@ std::vector<Step> make_plan(const Wanted& wanted, const Actual& actual) {
         plan_coming(key, backend, found == actual.backends.end() ? ActualBackend{} : found->second, steps);
     }
     // A new link has a new number, which rules carry.
-    const bool renumbered = std::any_of(steps.begin(), steps.end(), [](const Step& step) { return step.kind == Kind::make_link; });
+    const bool renumbered =
+        std::any_of(steps.begin(), steps.end(), [](const Step& step) { return step.kind == Kind::make_link; });
     if (renumbered ? !wanted.rules.empty() || actual.rules != wanted.rules : actual.rules != wanted.rules) {
         steps.push_back({Kind::write_rules, {}, {}});
     }
@@ -116,7 +120,8 @@ WantedBackend owned_by(const ServiceSpec& spec) {
     }
     for (const auto& prefix : owned.prefixes) {
         const bool v4 = prefix.address.is_v4();
-        if (std::none_of(owned.addresses.begin(), owned.addresses.end(), [v4](const auto& a) { return a.is_v4() == v4; })) {
+        if (std::none_of(owned.addresses.begin(), owned.addresses.end(),
+                         [v4](const auto& a) { return a.is_v4() == v4; })) {
             owned.addresses.push_back(prefix.address);
         }
     }
@@ -127,7 +132,8 @@ bool owns_several(const ServiceSpec& spec, bool v4) {
     const auto owned = owned_by(spec);
     const auto of_family = [v4](const auto& address) { return address.is_v4() == v4; };
     return std::count_if(owned.addresses.begin(), owned.addresses.end(), of_family) > 1 ||
-           std::any_of(owned.prefixes.begin(), owned.prefixes.end(), [v4](const auto& p) { return p.address.is_v4() == v4; });
+           std::any_of(owned.prefixes.begin(), owned.prefixes.end(),
+                       [v4](const auto& p) { return p.address.is_v4() == v4; });
 }
 
 }  // namespace viscum

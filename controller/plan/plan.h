@@ -31,8 +31,8 @@ struct Step {
     [[nodiscard]] std::string text() const;
 };
 
-/// Order when a service comes: namespace, link, addresses, fence, process, rules, and then the filters that read them. When
-/// it goes: filters and rules, process, link, namespace. Nothing to do is an empty plan.
+/// Order when a service comes: namespace, link, addresses, fence, process, rules, and then the filters that read them.
+/// When it goes: filters and rules, process, link, namespace. Nothing to do is an empty plan.
 std::vector<Step> make_plan(const Wanted& wanted, const Actual& actual);
 
 /// One line a step.

@@ -47,8 +47,8 @@ struct WantedRule {
     std::array<bool, 2> backend{};  // the slots that may own flows of this claim
     int active = 0;                 // the one that gets new flows
     Admission admission = Admission::off;
-    bool closed = false;            // on_failure: drop
-    bool several = false;           // its namespace owns several addresses of this family
+    bool closed = false;   // on_failure: drop
+    bool several = false;  // its namespace owns several addresses of this family
     bool operator==(const WantedRule&) const = default;
 };
 

@@ -73,6 +73,8 @@ bool wants_network(RunState state, bool has_process) {
     return state != S::down && (state != S::stopping || has_process);
 }
 
-bool wants_process(RunState state) { return state == S::preparing || state == S::starting || state == S::up; }
+bool wants_process(RunState state) {
+    return state == S::preparing || state == S::starting || state == S::up;
+}
 
 }  // namespace viscum

@@ -20,17 +20,17 @@ enum class RunState : std::uint8_t {
 
 enum class RunEvent : std::uint8_t {
     start,
-    launched,         // the process runs
-    launch_failed,    // a step before or at the launch failed
+    launched,       // the process runs
+    launch_failed,  // a step before or at the launch failed
     healthy,
     start_timed_out,  // not healthy within start_timeout
     exited,           // and is to be started again
     exited_for_good,  // and is not
     backoff_over,
     stop,
-    drained,          // no connection is open, or drain_timeout has passed
-    stop_timed_out,   // stop_timeout has passed since it was asked to end
-    dismantled,       // link and namespace are gone
+    drained,         // no connection is open, or drain_timeout has passed
+    stop_timed_out,  // stop_timeout has passed since it was asked to end
+    dismantled,      // link and namespace are gone
 };
 
 enum class RunAction : std::uint8_t {

@@ -22,7 +22,9 @@ RuleKey rule_key(const Claim& claim) {
     return {claim.prefix, claim.ports.first, claim.ports.last, static_cast<std::uint8_t>(claim.protocol)};
 }
 
-std::uint32_t number(IfIndex index) { return static_cast<std::uint32_t>(index); }
+std::uint32_t number(IfIndex index) {
+    return static_cast<std::uint32_t>(index);
+}
 
 bool matches(const std::vector<std::string>& patterns, const std::string& name) {
     return std::any_of(patterns.begin(), patterns.end(),
@@ -31,9 +33,10 @@ bool matches(const std::vector<std::string>& patterns, const std::string& name) 
 
 /// What a service's namespace needs beside its addresses. Keys that a kernel lacks (no IPv6) are passed over.
 Status prepare_sysctls() {
-    for (const auto& [key, value] : {std::pair("ipv4/ip_unprivileged_port_start", "0"), std::pair("ipv6/conf/all/accept_ra", "0"),
-                                     std::pair("ipv6/conf/default/accept_ra", "0"), std::pair("ipv4/conf/all/rp_filter", "0"),
-                                     std::pair("ipv4/conf/default/rp_filter", "0")}) {
+    for (const auto& [key, value] :
+         {std::pair("ipv4/ip_unprivileged_port_start", "0"), std::pair("ipv6/conf/all/accept_ra", "0"),
+          std::pair("ipv6/conf/default/accept_ra", "0"), std::pair("ipv4/conf/all/rp_filter", "0"),
+          std::pair("ipv4/conf/default/rp_filter", "0")}) {
         if (auto status = set_net_sysctl(key, value); !status && status.error().errno_code != ENOENT) {
             return status;
         }
@@ -115,7 +118,9 @@ void LinuxWorld::know(const BackendKey& key) {
     router_suspected_ = true;
 }
 
-void LinuxWorld::forget(const BackendKey& key) { backends_.erase(key); }
+void LinuxWorld::forget(const BackendKey& key) {
+    backends_.erase(key);
+}
 
 void LinuxWorld::suspect_backend(const BackendKey& key) {
     if (const auto found = backends_.find(key); found != backends_.end()) {
@@ -291,12 +296,12 @@ Status LinuxWorld::make_link(const BackendKey& key, Backend& backend) {
     }
     // bpf_fib_lookup, which finds the way to the client, refuses a device that does not forward.
     for (const char* family : {"ipv4", "ipv6"}) {
-        const auto status = set_net_sysctl(cat(family, "/conf/", backend.link_name, "/forwarding"), "1");
+        auto status = set_net_sysctl(cat(family, "/conf/", backend.link_name, "/forwarding"), "1");
         if (!status && status.error().errno_code != ENOENT) {
             return status;
         }
     }
-    const auto prepared = backend.net_ns->inside([&]() -> Status {
+    auto prepared = backend.net_ns->inside([&]() -> Status {
         if (!backend.watch) {
             auto watch = NlWatch::open(NlWatch::Groups::service);
             if (!watch) {
@@ -324,7 +329,7 @@ Status LinuxWorld::make_link(const BackendKey& key, Backend& backend) {
 
 Status LinuxWorld::set_addresses(Backend& backend, const WantedBackend& wanted) {
     // A backend that was adopted has its watch from here on.
-    const auto status = backend.net_ns->inside([&]() -> Status {
+    auto status = backend.net_ns->inside([&]() -> Status {
         if (!backend.watch) {
             auto watch = NlWatch::open(NlWatch::Groups::service);
             if (!watch) {
@@ -333,7 +338,8 @@ Status LinuxWorld::set_addresses(Backend& backend, const WantedBackend& wanted) 
             backend.watch = std::move(*watch);
         }
         // An IPv6 address that is ours by a `local` route alone cannot be bound otherwise.
-        if (std::any_of(wanted.prefixes.begin(), wanted.prefixes.end(), [](const auto& p) { return !p.address.is_v4(); })) {
+        if (std::any_of(wanted.prefixes.begin(), wanted.prefixes.end(),
+                        [](const auto& p) { return !p.address.is_v4(); })) {
             if (auto bindable = set_net_sysctl("ipv6/ip_nonlocal_bind", "1"); !bindable) {
                 return bindable;
             }

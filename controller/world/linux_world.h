@@ -72,7 +72,8 @@ private:
         std::string problem;
     };
 
-    LinuxWorld(const Instance& instance, NlSocket socket, NlWatch watch, std::unique_ptr<Datapath> datapath, RuleTable rules);
+    LinuxWorld(const Instance& instance, NlSocket socket, NlWatch watch, std::unique_ptr<Datapath> datapath,
+               RuleTable rules);
     void observe_names();
     Status observe_router();
     void observe_lan(const std::vector<Link>& links);

@@ -20,7 +20,7 @@ namespace viscum {
 
 struct LanDevice {
     std::string device;
-    std::string bridge;   // of which it is a port; empty: it is itself meant by `lan:`
+    std::string bridge;  // of which it is a port; empty: it is itself meant by `lan:`
     bool attached = false;
     std::string problem;  // of the last attempt to attach
 };

@@ -107,18 +107,19 @@ TEST_CASE("ctl: progress is written over itself on a terminal, and is not there 
 TEST_CASE("ctl: the daemon's refusal is the exit code, with its details and its hint") {
     Desk desk;
     desk.serve([](const Request&) {
-        Response response = refusal(Code::refused, "two services claim the same", "remove one of them");
+        Response response = refusal(Code::refused, "a: healthy\nb: two claim the same", "remove one of them");
         response.details = {"203.0.113.10:443/tcp of 'a' and \x1b[31m'b'"};
         return std::vector{response};
     });
     CHECK(change(desk.session(), "resume", "plates", std::nullopt) == 5);
     CHECK(desk.take(desk.err) ==
-          "viscumctl: two services claim the same\n"
+          "viscumctl: a: healthy\n"
+          "viscumctl: b: two claim the same\n"
           "  203.0.113.10:443/tcp of 'a' and ?[31m'b'\n"
           "  hint: remove one of them\n");
     CHECK(change(desk.session(true), "resume", "plates", std::nullopt) == 5);
     CHECK(desk.take(desk.out) ==
-          R"({"error":{"message":"two services claim the same","hint":"remove one of them",)"
+          R"({"error":{"message":"a: healthy\nb: two claim the same","hint":"remove one of them",)"
           R"("details":["203.0.113.10:443/tcp of 'a' and \u001b[31m'b'"],"diagnostics":[]},"code":5})"
           "\n");
 }
@@ -128,8 +129,7 @@ TEST_CASE("ctl: several services are told line by line, a plan step by step, and
     desk.serve([](const Request& request) {
         Response response;
         if (request.verb != "plan") {
-            response.message = "2 services";
-            response.details = {"plates: healthy after 10 ms", "maps: nothing to do"};
+            response.message = "plates: healthy after 10 ms\nmaps: nothing to do";
         } else if (!request.files.empty()) {
             response.details = {"make the namespace of plates", "start plates"};
         }
@@ -138,6 +138,7 @@ TEST_CASE("ctl: several services are told line by line, a plan step by step, and
     const auto file = desk.write("plates.yaml", kPlates);
     CHECK(deploy(desk.session(), {file}, std::nullopt, false) == 0);
     CHECK(desk.take(desk.out) == "plates: healthy after 10 ms\nmaps: nothing to do\n");
+    desk.out.clear();
     CHECK(plan(desk.session(), {file}) == 0);
     CHECK(desk.take(desk.out) == "make the namespace of plates\nstart plates\n");
     CHECK(plan(desk.session(), {}) == 0);

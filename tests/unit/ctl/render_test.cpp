@@ -182,7 +182,9 @@ TEST_CASE("render: a service in full, with a remark on a claim that has served n
           "  flows      0 served, 0 to the cloud\n");
     ServiceReport drained = plates();
     drained.drained = true;
-    CHECK(render_service(drained, false).find("  why        drained by the operator\n") != std::string::npos);
+    CHECK(render_service(drained, false)
+              .find("  why        drained by the operator\n"
+                    "  hint       viscumctl resume plates ends the drain\n") != std::string::npos);
     ServiceReport bypassed = plates();
     bypassed.claims[1].flows_cloud = 7;
     CHECK(render_service(bypassed, false).find("all that came for it went to the cloud") != std::string::npos);

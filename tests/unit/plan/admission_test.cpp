@@ -19,7 +19,9 @@ ServiceSpec spec_of(std::vector<Claim> claims, OnFailure on_failure = OnFailure:
     return spec;
 }
 
-RunView up(const ServiceSpec& spec) { return {&spec, true, true, true, false, false}; }
+RunView up(const ServiceSpec& spec) {
+    return {&spec, true, true, true, false, false};
+}
 
 }  // namespace
 

@@ -55,15 +55,16 @@ TEST_CASE("plan: a new service gets its namespace first and its traffic last") {
     Actual nothing;
     nothing.rules.emplace();
     nothing.lan["lan1"] = false;
-    CHECK(describe(make_plan(running(), nothing)) ==
-          Lines{"make namespace for plates", "make link for plates", "set addresses of plates", "attach fence of plates",
-                "launch plates", "write rules", "attach filter to lan1"});
+    CHECK(describe(make_plan(running(), nothing)) == Lines{"make namespace for plates", "make link for plates",
+                                                           "set addresses of plates", "attach fence of plates",
+                                                           "launch plates", "write rules", "attach filter to lan1"});
 }
 
 TEST_CASE("plan: a removed service loses its traffic first and its namespace last") {
     Wanted nothing;
-    CHECK(describe(make_plan(nothing, as_wanted(running()))) ==
-          Lines{"write rules", "detach filter from lan1", "end plates", "remove link of plates", "remove namespace of plates"});
+    CHECK(describe(make_plan(nothing, as_wanted(running()))) == Lines{"write rules", "detach filter from lan1",
+                                                                      "end plates", "remove link of plates",
+                                                                      "remove namespace of plates"});
 }
 
 TEST_CASE("plan: whatever another tool removed is made again, and what stands on it") {
@@ -74,8 +75,10 @@ TEST_CASE("plan: whatever another tool removed is made again, and what stands on
     };
     const std::vector<Loss> losses{
         {{false, false, false, false, true},
-         {"make namespace for plates", "make link for plates", "set addresses of plates", "attach fence of plates", "write rules"}},
-        {{true, false, true, true, true}, {"make link for plates", "set addresses of plates", "attach fence of plates", "write rules"}},
+         {"make namespace for plates", "make link for plates", "set addresses of plates", "attach fence of plates",
+          "write rules"}},
+        {{true, false, true, true, true},
+         {"make link for plates", "set addresses of plates", "attach fence of plates", "write rules"}},
         {{true, true, false, true, true}, {"set addresses of plates"}},
         {{true, true, true, false, true}, {"attach fence of plates"}},
         {{true, true, true, true, false}, {"launch plates"}},
@@ -119,7 +122,8 @@ TEST_CASE("plan: an update brings the new version up beside the old one, which g
     wanted.backends.erase(kPlates);
     actual = as_wanted(wanted);
     actual.backends[kPlates] = kWhole;
-    CHECK(describe(make_plan(wanted, actual)) == Lines{"end plates", "remove link of plates", "remove namespace of plates"});
+    CHECK(describe(make_plan(wanted, actual)) ==
+          Lines{"end plates", "remove link of plates", "remove namespace of plates"});
 }
 
 TEST_CASE("plan: a namespace owns each address once, and a source for every family") {

@@ -13,16 +13,17 @@ namespace {
 using S = RunState;
 using E = RunEvent;
 constexpr std::array kStates{S::down, S::preparing, S::starting, S::up, S::stopping, S::backoff, S::failed};
-constexpr std::array kEvents{E::start,  E::launched,        E::launch_failed, E::healthy, E::start_timed_out, E::exited,
-                             E::exited_for_good, E::backoff_over, E::stop,    E::drained, E::stop_timed_out,  E::dismantled};
+constexpr std::array kEvents{E::start,          E::launched,        E::launch_failed, E::healthy, E::start_timed_out,
+                             E::exited,         E::exited_for_good, E::backoff_over,  E::stop,    E::drained,
+                             E::stop_timed_out, E::dismantled};
 
 }  // namespace
 
 TEST_CASE("fsm: a service comes up, and goes down in order") {
     S state = S::down;
-    for (const auto& [event, expected] : {std::pair(E::start, S::preparing), std::pair(E::launched, S::starting),
-                                          std::pair(E::healthy, S::up), std::pair(E::stop, S::stopping),
-                                          std::pair(E::drained, S::stopping), std::pair(E::dismantled, S::down)}) {
+    for (const auto& [event, expected] :
+         {std::pair(E::start, S::preparing), std::pair(E::launched, S::starting), std::pair(E::healthy, S::up),
+          std::pair(E::stop, S::stopping), std::pair(E::drained, S::stopping), std::pair(E::dismantled, S::down)}) {
         state = next_state(state, event).state;
         CHECK(state == expected);
     }
@@ -61,7 +62,8 @@ TEST_CASE("fsm: nothing but a stop leads to stopping, and nothing leads out of i
     }
 }
 
-TEST_CASE("fsm: a run that wants a process wants its network, and a stopped one keeps it as long as the process lives") {
+TEST_CASE(
+    "fsm: a run that wants a process wants its network, and a stopped one keeps it as long as the process lives") {
     for (const S state : kStates) {
         if (wants_process(state)) {
             CHECK(wants_network(state, false));
