@@ -169,6 +169,11 @@ Result<Snapshot> take_snapshot() {
     add_files("/run", lines);
     add_files_of_instances("/etc", lines);
     add_files_of_instances("/var/lib", lines);
+    // The place for names comes with the first of them and stays, as iproute2 has it.
+    std::erase_if(lines, [](const std::string& line) {
+        return line == "directory /run/netns" ||
+               (line.starts_with("mount ") && line.find("/run/netns tmpfs") != line.npos);
+    });
     std::ranges::sort(lines);
     return lines;
 }
