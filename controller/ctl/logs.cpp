@@ -261,23 +261,20 @@ void LogWriter::end_line() {
 int logs(const Session& session, const std::string& service, bool follow, std::size_t lines, bool plain) {
     const Console& console = session.console;
     const std::string path = cat(session.logs, "/", service, ".log");
-    Response known;
-    if (is_service_name(service)) {
-        Request request;
-        request.verb = "status";
-        request.service = service;
-        known = ask(session, request);
+    if (!is_service_name(service)) {
+        return fail(console, Code::no_such_service, cat("no service '", service, "'"), "see: viscumctl list");
     }
-    if (known.code == Code::refused) {
+    Request request;
+    request.verb = "status";
+    request.service = service;
+    const Response known = ask(session, request);
+    if (known.code == Code::no_such_service || known.code == Code::refused) {
         return fail(console, known);
     }
-    const bool unasked = known.code != Code::done && known.code != Code::no_such_service;
-    const bool exists = open_log(path) || open_log(path + ".1");
-    if (!is_service_name(service) || known.code == Code::no_such_service || (unasked && !exists)) {
-        return fail(console, Code::no_such_service, cat("no service '", printable(service), "'"),
-                    known.code == Code::no_daemon ? cat("no viscumd runs for instance '", session.instance,
-                                                        "', and there is no log of that name in ", session.logs)
-                                                  : "see: viscumctl list");
+    // Without an answer, its file tells.
+    if (known.code != Code::done && !open_log(path) && !open_log(path + ".1")) {
+        return fail(console, Code::no_such_service, cat("no service '", service, "'"),
+                    cat(known.message, ", and there is no log of that name in ", session.logs));
     }
     const auto form = console.json ? LogWriter::Form::json
                       : plain      ? LogWriter::Form::printable
