@@ -57,10 +57,14 @@ Bytes transport(const Frame& frame) {
         put16(out, frame.destination_port);
         put32(out, frame.sequence);
         put32(out, frame.acknowledgement);
-        out.push_back(5 << 4);
+        out.push_back(static_cast<std::uint8_t>((frame.mss == 0 ? 5 : 6) << 4));
         out.push_back(static_cast<std::uint8_t>(frame.flags));
         put16(out, 65535);
         put32(out, 0);
+        if (frame.mss != 0) {
+            put16(out, 0x0204);
+            put16(out, frame.mss);
+        }
     } else if (frame.protocol == IPPROTO_UDP) {
         put16(out, frame.source_port);
         put16(out, frame.destination_port);

@@ -55,6 +55,7 @@ struct Frame {
     int flags = kSyn;  // of TCP
     std::uint32_t sequence = 1000;
     std::uint32_t acknowledgement = 0;
+    std::uint16_t mss = 0;              // TCP: as an option; 0: none
     int ip_options = 0;                 // IPv4: bytes of NOP options, a multiple of 4
     std::vector<Extension> extensions;  // IPv6
     std::optional<Fragment> fragment;   // the fragment's header; the bytes are `payload`, from the L4 header on if first

@@ -79,6 +79,7 @@ bool RawConnection::await_syn_ack() {
         return false;
     }
     next_.flags = kAck;
+    next_.mss = 0;
     next_.sequence = answer->acknowledgement;
     next_.acknowledgement = answer->sequence + 1;
     return true;
