@@ -38,7 +38,7 @@ void Daemon::on_request(ClientId client, const Request& request) {
     } else if (verb == "plan") {
         plan(client, request);
     } else if (verb == "remove") {
-        services_->remove(request.service, client);
+        services_->remove(request.service, client, request.wait_ms < 0 ? Millis::max() : Millis(request.wait_ms));
     } else if (verb == "drain" || verb == "resume") {
         services_->set_drained(request.service, verb == "drain", client);
     } else if (verb == "restart") {

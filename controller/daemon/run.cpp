@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "controller/daemon/run.h"
 
+#include <algorithm>
 #include <random>
 
 #include "base/file.h"
@@ -87,7 +88,8 @@ void Run::adopt(std::optional<Process> process, bool was_up) {
     probe_after(0ms);
 }
 
-void Run::stop() {
+void Run::stop(Millis drain) {
+    drain_limit_ = std::min(drain, spec_.drain_timeout);
     handle(RunEvent::stop);
 }
 
@@ -232,7 +234,7 @@ void Run::fell() {
 }
 
 void Run::begin_drain() {
-    drain_until_ = boot_now() + spec_.drain_timeout;
+    drain_until_ = boot_now() + drain_limit_;
     quiet_since_ = boot_now();
     check_drained();
 }

@@ -42,8 +42,9 @@ public:
     Status begin();
     /// Takes over a process that a viscumd before started. `was_up`: the kernel's table let flows to it.
     void adopt(std::optional<Process> process, bool was_up);
-    /// Unwanted from now on: drains, ends, and is taken down. Idempotent.
-    void stop();
+    /// Unwanted from now on: drains for drain_timeout at most, or `drain` if that is less, ends, and is taken down.
+    /// Idempotent.
+    void stop(Millis drain = Millis::max());
 
     // What the reconciler tells.
     Status launch();
@@ -99,6 +100,7 @@ private:
     std::optional<ExitStatus> last_exit_;
     std::string problem_;  // of the last launch that failed
     BootTime started_at_{};
+    Millis drain_limit_{};
     BootTime drain_until_{};
     BootTime quiet_since_{};
     std::uint64_t datagrams_ = 0;

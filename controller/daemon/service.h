@@ -17,10 +17,10 @@ namespace viscum {
 struct Candidate {
     ServiceSpec spec;
     std::string text;
-    std::uint64_t client = 0;  // who waits for it; 0: nobody
-    BootTime asked{};          // when
-    BootTime deadline{};
-    EventLoop::TimerId timer = 0;  // at the deadline
+    std::uint64_t client = 0;      // who waits for it; 0: nobody
+    BootTime asked{};              // when
+    std::optional<Millis> wait;    // for how long; nullopt: for ever
+    EventLoop::TimerId timer = 0;  // at the end of the wait
     std::optional<int> slot;       // of its run; nullopt: it waits for a slot to become free
     bool restart = false;          // the same version once more
 };

@@ -161,11 +161,11 @@ void Services::load_files(const ClaimCheck& check, std::vector<std::string>* pro
     }
 }
 
-void Services::take_down(Service& service) {
+void Services::take_down(Service& service, Millis drain) {
     service.removed = true;
     for (const auto& run : service.runs) {
         if (run) {
-            run->stop();
+            run->stop(drain);
         }
     }
     context_.changed();
@@ -222,7 +222,7 @@ void Services::deploy(const ServiceSpec& spec, const std::string& text, std::uin
     candidate.spec = spec;
     candidate.text = text;
     candidate.client = client;
-    candidate.deadline = boot_now() + std::min(wait, spec.health.start_timeout);
+    candidate.wait = std::min(wait, spec.health.start_timeout);
     if (service.removed) {
         service.removed = false;
         answer_(std::exchange(service.remover, 0),
@@ -247,17 +247,17 @@ void Services::restart(const std::string& name, std::uint64_t client, Millis wai
     candidate.spec = service.current()->spec();
     candidate.text = service.current()->text();
     candidate.client = client;
-    candidate.deadline = boot_now() + std::min(wait, candidate.spec.health.start_timeout);
+    candidate.wait = std::min(wait, candidate.spec.health.start_timeout);
     candidate.restart = true;
     propose(service, std::move(candidate));
 }
 
 void Services::propose(Service& service, Candidate candidate) {
     candidate.asked = boot_now();
-    service.candidate = std::move(candidate);
-    if (service.candidate->deadline > BootTime{}) {
-        service.candidate->timer = context_.loop.at(service.candidate->deadline, [this] { context_.changed(); });
+    if (candidate.wait) {
+        candidate.timer = context_.loop.after(*candidate.wait, [this] { context_.changed(); });
     }
+    service.candidate = std::move(candidate);
     start_candidate(service);
     context_.changed();
 }
@@ -285,7 +285,7 @@ void Services::start_candidate(Service& service) {
     answer_(candidate.client, progress(cat(service.name, ": starting")));
 }
 
-void Services::remove(const std::string& name, std::uint64_t client) {
+void Services::remove(const std::string& name, std::uint64_t client, Millis drain) {
     const auto found = services_.find(name);
     if (found == services_.end() || found->second.removed) {
         answer_(client, no_such_service(name));
@@ -308,7 +308,7 @@ void Services::remove(const std::string& name, std::uint64_t client) {
         log_warn(status.error().what);
     }
     answer_(client, progress(cat(name, ": draining")));
-    take_down(service);
+    take_down(service, drain);
 }
 
 void Services::set_drained(const std::string& name, bool drained, std::uint64_t client) {
@@ -345,17 +345,16 @@ void Services::forget_client(std::uint64_t client) {
 
 std::string Services::candidate_failure(const Service& service) {
     const Candidate& candidate = *service.candidate;
-    const Run* run = candidate.slot ? service.run(*candidate.slot) : nullptr;
-    const bool timed = candidate.deadline > BootTime{};
-    if (timed && boot_now() >= candidate.deadline) {
-        return run != nullptr
-                   ? cat("not healthy in ",
-                         format_duration(std::chrono::duration_cast<Millis>(candidate.deadline - candidate.asked)),
-                         ": ", run->reason())
-                   : "an earlier version still finishes its connections";
-    }
-    if (run == nullptr || !timed) {
+    if (!candidate.wait) {
         return {};  // one that stood in services/ at the start is tried for ever
+    }
+    const Run* run = candidate.slot ? service.run(*candidate.slot) : nullptr;
+    if (boot_now() - candidate.asked >= *candidate.wait) {
+        return run != nullptr ? cat("not healthy in ", format_duration(*candidate.wait), ": ", run->reason())
+                              : "an earlier version still finishes its connections";
+    }
+    if (run == nullptr) {
+        return {};
     }
     if (run->state() == RunState::failed) {
         return run->reason();

@@ -31,7 +31,8 @@ public:
     void deploy(const ServiceSpec& spec, const std::string& text, std::uint64_t client, Millis wait);
     /// The same version once more, in the same manner.
     void restart(const std::string& name, std::uint64_t client, Millis wait);
-    void remove(const std::string& name, std::uint64_t client);
+    /// Open connections finish first, within `drain` at most.
+    void remove(const std::string& name, std::uint64_t client, Millis drain);
     void set_drained(const std::string& name, bool drained, std::uint64_t client);
     /// After a change of viscum.yaml: services that may not claim any more what they claim are taken down. Their files
     /// stay.
@@ -56,7 +57,7 @@ private:
     void settle_candidate(Service& service);
     void promote(Service& service);
     void give_up(Service& service, const std::string& why);
-    void take_down(Service& service);
+    void take_down(Service& service, Millis drain = Millis::max());
     void remove_log(const std::string& name);
     Status save_wishes();
     [[nodiscard]] static std::string candidate_failure(const Service& service);
