@@ -51,6 +51,7 @@ link add svc0 type veth peer name eth0 address 02:56:53:00:00:01 netns service
 link add svc1 type veth peer name eth0 address 02:56:53:00:00:01 netns service2
 address add 10.77.0.1/16 dev lan0
 address add 2001:db8:77::1/64 dev lan0 nodad
+address add fe80::1/64 dev lan0 nodad
 link set lan0 up
 link set svc0 up
 link set svc1 up
