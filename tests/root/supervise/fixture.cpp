@@ -37,6 +37,17 @@ std::vector<pid_t> processes() {
     return pids;
 }
 
+/// By a line of /proc/PID/status.
+std::vector<pid_t> processes_where(const std::string& key, const std::string& value) {
+    std::vector<pid_t> found;
+    for (const pid_t pid : processes()) {
+        if (status_of(pid, key) == value) {
+            found.push_back(pid);
+        }
+    }
+    return found;
+}
+
 std::string proc_file(pid_t pid, std::string_view name) {
     const auto text = read_file(cat("/proc/", pid, "/", name), kLimit);
     return text ? *text : "";  // it has ended meanwhile
@@ -105,13 +116,11 @@ std::string Run::words() {
 }
 
 std::vector<pid_t> children_of(pid_t pid) {
-    std::vector<pid_t> found;
-    for (const pid_t other : processes()) {
-        if (status_of(other, "PPid") == std::to_string(pid)) {
-            found.push_back(other);
-        }
-    }
-    return found;
+    return processes_where("PPid", std::to_string(pid));
+}
+
+std::vector<pid_t> processes_named(const std::string& name) {
+    return processes_where("Name", name);
 }
 
 std::vector<pid_t> processes_with(const std::string& text) {

@@ -56,8 +56,9 @@ struct Run {
     LaunchSpec spec;
 };
 
-/// The processes whose parent is `pid`, and those whose command line holds `text`.
+/// The processes whose parent is `pid`, those that are called `name`, and those whose command line holds `text`.
 std::vector<pid_t> children_of(pid_t pid);
+std::vector<pid_t> processes_named(const std::string& name);
 std::vector<pid_t> processes_with(const std::string& text);
 /// The value of a line of /proc/PID/status.
 std::string status_of(pid_t pid, const std::string& key);

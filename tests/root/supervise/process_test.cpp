@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include <csignal>
+#include <ctime>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -14,6 +15,7 @@
 namespace viscum {
 namespace {
 
+using namespace std::string_literals;
 using Kind = ExitStatus::Kind;
 
 std::size_t open_descriptors() {
@@ -147,6 +149,34 @@ TEST_CASE("process: a shim whose parent died before the lock gives up") {
     reader.reset();
     CHECK(run_shim(run, writer.get()) == 1);
     CHECK(read_file(run.spec.run_dir + "/lock", 10).error().errno_code == ENOENT);
+}
+
+TEST_CASE("process: a launcher killed at any instant leaves no shim without its lock") {
+    const auto own = status_of(getpid(), "Name");
+    const std::size_t before = processes_named(own).size();
+    int adopted = 0;
+    for (int i = 0; i < 200; ++i) {
+        Run run({"/bin/sleep", "1000"});
+        const pid_t launcher = fork();
+        if (launcher == 0) {
+            const auto process = Process::launch(run.spec, run.ns);
+            pause();
+        }
+        const timespec instant{0, i * 10'000L};
+        nanosleep(&instant, nullptr);
+        ::kill(launcher, SIGKILL);
+        REQUIRE(waitpid(launcher, nullptr, 0) == launcher);
+        const bool locked = bool(must(Process::adopt(run.spec.run_dir)));
+        // What was on its way to the lock dies with its parent; what holds it stays.
+        REQUIRE(eventually([&] { return processes_named(own).size() == before; }));
+        REQUIRE(eventually([&] {
+            const auto shims = processes_with(run.spec.run_dir + "\0"s);
+            return shims.size() == (must(Process::adopt(run.spec.run_dir)) ? 1U : 0U);
+        }));
+        adopted += must(Process::adopt(run.spec.run_dir)) ? 1 : 0;
+        CHECK((locked || !must(Process::adopt(run.spec.run_dir))));  // nothing comes to life behind a look
+    }
+    MESSAGE(adopted, " of 200 had the lock");
 }
 
 TEST_CASE("process: a signal sent right after the launch is not lost") {
