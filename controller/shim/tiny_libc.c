@@ -253,7 +253,7 @@ int sigaddset(sigset_t* set, int number) {
     return 0;
 }
 
-/* GCC calls these four on its own as well. */
+/* The compiler calls the first two on its own as well. */
 void* memcpy(void* to, const void* from, size_t count) {
     void* const start_of_to = to;
     __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(count) : : "memory");
