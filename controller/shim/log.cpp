@@ -5,13 +5,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
 
 namespace viscum {
 
-bool Log::open(char* path, std::uint64_t bytes) {
+bool Log::open(char* path, uint64_t bytes) {
     char* slash = strrchr(path, '/');
     if (slash == nullptr || strlen(slash + 1) + sizeof ".1" > sizeof old_) {
         errno = EINVAL;
@@ -28,13 +28,13 @@ bool Log::open(char* path, std::uint64_t bytes) {
     return dir_ >= 0;
 }
 
-void Log::feed(const char* bytes, std::size_t count) {
+void Log::feed(const char* bytes, size_t count) {
     stamp_.length = 0;
     stamp_.put_time();
     while (count > 0) {
         const auto* newline = static_cast<const char*>(memchr(bytes, '\n', count));
-        const std::size_t rest = newline == nullptr ? count : static_cast<std::size_t>(newline - bytes);
-        const std::size_t taken = rest < kMaxLine - line_length_ ? rest : kMaxLine - line_length_;
+        const size_t rest = newline == nullptr ? count : static_cast<size_t>(newline - bytes);
+        const size_t taken = rest < kMaxLine - line_length_ ? rest : kMaxLine - line_length_;
         memcpy(line_ + line_length_, bytes, taken);
         line_length_ += taken;
         bytes += taken;
@@ -72,7 +72,7 @@ void Log::flush() {
             cut_ = false;
         }
     }
-    const std::size_t written = dropped_ > 0 ? 0 : append(batch_, batch_length_);
+    const size_t written = dropped_ > 0 ? 0 : append(batch_, batch_length_);
     dropped_ += batch_length_ - written;
     cut_ = cut_ || (written > 0 && written < batch_length_);
     batch_length_ = 0;
@@ -88,20 +88,20 @@ void Log::end_line() {
     line_length_ = 0;
 }
 
-void Log::put(const char* bytes, std::size_t count) {
+void Log::put(const char* bytes, size_t count) {
     memcpy(batch_ + batch_length_, bytes, count);
     batch_length_ += count;
 }
 
-std::size_t Log::append(const char* bytes, std::size_t count) {
+size_t Log::append(const char* bytes, size_t count) {
     if (!make_room(count)) {
         return 0;
     }
     const ssize_t written = write(file_, bytes, count);
-    return written < 0 ? 0 : static_cast<std::size_t>(written);
+    return written < 0 ? 0 : static_cast<size_t>(written);
 }
 
-bool Log::make_room(std::size_t count) {
+bool Log::make_room(size_t count) {
     // Twice: the file that another shim has put in the place of ours may be full as well.
     for (int attempt = 0; attempt < 3; ++attempt) {
         if (file_ < 0) {
@@ -111,7 +111,7 @@ bool Log::make_room(std::size_t count) {
         if (file_ < 0 || fstat(file_, &ours) != 0) {
             return false;
         }
-        if (static_cast<std::uint64_t>(ours.st_size) + count <= half_) {
+        if (static_cast<uint64_t>(ours.st_size) + count <= half_) {
             return true;
         }
         struct stat named {};

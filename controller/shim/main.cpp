@@ -23,11 +23,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <csignal>
-#include <cstddef>
-#include <cstdint>
-#include <cstdio>
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
 
 #include "controller/shim/log.h"
 #include "controller/shim/text.h"
@@ -40,8 +40,8 @@ using viscum::Text;
 
 constexpr int kReady = 3;
 constexpr int kForwarded[] = {SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2};
-constexpr std::size_t kMaxDrain = 1U << 20;  // pipe(7): no pipe of an unprivileged process holds more
-constexpr std::size_t kMaxGroups = 1024;
+constexpr size_t kMaxDrain = 1U << 20;  // pipe(7): no pipe of an unprivileged process holds more
+constexpr size_t kMaxGroups = 1024;
 constexpr int kCannotRun = 127;
 
 // What cannot be told to anybody is let go.
@@ -51,14 +51,14 @@ void tell(int fd, const Text& text) {
 
 [[noreturn]] void refuse(const char* what, const char* name, int code) {
     Text text;
-    tell(kReady, text.put(static_cast<std::uint64_t>(code)).put(" ").put_failure(what, name, code));
+    tell(kReady, text.put(static_cast<uint64_t>(code)).put(" ").put_failure(what, name, code));
     _exit(1);
 }
 
 struct Arguments {
     const char* run_dir;
     char* log_file;
-    std::uint64_t log_bytes;
+    uint64_t log_bytes;
     uid_t uid;
     gid_t gid;
     const char* groups;
@@ -82,8 +82,14 @@ void take_lock(int run_dir, const char* path) {
 /// The view of the file system that the service gets: for now the host's, with the pids of its own namespace. Kernels
 /// that forbid a new /proc (in some containers) leave the host's.
 void prepare_root() {
+    if (getpid() != 1) {
+        return;  // started by hand: the mounts are not ours
+    }
     // Without this a mount of ours would show on the host.
     if (mount(nullptr, "/", nullptr, MS_SLAVE | MS_REC, nullptr) == 0) {
+        // The names of all namespaces: nothing to a service, and 400 KB of kernel memory for each where there are
+        // 1,000.
+        umount2("/run/netns", MNT_DETACH);
         mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr);
     }
 }
@@ -94,7 +100,7 @@ void prepare_root() {
         tell(report, text.put_failure(what, name, code));
         _exit(kCannotRun);
     };
-    std::size_t groups = 0;
+    size_t groups = 0;
     for (const char* at = args.groups; *at >= '0' && *at <= '9' && groups < kMaxGroups;) {
         group_list[groups++] = static_cast<gid_t>(parse_number(at));
         while (*at != '\0' && *at++ != ',') {
@@ -145,13 +151,13 @@ void leave_status(int run_dir, const Text& text) {
 }
 
 /// Reads once; false when there is nothing now, or nothing any more (then `output` is given up).
-bool read_output(int& output, std::size_t* total) {
+bool read_output(int& output, size_t* total) {
     static char bytes[16384];
     const ssize_t got = read(output, bytes, sizeof bytes);
     if (got > 0) {
-        service_log.feed(bytes, static_cast<std::size_t>(got));
+        service_log.feed(bytes, static_cast<size_t>(got));
         service_log.flush();
-        *total += static_cast<std::size_t>(got);
+        *total += static_cast<size_t>(got);
         return true;
     }
     if (got == 0) {
@@ -177,7 +183,7 @@ bool reap(pid_t service, int* status) {
 /// Until the service's main process ends. Returns its wait status.
 int supervise(pid_t service, int signals, int output) {
     int status = 0;
-    std::size_t total = 0;
+    size_t total = 0;
     while (true) {
         pollfd ready[] = {{signals, POLLIN, 0}, {output, POLLIN, 0}};
         poll(ready, 2, -1);
@@ -230,7 +236,7 @@ int run(const Arguments& args, int run_dir, int signals) {
         return kCannotRun;
     }
     const int value = WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status);
-    end.put(WIFEXITED(status) ? "exited " : "signaled ").put(static_cast<std::uint64_t>(value)).put("\n");
+    end.put(WIFEXITED(status) ? "exited " : "signaled ").put(static_cast<uint64_t>(value)).put("\n");
     leave_status(run_dir, end);
     return WIFEXITED(status) ? value : 128 + value;
 }

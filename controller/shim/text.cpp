@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "controller/shim/text.h"
 
-#include <cerrno>
-#include <ctime>
+#include <errno.h>
+#include <time.h>
 
 namespace viscum {
 namespace {
@@ -43,7 +43,7 @@ Text& Text::put(const char* text) {
     return *this;
 }
 
-Text& Text::put(std::uint64_t number, int width) {
+Text& Text::put(uint64_t number, int width) {
     char digits[20];
     int count = 0;
     for (; number != 0 || count < width; number /= 10) {
@@ -58,30 +58,30 @@ Text& Text::put(std::uint64_t number, int width) {
 Text& Text::put_failure(const char* what, const char* name, int code) {
     put(what).put(" '").put(name).put("': ");
     const char* reason = describe(code);
-    return reason != nullptr ? put(reason) : put("error ").put(static_cast<std::uint64_t>(code));
+    return reason != nullptr ? put(reason) : put("error ").put(static_cast<uint64_t>(code));
 }
 
 // Howard Hinnant's civil_from_days, for years after 1970; gmtime would bring in time zones.
 Text& Text::put_time() {
     timespec now{};
     clock_gettime(CLOCK_REALTIME, &now);
-    const auto seconds = static_cast<std::uint64_t>(now.tv_sec);
-    const std::uint64_t days = seconds / 86400 + 719468;  // since 0000-03-01
-    const std::uint64_t of_era = days % 146097;
-    const std::uint64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-    const std::uint64_t of_year = of_era - (365 * year + year / 4 - year / 100);
-    const std::uint64_t month = (5 * of_year + 2) / 153;  // from March
+    const auto seconds = static_cast<uint64_t>(now.tv_sec);
+    const uint64_t days = seconds / 86400 + 719468;  // since 0000-03-01
+    const uint64_t of_era = days % 146097;
+    const uint64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    const uint64_t of_year = of_era - (365 * year + year / 4 - year / 100);
+    const uint64_t month = (5 * of_year + 2) / 153;  // from March
     put(days / 146097 * 400 + year + (month >= 10 ? 1 : 0), 4).put("-");
     put(month < 10 ? month + 3 : month - 9, 2).put("-").put(of_year - (153 * month + 2) / 5 + 1, 2).put("T");
     put(seconds / 3600 % 24, 2).put(":").put(seconds / 60 % 60, 2).put(":").put(seconds % 60, 2).put(".");
-    put(static_cast<std::uint64_t>(now.tv_nsec) / 1'000'000, 3).put("Z ");
+    put(static_cast<uint64_t>(now.tv_nsec) / 1'000'000, 3).put("Z ");
     return *this;
 }
 
-std::uint64_t parse_number(const char* text) {
-    std::uint64_t number = 0;
+uint64_t parse_number(const char* text) {
+    uint64_t number = 0;
     for (; *text >= '0' && *text <= '9'; ++text) {
-        number = number * 10 + static_cast<std::uint64_t>(*text - '0');
+        number = number * 10 + static_cast<uint64_t>(*text - '0');
     }
     return number;
 }
