@@ -211,8 +211,8 @@ void Demo::account(std::uint64_t uplink_at_start) {
     timeline_.chapter("What it was good for");
     timeline_.line(cat("client2 asked ", seen.requests, " times: without an answer"),
                    cat(seen.failed, ", and ", seen.resets, " reset"), seen.failed == 0 && seen.resets <= kKills);
-    timeline_.line("its longest time without an answer: while the service hung", duration_text(seen.longest_gap), true);
     timeline_.note(join(seen.failures, "\n"));
+    timeline_.line("its longest time without an answer: while the service hung", duration_text(seen.longest_gap), true);
     timeline_.line("bytes that went over the uplink",
                    uplink ? bytes_text(*uplink - uplink_at_start) : uplink.error().what, bool(uplink));
     timeline_.line("bytes that were kept off the uplink", bytes_text(served_locally_), served_locally_ > 0);
