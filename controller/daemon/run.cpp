@@ -2,6 +2,7 @@
 #include "controller/daemon/run.h"
 
 #include <algorithm>
+#include <algorithm>
 #include <random>
 
 #include "base/file.h"
@@ -13,6 +14,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Millis kFirstProbe{5};
+constexpr Millis kSettle{10};  // after the last instant at which a new flow may have come
 constexpr Millis kDrainPoll{200};
 constexpr Millis kQuiet{1000};  // of datagrams, before a drain of UDP is over
 constexpr mode_t kRunDirMode = 0700;
@@ -236,7 +238,15 @@ void Run::fell() {
 void Run::begin_drain() {
     drain_until_ = boot_now() + drain_limit_;
     quiet_since_ = boot_now();
-    check_drained();
+    // Not now: the rules are written at the end of this turn, and new flows come until then.
+    set_timer(state_timer_, kSettle, &Run::check_drained);
+}
+
+bool Run::gets_new_flows() const {
+    return std::any_of(spec_.intercept.begin(), spec_.intercept.end(), [this](const Claim& claim) {
+        return context_.world.admission_in_kernel(claim) == Admission::serve &&
+               context_.world.active_in_kernel(claim) == key_.slot;
+    });
 }
 
 void Run::check_drained() {
@@ -250,16 +260,17 @@ void Run::check_drained() {
             datagrams += context_.world.counters(claim).packets_in;
         }
     }
-    if (datagrams != datagrams_) {
+    const bool open_to_new = gets_new_flows();
+    if (datagrams != datagrams_ || open_to_new) {
         datagrams_ = datagrams;
         quiet_since_ = now;
     }
-    const bool idle = open && *open == 0 && (!any_udp || now - quiet_since_ >= kQuiet);
+    const bool idle = open && *open == 0 && now - quiet_since_ >= (any_udp ? kQuiet : kSettle);
     if (!process_ || idle || now >= drain_until_) {
         handle(RunEvent::drained);
         return;
     }
-    set_timer(state_timer_, kDrainPoll, &Run::check_drained);
+    set_timer(state_timer_, open_to_new ? kSettle : kDrainPoll, &Run::check_drained);
 }
 
 void Run::terminate() {

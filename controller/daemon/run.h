@@ -77,6 +77,7 @@ private:
     void fell();
     void begin_drain();
     void check_drained();
+    [[nodiscard]] bool gets_new_flows() const;
     void terminate();
     void clear_timers();
     void set_timer(EventLoop::TimerId& timer, Millis delay, void (Run::*handler)());

@@ -489,7 +489,7 @@ bool LinuxWorld::has_link(const BackendKey& key) const {
 Result<std::uint32_t> LinuxWorld::open_connections(const BackendKey& key) {
     const NetNs* ns = net_ns(key);
     if (ns == nullptr) {
-        return 0U;
+        return Error{ENOENT, cat(key.text(), " has no namespace to look into")};
     }
     std::uint32_t count = 0;
     const auto status = ns->inside([&]() -> Status {
