@@ -18,12 +18,13 @@ struct Failure {
     std::string error;
 };
 
-Failure failure_of(int code, bool connecting) {
+/// A reset that answers a SYN is ECONNREFUSED; ECONNRESET says that the connection was there, if only for a moment.
+Failure failure_of(int code) {
     const std::string text = std::strerror(code);
     switch (code) {
         case ECONNREFUSED: return {Outcome::refused, text};
         case ECONNRESET:
-        case EPIPE: return {connecting ? Outcome::refused : Outcome::reset, text};
+        case EPIPE: return {Outcome::reset, text};
         case ETIMEDOUT: return {Outcome::timed_out, text};
         case EHOSTUNREACH:
         case ENETUNREACH:
@@ -46,7 +47,7 @@ std::optional<Failure> connect_to(int fd, const Endpoint& to, BootTime deadline)
         return std::nullopt;
     }
     if (errno != EINPROGRESS) {
-        return failure_of(errno, true);
+        return failure_of(errno);
     }
     if (!wait_for_socket(fd, POLLOUT, deadline)) {
         return Failure{Outcome::timed_out, "no connection in time"};
@@ -55,7 +56,7 @@ std::optional<Failure> connect_to(int fd, const Endpoint& to, BootTime deadline)
     socklen_t length = sizeof code;
     getsockopt(fd, SOL_SOCKET, SO_ERROR, &code, &length);
     if (code != 0) {
-        return failure_of(code, true);
+        return failure_of(code);
     }
     return std::nullopt;
 }
@@ -113,7 +114,7 @@ HttpResult receive(int fd, BootTime deadline) {
             continue;
         }
         if (length < 0) {
-            return failed(failure_of(errno, false));
+            return failed(failure_of(errno));
         }
         text.append(buffer.data(), static_cast<std::size_t>(length));
         if (auto result = whole_response(text, length == 0)) {
@@ -129,7 +130,7 @@ HttpResult receive(int fd, BootTime deadline) {
 HttpResult exchange(int fd, const HttpRequest& request, const char* version, BootTime deadline) {
     const std::string text = cat("GET ", request.path, " HTTP/", version, "\r\nHost: test.example\r\n\r\n");
     if (send(fd, text.data(), text.size(), MSG_NOSIGNAL) < 0) {
-        return failed(failure_of(errno, false));
+        return failed(failure_of(errno));
     }
     return receive(fd, deadline);
 }

@@ -12,7 +12,7 @@ namespace viscum {
 
 enum class Outcome {
     answered,     // a whole response
-    refused,      // reset while connecting
+    refused,      // a reset answered the SYN
     reset,        // reset later
     closed,       // ended before a whole response
     timed_out,    //
