@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Who is healthy gets traffic; who hangs, starts slowly, or is watched by nobody, does not.
+#include <signal.h>
+
+#include "base/file.h"
+#include "tests/e2e/scene.h"
+
+namespace viscum {
+namespace {
+
+constexpr const char* kFlag = "/tmp/healthy";
+
+bool waits_for_admission(const Scene& scene, const std::string& service, const std::string& admission,
+                         Millis limit = kLimit) {
+    return eventually(limit, [&] { return scene.status(service).admission == admission; });
+}
+
+void set_flag(bool healthy) {
+    must(healthy ? write_file_atomically(kFlag, "", 0644) : remove_file(kFlag));
+}
+
+/// A web service whose health is whether kFlag exists.
+ServiceFile flagged_service(const std::string& more = "") {
+    ServiceFile file = web_service();
+    file.more = cat("health: { exec: [/usr/bin/test, -e, ", kFlag,
+                    "], interval: 200ms, timeout: 200ms, fall: 2, rise: 1 }\n", more);
+    return file;
+}
+
+}  // namespace
+
+TEST_CASE("health: a hung service is withdrawn in time, and comes back when it goes on") {
+    Scene scene;
+    scene.deploy(web_service());
+    const auto flow = scene.flow();
+    CHECK(flow->wait_for("local", boot_now(), kLimit));
+    // fall x interval + timeout of quick_health(), many times over: the machine may be slow.
+    constexpr Millis kWithdrawn = 10 * (2 * 200ms + 200ms);
+    for (int time = 0; time < 2; ++time) {
+        scene.signal_service("web", SIGSTOP);
+        CHECK(waits_for_admission(scene, "web", "drain", kWithdrawn));
+        const ServiceReport hung = scene.status("web");
+        CHECK(hung.health == "unhealthy");
+        CHECK(hung.reason.find("no answer within 200ms") != std::string::npos);
+        CHECK(scene.web() == "cloud");
+        CHECK(scene.web(kWeb6) == "cloud");
+        scene.signal_service("web", SIGCONT);
+        CHECK(waits_for_admission(scene, "web", "serve"));
+        CHECK(scene.web() == "local");
+    }
+    check_flow("two hangs", flow->stop());
+    scene.ctl({"remove", "web"});
+    scene.check_no_leak();
+}
+
+TEST_CASE("health: a stopped viscumd gives new flows to the cloud when its lease ends") {
+    Scene scene({.config_lines = "lan: [br-lan]\nlease: 2s\n"});
+    scene.deploy(web_service());
+    const auto flow = scene.flow();
+    auto open = must(KeptConnection::open(scene.bed().client(1), {.to = kWeb}));
+    CHECK(open.get().who() == "local");
+    must(scene.viscumd().pause());
+    CHECK(scene.web() == "local");
+    CHECK(flow->wait_for("cloud", boot_now(), kLimit));
+    CHECK(scene.web(kWeb6) == "cloud");
+    CHECK(open.get().who() == "local");
+    must(scene.viscumd().resume());
+    CHECK(flow->wait_for("local", boot_now(), kLimit));
+    CHECK(open.get().who() == "local");
+    check_flow("a lease that ended", flow->stop());
+    { const auto closed = std::move(open); }
+    scene.ctl({"remove", "web"});
+    scene.check_no_leak();
+}
+
+TEST_CASE("health: each kind of probe tells a healthy service from another") {
+    Scene scene;
+    const auto deploy = [&](const std::string& probe, int expected) {
+        ServiceFile file = web_service();
+        file.more = cat("health: { ", probe, ", interval: 200ms }\n");
+        const RunOutput output =
+            scene.ctl({"deploy", file.write(), "--wait", expected == 0 ? "20s" : "500ms"}, expected);
+        CHECK(scene.web() == (expected == 0 ? "local" : "cloud"));
+        if (expected == 0) {
+            scene.ctl({"remove", "web"});
+        }
+        return output.err;
+    };
+    deploy("tcp: { port: 80 }", 0);
+    CHECK(deploy("tcp: { port: 81 }", 4).find("refused") != std::string::npos);
+    deploy("http: { port: 80, path: /healthz }", 0);
+    CHECK(deploy("http: { port: 80, path: /healthz, expect: 204 }", 4).find("status 200 instead of 204") !=
+          std::string::npos);
+    deploy("exec: [/usr/bin/true]", 0);
+    deploy("exec: [/usr/bin/false]", 4);
+    deploy("process: {}", 0);
+    must(remove_file("/run/viscum/log/web.log"));  // of deploys that failed: all there is to see
+    scene.check_no_leak();
+}
+
+TEST_CASE("health: a UDP probe asks and looks at the answer") {
+    Scene scene;
+    scene.start_in_cloud(
+        Server{test_server({"cloud", "tcp", "::", "7000", "udp", "::", "7000"}), "/tmp/cloud-echo.log"}, 7000);
+    const Endpoint to = Endpoint::of("203.0.113.10", 7000);
+    ServiceFile file = test_service("echo", {"203.0.113.10 7000 udp"}, {"local", "udp", "0.0.0.0", "7000"});
+    file.more = "health: { udp: { port: 7000, send: ping, expect: local ping } }\n";
+    scene.deploy(file);
+    CHECK(scene.echo(to) == "local");
+    file.more = "health: { udp: { port: 7000, send: ping, expect: pong } }\n";
+    scene.ctl({"deploy", file.write(), "--wait", "500ms"}, 4);
+    CHECK(scene.echo(to) == "local");
+    scene.ctl({"remove", "echo"});
+    scene.check_no_leak();
+}
+
+TEST_CASE("health: a service that starts slowly gets no traffic before it listens") {
+    Scene scene;
+    const auto flow = scene.flow();
+    const BootTime start = boot_now();
+    ServiceFile file = test_service("slow", {"203.0.113.10 80"}, {"--wait", "2000", "local", "tcp", "0.0.0.0", "80"});
+    scene.deploy(file);
+    CHECK(flow->wait_for("local", start, kLimit));
+    const auto first = flow->wait_for("local", start, kLimit);
+    CHECK((first && first->start - start >= 2s));
+    check_flow("a slow start", flow->stop());
+    scene.ctl({"remove", "slow"});
+    file.more = "health: { start_timeout: 500ms }\n";
+    const RunOutput output = scene.deploy(file, 4);
+    CHECK(output.err.find("not healthy in 500ms: connection refused") != std::string::npos);
+    CHECK(scene.web() == "cloud");
+    must(remove_file("/run/viscum/log/slow.log"));
+    scene.check_no_leak();
+}
+
+TEST_CASE("health: on_failure decides what becomes of traffic that the local copy cannot serve") {
+    Scene scene;
+    set_flag(true);
+    const auto asked_in_vain = [&] { return http_get(scene.bed().client(1), {.to = kWeb, .limit = 300ms}).who(); };
+    SUBCASE("cloud: an unhealthy or dead service is passed by") {
+        scene.deploy(flagged_service("restart: { policy: never }\n"));
+        set_flag(false);
+        CHECK(waits_for_admission(scene, "web", "drain"));
+        CHECK(scene.web() == "cloud");
+        set_flag(true);
+        CHECK(waits_for_admission(scene, "web", "serve"));
+        scene.kill_service("web");
+        CHECK(scene.web() == "cloud");
+    }
+    SUBCASE("drop: nothing leaves the site") {
+        scene.deploy(flagged_service("on_failure: drop\nrestart: { policy: never }\n"));
+        CHECK(scene.web() == "local");
+        set_flag(false);
+        CHECK(waits_for_admission(scene, "web", "drain"));
+        CHECK(asked_in_vain() == "timed out");
+        scene.kill_service("web");
+        CHECK(asked_in_vain() == "timed out");
+        CHECK(eventually(kLimit, [&] { return scene.status("web").state == "failed"; }));
+        CHECK(asked_in_vain() == "timed out");
+        scene.ctl({"drain", "web"});
+        CHECK(asked_in_vain() == "timed out");
+    }
+    SUBCASE("keep: only a listener counts") {
+        scene.deploy(flagged_service("on_failure: keep\nrestart: { policy: never }\n"));
+        set_flag(false);
+        CHECK(eventually(kLimit, [&] { return scene.status("web").health == "unhealthy"; }));
+        CHECK(scene.status("web").admission == "serve");
+        CHECK(scene.web() == "local");
+        scene.kill_service("web");
+        CHECK(scene.web() == "cloud");
+    }
+    scene.ctl({"remove", "web"});
+    CHECK(scene.web() == "cloud");
+    scene.check_no_leak();
+}
+
+}  // namespace viscum
