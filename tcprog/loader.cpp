@@ -180,6 +180,22 @@ Status pin_over(int fd, const std::string& path) {
     return {};
 }
 
+/// The pins of all programs: after a map was replaced they would be adopted with the map that they were loaded for.
+Status unpin_programs(const std::string& dir) {
+    const auto names = list_directory(version_dir(dir));
+    if (!names) {
+        return names.error();
+    }
+    for (const auto& name : *names) {
+        for (const char* program : kPrograms) {
+            if (name.starts_with(cat(program, '-')) && unlink(cat(version_dir(dir), '/', name).c_str()) != 0) {
+                return errno_error(cat("cannot remove '", version_dir(dir), '/', name, "'"));
+            }
+        }
+    }
+    return {};
+}
+
 Status load(const std::string& dir, const DatapathSizes& sizes) {
     last_words().clear();
     bpf_object_open_opts options{};
@@ -199,6 +215,9 @@ Status load(const std::string& dir, const DatapathSizes& sizes) {
     }
     if (const int error = bpf_object__load(object.get()); error != 0) {
         return libbpf_failure("the kernel refuses the BPF programs", error);
+    }
+    if (auto status = unpin_programs(dir); !status) {
+        return status;
     }
     for (std::size_t i = 0; i < names.size(); ++i) {
         const int fd = bpf_map__fd(bpf_object__find_map_by_name(object.get(), names[i]));
@@ -233,7 +252,7 @@ Result<UniqueFd> open_pin(const std::string& path) {
     return fd;
 }
 
-Result<Program> open_program(const std::string& dir, const char* name, const DatapathSizes& sizes) {
+Result<BpfProgram> open_program(const std::string& dir, const char* name, const DatapathSizes& sizes) {
     auto fd = open_pin(program_pin(dir, name, sizes));
     if (!fd) {
         return std::move(fd).error();
@@ -243,7 +262,7 @@ Result<Program> open_program(const std::string& dir, const char* name, const Dat
     if (const int error = bpf_obj_get_info_by_fd(fd->get(), &info, &size); error != 0) {
         return errno_error(cat("cannot read program '", name, "'"), error);
     }
-    return Program{std::move(*fd), info.id};
+    return BpfProgram{std::move(*fd), info.id};
 }
 
 bool all_pinned(const std::string& dir, const DatapathSizes& sizes) {
@@ -305,20 +324,6 @@ Result<std::unique_ptr<Datapath>> open_datapath(const std::string& dir, const Da
         BpfMap<__u32, vs_rule>(std::move(maps[4])), BpfMap<__u32, vs_claim>(std::move(maps[5])),
         BpfMap<vs_flow_key, vs_flow>(std::move(maps[6])), BpfMap<__u32, vs_lan_device>(std::move(maps[7])),
         std::move(maps[8]), std::move(maps[9]), std::move(*lan), std::move(*service)});
-}
-
-void forget_older_programs(const std::string& dir, const DatapathSizes& sizes) {
-    const auto names = list_directory(version_dir(dir));
-    if (!names) {
-        return;
-    }
-    for (const auto& name : *names) {
-        for (const char* program : kPrograms) {
-            if (name.starts_with(cat(program, '-')) && name != cat(program, '-', digest(sizes))) {
-                unlink(cat(version_dir(dir), '/', name).c_str());
-            }
-        }
-    }
 }
 
 Status remove_pins(const std::string& dir) {

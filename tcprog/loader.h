@@ -30,7 +30,7 @@ constexpr std::uint32_t prefix_capacity(const DatapathSizes& sizes) { return siz
 /// A range of ports takes at most 30 entries, and its old and new ones stand side by side during a change.
 constexpr std::uint32_t port_capacity(const DatapathSizes& sizes) { return sizes.rules * 64; }
 
-struct Program {
+struct BpfProgram {
     UniqueFd fd;
     std::uint32_t id = 0;
 };
@@ -49,17 +49,15 @@ struct Datapath {
     BpfMap<__u32, vs_lan_device> lans;
     UniqueFd verdicts;
     UniqueFd counters;
-    Program lan;
-    Program service;
+    BpfProgram lan;
+    BpfProgram service;
 };
 
 /// Mounts bpffs on /sys/fs/bpf where it is missing, makes DIR (mode 0700), adopts what fits and loads the rest. A map whose
-/// size differs from `sizes` is made anew with what the old one held. Refuses pins of a newer ABI and changes nothing then.
+/// size differs from `sizes` is made anew with what the old one held; programs that were loaded for others go on where they
+/// are attached, but lose their pins. Refuses pins of a newer ABI and changes nothing then.
 /// An error says which program or map the kernel refused, and its last words.
 Result<std::unique_ptr<Datapath>> open_datapath(const std::string& dir, const DatapathSizes& sizes);
-
-/// Removes program pins of earlier builds, once none of them is attached any more. Idempotent.
-void forget_older_programs(const std::string& dir, const DatapathSizes& sizes);
 
 /// Removes every pin of the instance. Idempotent.
 Status remove_pins(const std::string& dir);
