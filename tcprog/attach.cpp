@@ -30,7 +30,7 @@ Result<std::uint32_t> attached_id(std::uint32_t ifindex, std::uint32_t handle) {
     const auto hook = ingress(ifindex);
     auto options = filter(handle);
     const int error = bpf_tc_query(&hook, &options);
-    // EINVAL: the device has no clsact to ask.
+    // EINVAL: no clsact to ask, no filter on it yet, or one of another kind at our priority.
     if (error == -ENOENT || error == -EINVAL) {
         return 0U;
     }
@@ -55,7 +55,7 @@ std::uint32_t filter_handle(std::string_view instance) {
     return hash == 0 ? 1 : hash;
 }
 
-Result<Attached> attach_filter(std::uint32_t ifindex, std::uint32_t handle, const Program& program) {
+Result<Attached> attach_filter(std::uint32_t ifindex, std::uint32_t handle, const BpfProgram& program) {
     const auto present = attached_id(ifindex, handle);
     if (!present) {
         return present.error();
@@ -63,8 +63,9 @@ Result<Attached> attach_filter(std::uint32_t ifindex, std::uint32_t handle, cons
     if (*present == program.id) {
         return Attached::already;
     }
+    const Error taken{EEXIST, "another tool's TC filter has our priority"};
     if (*present != 0 && !is_ours(*present)) {
-        return Error{EEXIST, "another tool's TC filter has our priority and handle"};
+        return taken;
     }
     auto hook = ingress(ifindex);
     if (const int error = bpf_tc_hook_create(&hook); error != 0 && error != -EEXIST) {
@@ -73,13 +74,17 @@ Result<Attached> attach_filter(std::uint32_t ifindex, std::uint32_t handle, cons
     auto options = filter(handle);
     options.prog_fd = program.fd.get();
     options.flags = *present != 0 ? BPF_TC_F_REPLACE : 0;
-    if (const int error = bpf_tc_attach(&hook, &options); error != 0) {
+    const int error = bpf_tc_attach(&hook, &options);
+    if (error == -EEXIST || error == -EINVAL) {  // EINVAL: a priority has filters of one kind
+        return taken;
+    }
+    if (error != 0) {
         return errno_error("cannot attach the TC filter", error);
     }
     return Attached::now;
 }
 
-Result<bool> filter_attached(std::uint32_t ifindex, std::uint32_t handle, const Program& program) {
+Result<bool> filter_attached(std::uint32_t ifindex, std::uint32_t handle, const BpfProgram& program) {
     const auto present = attached_id(ifindex, handle);
     if (!present) {
         if (present.error().errno_code == ENODEV) {
