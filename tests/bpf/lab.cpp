@@ -211,7 +211,7 @@ RuleCounters Lab::counters(const Rule& rule) const {
     return checked(counters) ? *counters : RuleCounters{};
 }
 
-Outcome Lab::run(const Program& program, std::uint32_t ifindex, const Bytes& frame) {
+Outcome Lab::run(const BpfProgram& program, std::uint32_t ifindex, const Bytes& frame) {
     __sk_buff context{};
     context.ifindex = ifindex;
     Bytes out(frame.size() + 64);

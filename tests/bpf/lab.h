@@ -91,7 +91,7 @@ private:
     Lab() = default;
     bool set_up_network();
     bool set_up_datapath(const DatapathSizes& sizes);
-    Outcome run(const Program& program, std::uint32_t ifindex, const Bytes& frame);
+    Outcome run(const BpfProgram& program, std::uint32_t ifindex, const Bytes& frame);
 
     std::optional<NetNs> client_;
     std::optional<NetNs> service_;
