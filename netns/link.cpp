@@ -2,6 +2,7 @@
 #include "netns/link.h"
 
 #include <linux/if.h>
+#include <linux/if_arp.h>
 #include <linux/if_link.h>
 #include <linux/net_namespace.h>
 #include <linux/rtnetlink.h>
@@ -49,6 +50,7 @@ Observed read_link(nlmsghdr* answer) {
     seen.link.mtu = read_value<std::uint32_t>(find(IFLA_MTU)).value_or(0);
     seen.link.up = (info->ifi_flags & IFF_UP) != 0;
     seen.link.arp = (info->ifi_flags & IFF_NOARP) == 0;
+    seen.link.ethernet = info->ifi_type == ARPHRD_ETHER;
     if (seen.link.kind == "veth") {
         seen.link.peer_nsid = read_value<std::uint32_t>(find(IFLA_LINK_NETNSID));
         seen.peer = IfIndex(read_value<std::uint32_t>(find(IFLA_LINK)).value_or(0));

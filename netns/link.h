@@ -26,6 +26,7 @@ struct Link {
     std::uint32_t mtu = 0;
     bool up = false;                         // administratively
     bool arp = true;                         // false: IFF_NOARP
+    bool ethernet = true;                    // frames have Ethernet headers (ARPHRD_ETHER)
     std::optional<std::uint32_t> peer_nsid;  // a veth's: the netns id of the other end's namespace (IFLA_LINK_NETNSID)
 
     bool operator==(const Link&) const = default;

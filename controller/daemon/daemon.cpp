@@ -79,6 +79,7 @@ Daemon::Daemon(Instance instance, std::unique_ptr<EventLoop> loop, UniqueFd lock
       loop_(std::move(loop)),
       lock_(std::move(lock)),
       config_(std::move(config)),
+      table_size_(config_.tables.rules),
       store_(std::move(store)) {}
 
 Result<std::unique_ptr<Daemon>> Daemon::open(const Instance& instance, const std::string& shim_path) {
@@ -194,7 +195,7 @@ void Daemon::reload() {
         log_error(cat("viscum.yaml is not used, the one before counts: ", config.error().what));
         return;
     }
-    if (config->tables != config_.tables) {
+    if (config->tables.rules != table_size_ || config->tables != config_.tables) {
         log_warn("a change of 'tables' counts from the next start on");
     }
     config_ = std::move(*config);

@@ -58,6 +58,7 @@ private:
     std::unique_ptr<EventLoop> loop_;
     UniqueFd lock_;
     RouterConfig config_;
+    std::uint32_t table_size_;  // as the datapath was opened; a changed file counts from the next start on
     Store store_;
     UniqueFd signals_;
     UniqueFd names_;

@@ -59,7 +59,9 @@ Wanted Reconciler::wanted() const {
     }
     if (!wanted.rules.empty()) {
         for (const auto& lan : world_.lan_devices()) {
-            wanted.lan.insert(lan.device);
+            if (lan.usable) {
+                wanted.lan.insert(lan.device);
+            }
         }
     }
     return wanted;
@@ -96,13 +98,13 @@ void Reconciler::turn() {
         touch_after(kRetry);
         last_plan_.clear();
         drop_dismantled();
-        services_.settle();
+        services_.settle(rules_problem_);
         return;
     }
     last_plan_ = plan;
     execute(plan, goal);
     drop_dismantled();
-    services_.settle();
+    services_.settle(rules_problem_);
 }
 
 Status Reconciler::execute_one(const Step& step, const Wanted& wanted) {
@@ -122,7 +124,9 @@ Status Reconciler::execute_one(const Step& step, const Wanted& wanted) {
             }
         }
         tracked_ = std::move(tracked);
-        if (auto status = world_.execute(step, wanted); !status || fresh.empty()) {
+        auto status = world_.execute(step, wanted);
+        rules_problem_ = status ? "" : cat("its rules cannot be written: ", status.error().what);
+        if (!status || fresh.empty()) {
             return status;
         }
         return world_.keep_tracked_flows(fresh);

@@ -44,6 +44,7 @@ private:
     EventLoop::TimerId timer_ = 0;
     BootTime timer_due_{};
     std::vector<Step> last_plan_;
+    std::string rules_problem_;       // why the kernel's rules are not as wanted; empty: they are
     std::set<std::string> reported_;  // failures that were logged and did not go away since
     std::set<std::string> tracked_;   // UDP claims whose older flows were looked for
 };

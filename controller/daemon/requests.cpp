@@ -129,13 +129,21 @@ std::optional<std::vector<Daemon::Checked>> Daemon::check_files(ClientId client,
         std::erase_if(others, [&](const auto& other) { return other.name == item.spec.name; });
         others.push_back(item.spec);
     }
+    std::size_t claims = 0;
+    for (const auto& other : others) {
+        claims += other.intercept.size();
+    }
+    if (claims > table_size_) {
+        mistakes.push_back(cat(claims, " claims do not fit into the table of ", table_size_,
+                               " rules: raise 'tables: {rules: N}' and restart viscumd"));
+    }
     for (const auto& item : checked) {
         for (auto& objection : objections(item.spec, others)) {
             mistakes.push_back(cat(item.spec.name, ": ", objection));
         }
     }
     if (!mistakes.empty()) {
-        answer(client, refusal(Code::refused, "nothing was deployed: a claim is not permitted",
+        answer(client, refusal(Code::refused, "nothing was deployed: the claims cannot be taken on",
                                cat("what may be claimed stands under 'claimable:' in ", instance_.config_file()),
                                std::move(mistakes)));
         return std::nullopt;

@@ -2,7 +2,6 @@
 #include "controller/daemon/run.h"
 
 #include <algorithm>
-#include <algorithm>
 #include <random>
 
 #include "base/file.h"

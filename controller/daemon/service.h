@@ -19,9 +19,11 @@ struct Candidate {
     std::string text;
     std::uint64_t client = 0;      // who waits for it; 0: nobody
     BootTime asked{};              // when
+    BootTime begun{};              // when its run began: it may have had to wait for a slot
     std::optional<Millis> wait;    // for how long; nullopt: for ever
     EventLoop::TimerId timer = 0;  // at the end of the wait
     std::optional<int> slot;       // of its run; nullopt: it waits for a slot to become free
+    bool told = false;             // that it waits for a slot
     bool restart = false;          // the same version once more
 };
 

@@ -53,6 +53,11 @@ Services::Services(RunContext& context, Store& store, std::function<void(std::ui
 void Services::load(const ClaimCheck& check, std::vector<std::string>* problems) {
     adopt_runs(problems);
     load_files(check, problems);
+    for (auto& [name, service] : services_) {
+        if (!service.committed) {
+            take_down(service);  // removed, or never deployed to the end, when the viscumd before ended
+        }
+    }
     for (const auto& name : store_.load_wishes(problems).drained) {
         if (const auto found = services_.find(name); found != services_.end()) {
             found->second.drained = true;
@@ -131,7 +136,16 @@ void Services::want_file(Service& service, const ServiceSpec& spec, const std::s
 
 void Services::load_files(const ClaimCheck& check, std::vector<std::string>* problems) {
     std::vector<ServiceSpec> accepted;
+    for (const auto& [name, service] : services_) {
+        if (service.committed && service.current() != nullptr) {
+            accepted.push_back(service.current()->spec());
+        }
+    }
     for (auto& [name, text] : store_.load_services(problems)) {
+        const auto known = services_.find(name);
+        if (known != services_.end() && (known->second.committed || known->second.removed)) {
+            continue;
+        }
         const std::string path = cat(context_.instance.services_dir(), '/', name, ".yaml");
         auto parsed = parse_service(text, path);
         auto* spec = std::get_if<ServiceSpec>(&parsed);
@@ -153,11 +167,6 @@ void Services::load_files(const ClaimCheck& check, std::vector<std::string>* pro
         service.committed = true;
         want_file(service, *spec, text);
         accepted.push_back(std::move(*spec));
-    }
-    for (auto& [name, service] : services_) {
-        if (!service.committed) {
-            take_down(service);  // removed, or never deployed to the end, when the viscumd before ended
-        }
     }
 }
 
@@ -181,6 +190,7 @@ void Services::recheck(const ClaimCheck& check, std::vector<std::string>* proble
         if (objections.empty()) {
             continue;
         }
+        service.committed = false;
         problems->push_back(cat("'", name, "' is taken down: ", objections.front()));
         if (service.candidate) {
             give_up(service, objections.front());
@@ -188,14 +198,13 @@ void Services::recheck(const ClaimCheck& check, std::vector<std::string>* proble
         service.keep_log = true;
         take_down(service);
     }
+    load_files(check, problems);
 }
 
 std::vector<ServiceSpec> Services::specs() const {
     std::vector<ServiceSpec> specs;
     for (const auto& [name, service] : services_) {
-        if (service.removed) {
-            continue;
-        }
+        // One that is being removed still owns what it claims: its connections finish.
         if (service.candidate) {
             specs.push_back(service.candidate->spec);
         } else if (service.current() != nullptr) {
@@ -214,7 +223,8 @@ void Services::deploy(const ServiceSpec& spec, const std::string& text, std::uin
         return;
     }
     Run* current = service.current();
-    if (!service.removed && current != nullptr && !current->stopping() && current->text() == text) {
+    if (!service.removed && current != nullptr && !current->stopping() && current->state() != RunState::failed &&
+        current->text() == text) {
         answer_(client, done(cat(spec.name, ": nothing to do, this version is deployed"), false));
         return;
     }
@@ -254,9 +264,6 @@ void Services::restart(const std::string& name, std::uint64_t client, Millis wai
 
 void Services::propose(Service& service, Candidate candidate) {
     candidate.asked = boot_now();
-    if (candidate.wait) {
-        candidate.timer = context_.loop.after(*candidate.wait, [this] { context_.changed(); });
-    }
     service.candidate = std::move(candidate);
     start_candidate(service);
     context_.changed();
@@ -266,7 +273,9 @@ void Services::start_candidate(Service& service) {
     Candidate& candidate = *service.candidate;
     const auto slot = service.free_slot();
     if (!slot) {
-        answer_(candidate.client, progress(cat(service.name, ": waits for the connections of an earlier version")));
+        if (!std::exchange(candidate.told, true)) {
+            answer_(candidate.client, progress(cat(service.name, ": waits for the connections of an earlier version")));
+        }
         return;
     }
     const BackendKey key{service.name, *slot};
@@ -278,6 +287,10 @@ void Services::start_candidate(Service& service) {
     context_.world.know(key);
     service.runs[static_cast<std::size_t>(*slot)] = std::move(run);
     candidate.slot = *slot;
+    candidate.begun = boot_now();
+    if (candidate.wait) {
+        candidate.timer = context_.loop.after(*candidate.wait, [this] { context_.changed(); });
+    }
     Run* current = service.current();
     if (current == nullptr || current->stopping()) {
         service.primary = *slot;
@@ -348,13 +361,12 @@ std::string Services::candidate_failure(const Service& service) {
     if (!candidate.wait) {
         return {};  // one that stood in services/ at the start is tried for ever
     }
-    const Run* run = candidate.slot ? service.run(*candidate.slot) : nullptr;
-    if (boot_now() - candidate.asked >= *candidate.wait) {
-        return run != nullptr ? cat("not healthy in ", format_duration(*candidate.wait), ": ", run->reason())
-                              : "an earlier version still finishes its connections";
+    if (!candidate.slot) {
+        return {};  // the earlier version's drain_timeout bounds that
     }
-    if (run == nullptr) {
-        return {};
+    const Run* run = service.run(*candidate.slot);
+    if (boot_now() - candidate.begun >= *candidate.wait) {
+        return cat("not healthy in ", format_duration(*candidate.wait), ": ", run->reason());
     }
     if (run->state() == RunState::failed) {
         return run->reason();
@@ -367,7 +379,7 @@ std::string Services::candidate_failure(const Service& service) {
     return {};
 }
 
-void Services::settle_candidate(Service& service) {
+void Services::settle_candidate(Service& service, const std::string& rules_problem) {
     Candidate& candidate = *service.candidate;
     if (!candidate.slot) {
         start_candidate(service);
@@ -376,7 +388,11 @@ void Services::settle_candidate(Service& service) {
         }
     }
     if (candidate.slot && service.run(*candidate.slot)->state() == RunState::up) {
-        promote(service);
+        if (rules_problem.empty()) {
+            promote(service);
+        } else {
+            give_up(service, rules_problem);
+        }
         return;
     }
     if (const auto why = candidate_failure(service); !why.empty()) {
@@ -430,11 +446,11 @@ void Services::give_up(Service& service, const std::string& why) {
     context_.changed();
 }
 
-void Services::settle() {
+void Services::settle(const std::string& rules_problem) {
     for (auto it = services_.begin(); it != services_.end();) {
         Service& service = it->second;
         if (service.candidate) {
-            settle_candidate(service);
+            settle_candidate(service, rules_problem);
         }
         if (!service.candidate && service.removed && !service.has_runs()) {
             if (!service.keep_log) {

@@ -34,14 +34,15 @@ public:
     /// Open connections finish first, within `drain` at most.
     void remove(const std::string& name, std::uint64_t client, Millis drain);
     void set_drained(const std::string& name, bool drained, std::uint64_t client);
-    /// After a change of viscum.yaml: services that may not claim any more what they claim are taken down. Their files
-    /// stay.
+    /// After a change of viscum.yaml: services that may not claim any more what they claim are taken down, and their
+    /// files stay; files whose claims are permitted again are served again.
     void recheck(const ClaimCheck& check, std::vector<std::string>* problems);
     /// The client hung up: its deploys go on without an audience.
     void forget_client(std::uint64_t client);
 
-    /// After every turn of the reconciler: candidates that got healthy or failed, removed services that are gone.
-    void settle();
+    /// After every turn of the reconciler: candidates that got healthy or failed, removed services that are gone. No
+    /// candidate is taken on while the kernel's rules are not as wanted; `rules_problem` says why they are not.
+    void settle(const std::string& rules_problem);
 
     [[nodiscard]] const std::map<std::string, Service>& all() const { return services_; }
     [[nodiscard]] std::map<std::string, Service>& all() { return services_; }
@@ -50,11 +51,12 @@ public:
 
 private:
     void adopt_runs(std::vector<std::string>* problems);
+    /// The files of services that are not there yet, and at the start those of the runs that were found.
     void load_files(const ClaimCheck& check, std::vector<std::string>* problems);
     void want_file(Service& service, const ServiceSpec& spec, const std::string& text);
     void propose(Service& service, Candidate candidate);
     void start_candidate(Service& service);
-    void settle_candidate(Service& service);
+    void settle_candidate(Service& service, const std::string& rules_problem);
     void promote(Service& service);
     void give_up(Service& service, const std::string& why);
     void take_down(Service& service, Millis drain = Millis::max());

@@ -197,12 +197,12 @@ void LinuxWorld::observe_lan(const std::vector<Link>& links) {
         const auto bridge = std::find_if(links.begin(), links.end(), [&](const Link& other) {
             return number(link.master) != 0 && other.index == link.master && other.kind == "bridge";
         });
-        if (bridge != links.end() && matches(lan_patterns_, bridge->name)) {
-            lan.wanted = true;
+        lan.wanted = matches(lan_patterns_, link.name);
+        lan.ethernet = link.ethernet;
+        if (bridge != links.end()) {
+            lan.wanted = lan.wanted || matches(lan_patterns_, bridge->name);
             lan.bridge = bridge->name;
             lan.bridge_mac = bridge->mac;
-        } else {
-            lan.wanted = matches(lan_patterns_, link.name);
         }
         const auto known = lan_.find(link.name);
         // Every device is asked once, at the start: the viscumd before may have had another `lan:`.
@@ -553,7 +553,8 @@ std::vector<LanDevice> LinuxWorld::lan_devices() const {
     std::vector<LanDevice> devices;
     for (const auto& [name, lan] : lan_) {
         if (lan.wanted) {
-            devices.push_back({name, lan.bridge, lan.attached, lan.problem});
+            devices.push_back({name, lan.bridge, lan.attached,
+                               lan.ethernet ? lan.problem : "carries no Ethernet frames", lan.ethernet});
         }
     }
     return devices;

@@ -67,6 +67,7 @@ private:
         std::string bridge;
         std::optional<Mac> bridge_mac;
         std::uint32_t mtu = 0;
+        bool ethernet = true;
         bool wanted = false;  // named by `lan:`; otherwise it only still carries our filter
         bool attached = false;
         std::string problem;

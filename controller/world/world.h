@@ -22,7 +22,8 @@ struct LanDevice {
     std::string device;
     std::string bridge;  // of which it is a port; empty: it is itself meant by `lan:`
     bool attached = false;
-    std::string problem;  // of the last attempt to attach
+    std::string problem;  // of the last attempt to attach, or why there is none
+    bool usable = true;   // false: its frames are none that the programs can read
 };
 
 struct ClaimCounters {
