@@ -268,11 +268,14 @@ int logs(const Session& session, const std::string& service, bool follow, std::s
     request.verb = "status";
     request.service = service;
     const Response known = ask(session, request);
-    if (known.code == Code::no_such_service || known.code == Code::refused) {
+    if (known.code == Code::refused) {
         return fail(console, known);
     }
-    // Without an answer, its file tells.
+    // A service that never got healthy is gone, and its log is all there is to see.
     if (known.code != Code::done && !open_log(path) && !open_log(path + ".1")) {
+        if (known.code == Code::no_such_service) {
+            return fail(console, known);
+        }
         return fail(console, Code::no_such_service, cat("no service '", service, "'"),
                     cat(known.message, ", and there is no log of that name in ", session.logs));
     }

@@ -70,16 +70,17 @@ Status Run::begin() {
     return {};
 }
 
-void Run::adopt(std::optional<Process> process, bool was_up) {
+void Run::adopt(std::optional<Process> process, Admission admission) {
     state_ = RunState::preparing;  // whatever is missing of its network is made again; nothing is, as a rule
     if (!process) {
         return;
     }
     process_ = std::move(process);
     started_at_ = boot_now();
+    const bool was_up = admission != Admission::off;
     state_ = was_up ? RunState::up : RunState::starting;
     if (was_up) {
-        judge_.adopted(started_at_);
+        judge_.adopted(started_at_, admission == Admission::serve);
         hold_.admitted(started_at_);
     } else {
         judge_.started(started_at_);
@@ -198,7 +199,7 @@ IpAddress Run::probe_target() const {
             return claim.prefix.address;
         }
     }
-    return spec_.intercept.front().prefix.address;
+    return spec_.intercept.empty() ? IpAddress{} : spec_.intercept.front().prefix.address;
 }
 
 void Run::probe_now() {

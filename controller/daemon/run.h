@@ -40,8 +40,9 @@ public:
 
     /// Makes the run directory with the service file in it, before anything else of the run exists.
     Status begin();
-    /// Takes over a process that a viscumd before started. `was_up`: the kernel's table let flows to it.
-    void adopt(std::optional<Process> process, bool was_up);
+    /// Takes over a process that a viscumd before started. `admission` is what the kernel's table held for it: one that
+    /// was served is healthy until probes say otherwise, one that drained is not until they do.
+    void adopt(std::optional<Process> process, Admission admission);
     /// Unwanted from now on: drains for drain_timeout at most, or `drain` if that is less, ends, and is taken down.
     /// Idempotent.
     void stop(Millis drain = Millis::max());

@@ -79,14 +79,20 @@ void Services::adopt_runs(std::vector<std::string>* problems) {
         }
         const BackendKey key{name.substr(0, name.size() - 2), second ? 1 : 0};
         const auto text = read_file(dir + "/spec", kSpecLimit);
-        auto parsed = text ? parse_service(*text, dir + "/spec") : Parsed<ServiceSpec>(Diagnostics{});
-        auto* spec = std::get_if<ServiceSpec>(&parsed);
-        if (spec == nullptr || spec->name != key.service) {
+        if (!text) {
             // The viscumd before ended before it had written the file: nothing else of the run exists.
             if (auto status = remove_directory(dir); !status) {
                 problems->push_back(status.error().what);
             }
             continue;
+        }
+        auto parsed = parse_service(*text, dir + "/spec");
+        auto* spec = std::get_if<ServiceSpec>(&parsed);
+        if (spec == nullptr || spec->name != key.service) {
+            // Another version of viscumd could read it. What runs is taken down in order, and claims nothing.
+            parsed = ServiceSpec{};
+            spec = std::get_if<ServiceSpec>(&parsed);
+            spec->name = key.service;
         }
         auto process = Process::adopt(dir);
         if (!process) {
@@ -94,13 +100,20 @@ void Services::adopt_runs(std::vector<std::string>* problems) {
             continue;
         }
         context_.world.know(key);
-        const auto& claim = spec->intercept.front();
-        const bool active = context_.world.active_in_kernel(claim) == key.slot;
-        const bool was_up = *process && context_.world.admission_in_kernel(claim) != Admission::off;
+        // A rule's admission is its active slot's. The other one's run finishes, or was about to take over: not healthy
+        // until it is asked.
+        bool active = false;
+        Admission admission = Admission::drain;
+        for (const auto& claim : spec->intercept) {
+            if (context_.world.active_in_kernel(claim) == key.slot) {
+                admission = std::max(active ? admission : Admission::off, context_.world.admission_in_kernel(claim));
+                active = true;
+            }
+        }
         Service& service = services_[key.service];
         service.name = key.service;
         auto run = std::make_unique<Run>(context_, key, *spec, *text);
-        run->adopt(std::move(*process), was_up);
+        run->adopt(std::move(*process), admission);
         if (active) {
             service.primary = key.slot;
         }

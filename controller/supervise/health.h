@@ -36,8 +36,8 @@ public:
 
     /// A new process was launched: down, starting.
     void started(BootTime now);
-    /// A process that was up before this daemon started: it stays up until probes say otherwise.
-    void adopted(BootTime now);
+    /// A process that was up before this daemon started: it stays as it was until probes say otherwise.
+    void adopted(BootTime now, bool healthy);
     void result(const ProbeResult& result, BootTime now);
     /// `dice` is in [0, 1).
     [[nodiscard]] Millis next_probe(BootTime now, double dice) const;

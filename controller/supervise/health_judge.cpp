@@ -27,11 +27,11 @@ void HealthJudge::started(BootTime now) {
     reason_.clear();
 }
 
-void HealthJudge::adopted(BootTime now) {
+void HealthJudge::adopted(BootTime now, bool healthy) {
     started(now);
-    up_ = true;
+    up_ = healthy;
     starting_ = false;
-    streak_ = spec_.rise;
+    streak_ = healthy ? spec_.rise : -spec_.fall;
 }
 
 void HealthJudge::result(const ProbeResult& result, BootTime) {
