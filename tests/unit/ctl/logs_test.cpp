@@ -161,7 +161,7 @@ TEST_CASE("logs: a line without end is cut into pieces, not kept") {
     CHECK(total == 64 * 8192 + 8);
 }
 
-TEST_CASE("logs: an unknown service ends with 6, as the daemon says or, without one, as its file says") {
+TEST_CASE("logs: a service that nobody knows and that left no log ends with 6") {
     LogDesk desk;
     CHECK(logs(desk.session(), "plates", false, 100, false) == 6);
     CHECK(desk.take(desk.err).starts_with("viscumctl: no service 'plates'\n  hint: no viscumd runs"));
@@ -171,7 +171,8 @@ TEST_CASE("logs: an unknown service ends with 6, as the daemon says or, without 
     desk.serve([](const Request& request) {
         return std::vector{request.service == "quiet" ? done("") : refusal(Code::no_such_service, "no such service")};
     });
-    CHECK(logs(desk.session(), "plates", false, 100, false) == 6);
+    CHECK(logs(desk.session(), "unknown", false, 100, false) == 6);
+    CHECK(logs(desk.session(), "plates", false, 100, false) == 0);  // never got healthy, and its log tells why
     desk.take(desk.out);
     CHECK(logs(desk.session(), "quiet", false, 100, false) == 0);
     CHECK(desk.out.empty());
