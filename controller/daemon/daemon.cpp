@@ -109,7 +109,7 @@ Result<std::unique_ptr<Daemon>> Daemon::open(const Instance& instance, const std
     return daemon;
 }
 
-Status Daemon::start(const std::string& shim_path) {
+Status Daemon::open_world(const std::string& shim_path) {
     // Blocked before anything is launched, so that none is lost.
     if (auto status = watch_signals(); !status) {
         return status;
@@ -127,11 +127,67 @@ Status Daemon::start(const std::string& shim_path) {
     services_ = std::make_unique<Services>(
         *context_, store_, [this](std::uint64_t client, const Response& response) { answer(client, response); });
     reconciler_ = std::make_unique<Reconciler>(*loop_, *world_, *services_);
-    std::vector<std::string> problems;
-    services_->load([this](const auto& service, const auto& others) { return objections(service, others); }, &problems);
+    return {};
+}
+
+void Daemon::warn(const std::vector<std::string>& problems) {
     for (const auto& problem : problems) {
         log_warn(problem);
     }
+}
+
+Status Daemon::uninstall(const Instance& instance) {
+    auto lock = take_lock(instance);
+    if (!lock) {
+        return std::move(lock).error();
+    }
+    auto store = Store::open(instance);
+    if (!store) {
+        return std::move(store).error();
+    }
+    auto loop = EventLoop::open();
+    if (!loop) {
+        return std::move(loop).error();
+    }
+    // Without a LAN and without files: what is there is unwanted, and the reconciler takes it down.
+    Daemon daemon(instance, std::move(*loop), std::move(*lock), RouterConfig{}, std::move(*store));
+    if (auto status = daemon.open_world({}); !status) {
+        return status;
+    }
+    std::vector<std::string> problems;
+    daemon.services_->dissolve(&problems);
+    daemon.warn(problems);
+    daemon.loop_->each_turn([&daemon] {
+        daemon.reconciler_->turn();
+        const auto left = daemon.reconciler_->actual();
+        const bool attached =
+            left && std::any_of(left->lan.begin(), left->lan.end(), [](const auto& lan) { return lan.second; });
+        if (daemon.services_->all().empty() && left && !attached) {
+            daemon.loop_->stop();
+        }
+    });
+    daemon.loop_->after(Millis(0), [] {});
+    if (auto status = daemon.loop_->run(); !status) {
+        return status;
+    }
+    if (auto status = remove_pins(instance.bpf_dir()); !status) {
+        return status;
+    }
+    for (const auto& dir : {instance.runs_dir(), instance.log_dir(), instance.run_dir()}) {
+        if (auto status = remove_directory(dir); !status) {
+            return status;
+        }
+    }
+    return {};
+}
+
+Status Daemon::start(const std::string& shim_path) {
+    if (auto status = open_world(shim_path); !status) {
+        return status;
+    }
+    std::vector<std::string> problems;
+    services_->load([this](const auto& service, const auto& others) { return objections(service, others); }, &problems);
+    warn(problems);
     renew_lease();
     if (auto status = watch_names(); !status) {
         return status;
@@ -205,9 +261,7 @@ void Daemon::reload() {
     std::vector<std::string> problems;
     services_->recheck([this](const auto& service, const auto& others) { return objections(service, others); },
                        &problems);
-    for (const auto& problem : problems) {
-        log_warn(problem);
-    }
+    warn(problems);
     reconciler_->touch();
     log_info("viscum.yaml was read again");
 }

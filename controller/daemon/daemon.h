@@ -25,12 +25,18 @@ public:
     /// viscum.yaml, adopts what runs, and listens.
     static Result<std::unique_ptr<Daemon>> open(const Instance& instance, const std::string& shim_path);
 
+    /// Takes everything of the instance off this machine, whose daemon must not run: processes, namespaces, links,
+    /// rules, filters, pins and the run directory. Configuration and state stay. Idempotent.
+    static Status uninstall(const Instance& instance);
+
     /// Until SIGTERM or SIGINT. Services and datapath stay as they are: the next viscumd adopts them.
     Status run();
 
 private:
     Daemon(Instance instance, std::unique_ptr<EventLoop> loop, UniqueFd lock, RouterConfig config, Store store);
     Status start(const std::string& shim_path);
+    Status open_world(const std::string& shim_path);
+    void warn(const std::vector<std::string>& problems);
     Status watch_signals();
     Status watch_names();
     void watch_backends();

@@ -17,9 +17,10 @@ namespace {
 constexpr int kUsage = 2;
 constexpr int kRefused = 5;
 constexpr const char* kHelp =
-    "usage: viscumd [--instance NAME] [--shim PATH]\n"
+    "usage: viscumd [--instance NAME] [--shim PATH] [--uninstall]\n"
     "  --instance NAME  decides every path and name (default: viscum)\n"
     "  --shim PATH      viscum-shim (default: beside viscumd, else /usr/libexec/viscum/viscum-shim)\n"
+    "  --uninstall      takes all that the instance has on this machine away, but for its files in /etc and /var\n"
     "  --version, --help\n";
 
 std::string default_shim() {
@@ -34,17 +35,17 @@ std::string default_shim() {
 
 int main(int argc, char** argv) {
     using namespace viscum;
-    const option options[] = {{"instance", required_argument, nullptr, 'i'},
-                              {"shim", required_argument, nullptr, 's'},
-                              {"version", no_argument, nullptr, 'v'},
-                              {"help", no_argument, nullptr, 'h'},
-                              {nullptr, 0, nullptr, 0}};
+    const option options[] = {{"instance", required_argument, nullptr, 'i'}, {"shim", required_argument, nullptr, 's'},
+                              {"uninstall", no_argument, nullptr, 'u'},      {"version", no_argument, nullptr, 'v'},
+                              {"help", no_argument, nullptr, 'h'},           {nullptr, 0, nullptr, 0}};
     std::string name = "viscum";
     std::string shim = default_shim();
+    bool uninstall = false;
     for (int c = 0; (c = getopt_long(argc, argv, "", options, nullptr)) != -1;) {
         switch (c) {
             case 'i': name = optarg; break;
             case 's': shim = optarg; break;
+            case 'u': uninstall = true; break;
             case 'v': std::printf("viscumd %s\n", kVersion); return 0;
             case 'h': std::fputs(kHelp, stdout); return 0;
             default: std::fputs(kHelp, stderr); return kUsage;
@@ -55,10 +56,17 @@ int main(int argc, char** argv) {
         std::fputs(instance ? kHelp : cat("viscumd: ", instance.error().what, '\n').c_str(), stderr);
         return kUsage;
     }
+    const auto fail = [](const Error& error) {
+        log_error(error.what);
+        return error.errno_code == EBUSY ? kRefused : error.errno_code == EINVAL ? kUsage : 1;
+    };
+    if (uninstall) {
+        const auto status = Daemon::uninstall(*instance);
+        return status ? 0 : fail(status.error());
+    }
     auto daemon = Daemon::open(*instance, shim);
     if (!daemon) {
-        log_error(daemon.error().what);
-        return daemon.error().errno_code == EBUSY ? kRefused : daemon.error().errno_code == EINVAL ? kUsage : 1;
+        return fail(daemon.error());
     }
     if (auto status = (*daemon)->run(); !status) {
         log_error(status.error().what);

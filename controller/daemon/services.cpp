@@ -65,6 +65,13 @@ void Services::load(const ClaimCheck& check, std::vector<std::string>* problems)
     }
 }
 
+void Services::dissolve(std::vector<std::string>* problems) {
+    adopt_runs(problems);
+    for (auto& [name, service] : services_) {
+        take_down(service, Millis(0));
+    }
+}
+
 void Services::adopt_runs(std::vector<std::string>* problems) {
     const auto names = list_directory(context_.instance.runs_dir());
     if (!names) {

@@ -26,6 +26,9 @@ public:
     /// wrong and was passed over is told in `problems`.
     void load(const ClaimCheck& check, std::vector<std::string>* problems);
 
+    /// Instead of load(), before an uninstallation: what runs is found, and ends at once. Files stay.
+    void dissolve(std::vector<std::string>* problems);
+
     /// A checked service file. The same file as the one that runs makes no change and is answered so. Otherwise its
     /// version comes up beside the one that runs, takes over when it is healthy, and the one before then finishes.
     void deploy(const ServiceSpec& spec, const std::string& text, std::uint64_t client, Millis wait);
