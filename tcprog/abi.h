@@ -2,8 +2,8 @@
 // What the BPF programs and viscumd share: the maps' keys and values. Read by clang -target bpf and by g++ alike.
 //
 // Fixed-width types, named zero padding, asserted sizes; `_be` where the byte order is the network's. Addresses of both
-// families take 16 bytes, IPv4 as ::ffff:a.b.c.d. Any change of a layout or of a meaning raises VS_ABI: the pins of another
-// ABI are never adopted.
+// families take 16 bytes, IPv4 as ::ffff:a.b.c.d. Any change of a layout or of a meaning raises VS_ABI: the pins of
+// another ABI are never adopted.
 #pragma once
 
 #include <linux/types.h>
@@ -27,8 +27,8 @@ struct vs_config {
     __u32 zero;
 };
 
-// --- vs_exact: single address and single port -> index of the rule. The one look-up that a packet which is not ours costs.
-// viscumd writes, both programs read. Pinned.
+// --- vs_exact: single address and single port -> index of the rule. The one look-up that a packet which is not ours
+// costs. viscumd writes, both programs read. Pinned.
 
 struct vs_exact_key {
     struct vs_addr addr;
@@ -37,9 +37,9 @@ struct vs_exact_key {
     __u8 zero;
 };
 
-// --- vs_prefix: longest prefix -> port set; vs_port: (port set, protocol, port) -> index of the rule. For all other claims.
-// A set holds what shorter prefixes claim as well, so that one look-up in each decides. LPM tries: viscumd writes, both
-// programs read. Pinned.
+// --- vs_prefix: longest prefix -> port set; vs_port: (port set, protocol, port) -> index of the rule. For all other
+// claims. A set holds what shorter prefixes claim as well, so that one look-up in each decides. LPM tries: viscumd
+// writes, both programs read. Pinned.
 
 struct vs_prefix_key {
     __u32 prefixlen;  // bits of `addr`, 96 more than IPv4 counts
@@ -64,7 +64,7 @@ enum vs_admission {
 
 enum vs_rule_flag {
     VS_RULE_CLOSED = 1,   // what cannot be served is dropped, not given to the cloud (on_failure: drop)
-    VS_RULE_SEVERAL = 2,  // the service owns several addresses of this family: a UDP reply may need its source corrected
+    VS_RULE_SEVERAL = 2,  // the service owns several addresses: a UDP reply's source may need correction
 };
 
 /// One version of a service: two stand side by side during an update.
@@ -79,13 +79,13 @@ struct vs_rule {
     __u8 admission;  // enum vs_admission
     __u8 flags;      // enum vs_rule_flag
     __u8 zero;
-    __u8 mac[6];     // of the service's end, the same for both backends
+    __u8 mac[6];  // of the service's end, the same for both backends
     __u8 zero2[2];
     __u32 spare[3];
 };
 
-// --- vs_claims: array by rule index: what each rule claims and for whom, so that a new viscumd finds the index, and with it
-// the counters, of a rule again. viscumd only. Pinned.
+// --- vs_claims: array by rule index: what each rule claims and for whom, so that a new viscumd finds the index, and
+// with it the counters, of a rule again. viscumd only. Pinned.
 
 struct vs_claim {
     struct vs_addr addr;
@@ -163,19 +163,19 @@ struct vs_lan_device {
 
 enum vs_verdict {
     // vs_lan: left alone
-    VS_UNCLAIMED = 0,     // no rule for it
-    VS_NOT_IP = 1,        // neither IPv4 nor IPv6
-    VS_VLAN = 2,          // tagged
-    VS_TRUNCATED = 3,     // ends within a header
-    VS_MALFORMED = 4,     // a header contradicts itself
-    VS_EXTENSION = 5,     // IPv6 extension headers: too many, unknown, or with the destination still to come
-    VS_FRAGMENT = 6,      // a later fragment of something that we do not serve
-    VS_OTHER_HOST = 7,    // claimed, but sent to another host of the LAN, or to several
-    VS_NO_LISTENER = 8,   // claimed, a new flow, and nothing listens
-    VS_DRAINING = 9,      // claimed, a new flow, and the rule drains
-    VS_NOT_ADMITTED = 10, // claimed, and the rule is off
-    VS_LEASE_EXPIRED = 11,// claimed, a new flow, and viscumd has not renewed the lease
-    VS_CLOUD_FLOW = 12,   // claimed, and the flow began with the cloud
+    VS_UNCLAIMED = 0,       // no rule for it
+    VS_NOT_IP = 1,          // neither IPv4 nor IPv6
+    VS_VLAN = 2,            // tagged
+    VS_TRUNCATED = 3,       // ends within a header
+    VS_MALFORMED = 4,       // a header contradicts itself
+    VS_EXTENSION = 5,       // IPv6 extension headers: too many, unknown, or with the destination still to come
+    VS_FRAGMENT = 6,        // a later fragment of something that we do not serve
+    VS_OTHER_HOST = 7,      // claimed, but sent to another host of the LAN, or to several
+    VS_NO_LISTENER = 8,     // claimed, a new flow, and nothing listens
+    VS_DRAINING = 9,        // claimed, a new flow, and the rule drains
+    VS_NOT_ADMITTED = 10,   // claimed, and the rule is off
+    VS_LEASE_EXPIRED = 11,  // claimed, a new flow, and viscumd has not renewed the lease
+    VS_CLOUD_FLOW = 12,     // claimed, and the flow began with the cloud
     // vs_lan: taken
     VS_SERVED = 13,
     VS_ICMP_SERVED = 14,  // an ICMP error about a served flow
@@ -183,17 +183,17 @@ enum vs_verdict {
     // vs_service: sent
     VS_REPLIED = 16,
     // vs_service: dropped
-    VS_FENCE_PROTOCOL = 17,   // neither TCP nor UDP nor IP, or unparsable
-    VS_FENCE_SOURCE = 18,     // not from an address and port that the service serves
-    VS_FENCE_NEW_FLOW = 19,   // not a reply: a flow that the service begins itself
-    VS_FENCE_REFUSAL = 20,    // a reset that answers a SYN: the listener went away under it; the client's next SYN meets the cloud
-    VS_FENCE_NO_ROUTE = 21,   // the client's address has no route
-    VS_FENCE_TOO_LONG = 22,   // longer than the way to the client takes
-    VS_VERDICTS = 24,         // spare: the map has room for a few more
+    VS_FENCE_PROTOCOL = 17,  // neither TCP nor UDP nor IP, or unparsable
+    VS_FENCE_SOURCE = 18,    // not from an address and port that the service serves
+    VS_FENCE_NEW_FLOW = 19,  // not a reply: a flow that the service begins itself
+    VS_FENCE_REFUSAL = 20,   // a reset that answers a SYN: its listener has just gone, and the next SYN meets the cloud
+    VS_FENCE_NO_ROUTE = 21,  // the client's address has no route
+    VS_FENCE_TOO_LONG = 22,  // longer than the way to the client takes
+    VS_VERDICTS = 24,        // spare: the map has room for a few more
 };
 
-// --- vs_counters: per-CPU array by rule index. Programs write, viscumd reads, and clears an index before it is used again.
-// Pinned.
+// --- vs_counters: per-CPU array by rule index. Programs write, viscumd reads, and clears an index before it is used
+// again. Pinned.
 
 enum vs_reason {  // of packets given to the cloud, or dropped where the rule is closed: vs_verdict - VS_NO_LISTENER
     VS_REASON_FIRST = VS_NO_LISTENER,

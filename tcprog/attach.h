@@ -21,7 +21,8 @@ std::uint32_t filter_handle(std::string_view instance);
 enum class Attached { already, now };
 
 /// Puts `program` in the place of our filter, or adds it, at one instant. Writes nothing where it is there already.
-/// errno_code EEXIST: another tool's filter has our priority, and our handle or another kind; it stays. ENODEV: no such device.
+/// errno_code EEXIST: another tool's filter has our priority, and our handle or another kind; it stays. ENODEV: no such
+/// device.
 Result<Attached> attach_filter(std::uint32_t ifindex, std::uint32_t handle, const BpfProgram& program);
 
 /// Whether our place on the device holds `program`. No device, qdisc or filter: no.

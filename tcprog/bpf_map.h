@@ -63,8 +63,8 @@ private:
     UniqueFd fd_;
 };
 
-/// Copies every entry that fits from one map to another of the same types (per-CPU values whole). For maps that are made
-/// anew in another size; entries that are lost are lost.
+/// Copies every entry that fits from one map to another of the same types (per-CPU values whole). For maps that are
+/// made anew in another size; entries that are lost are lost.
 void copy_map(int from, int to);
 
 }  // namespace viscum

@@ -10,13 +10,15 @@
 namespace viscum {
 namespace {
 
-std::size_t cpus() { return static_cast<std::size_t>(std::max(1, libbpf_num_possible_cpus())); }
+std::size_t cpus() {
+    return static_cast<std::size_t>(std::max(1, libbpf_num_possible_cpus()));
+}
 
 constexpr std::array<const char*, VS_VERDICTS> kNames{
-    "unclaimed",       "not-ip",       "vlan",           "truncated",      "malformed",   "extension-header",
-    "fragment",        "other-host",   "no-listener",    "draining",       "not-admitted", "lease-expired",
-    "cloud-flow",      "served",       "icmp-served",    "closed",         "replied",     "fence-protocol",
-    "fence-source",    "fence-new-flow", "fence-refusal", "fence-no-route", "fence-too-long", ""};
+    "unclaimed",    "not-ip",         "vlan",          "truncated",      "malformed",      "extension-header",
+    "fragment",     "other-host",     "no-listener",   "draining",       "not-admitted",   "lease-expired",
+    "cloud-flow",   "served",         "icmp-served",   "closed",         "replied",        "fence-protocol",
+    "fence-source", "fence-new-flow", "fence-refusal", "fence-no-route", "fence-too-long", ""};
 
 }  // namespace
 
@@ -62,6 +64,8 @@ Result<Verdicts> read_verdicts(const Datapath& datapath) {
     return sum;
 }
 
-const char* verdict_name(std::size_t verdict) { return verdict < kNames.size() ? kNames[verdict] : ""; }
+const char* verdict_name(std::size_t verdict) {
+    return verdict < kNames.size() ? kNames[verdict] : "";
+}
 
 }  // namespace viscum

@@ -30,6 +30,8 @@ Result<Verdicts> read_verdicts(const Datapath& datapath);
 
 /// "unclaimed", "no-listener", …: the stable name of a verdict, for reports. Empty for a number without meaning.
 const char* verdict_name(std::size_t verdict);
-inline const char* reason_name(std::size_t reason) { return verdict_name(VS_REASON_FIRST + reason); }
+inline const char* reason_name(std::size_t reason) {
+    return verdict_name(VS_REASON_FIRST + reason);
+}
 
 }  // namespace viscum

@@ -36,7 +36,8 @@ static __always_inline void flow_key(struct vs_flow_key* key, const struct vs_pa
     __builtin_memset(key->zero, 0, sizeof key->zero);
 }
 
-static __always_inline void remember_flow(const struct vs_packet* packet, __u32 rule, __u8 owner, __u8 slot, __u64 now) {
+static __always_inline void remember_flow(const struct vs_packet* packet, __u32 rule, __u8 owner, __u8 slot,
+                                          __u64 now) {
     struct vs_flow_key key;
     flow_key(&key, packet);
     const struct vs_flow flow = {.last = now, .rule = rule, .owner = owner, .slot = slot};
@@ -44,7 +45,9 @@ static __always_inline void remember_flow(const struct vs_packet* packet, __u32 
 }
 
 /// Whether `now` is within `limit` of `then`. Another CPU may have read its clock for `then` after us.
-static __always_inline int is_within(__u64 now, __u64 then, __u64 limit) { return (__s64)(now - then) < (__s64)limit; }
+static __always_inline int is_within(__u64 now, __u64 then, __u64 limit) {
+    return (__s64)(now - then) < (__s64)limit;
+}
 
 static __always_inline int begins_flow(const struct vs_packet* packet) {
     return (packet->tcp_flags & (VS_TCP_SYN | VS_TCP_ACK | VS_TCP_RST | VS_TCP_FIN)) == VS_TCP_SYN;
@@ -70,8 +73,9 @@ static __always_inline int flow_slot(struct __sk_buff* skb, const struct vs_pack
     return VS_REFUSE(VS_CLOUD_FLOW);
 }
 
-static __always_inline int tcp_slot(struct __sk_buff* skb, const struct vs_packet* packet, const struct vs_config* settings,
-                                    const struct vs_rule* rule, __u32 index, int* is_new) {
+static __always_inline int tcp_slot(struct __sk_buff* skb, const struct vs_packet* packet,
+                                    const struct vs_config* settings, const struct vs_rule* rule, __u32 index,
+                                    int* is_new) {
     int time_wait = 0;
     struct vs_flow_key key;
     if (!begins_flow(packet)) {
@@ -110,8 +114,9 @@ static __always_inline int tcp_slot(struct __sk_buff* skb, const struct vs_packe
     return VS_REFUSE(refusal);
 }
 
-static __always_inline int udp_slot(struct __sk_buff* skb, const struct vs_packet* packet, const struct vs_config* settings,
-                                    const struct vs_rule* rule, __u32 index, int* is_new) {
+static __always_inline int udp_slot(struct __sk_buff* skb, const struct vs_packet* packet,
+                                    const struct vs_config* settings, const struct vs_rule* rule, __u32 index,
+                                    int* is_new) {
     const __u64 now = bpf_ktime_get_boot_ns();
     struct vs_flow_key key;
     flow_key(&key, packet);
@@ -167,8 +172,8 @@ static __always_inline int is_for_router(struct __sk_buff* skb) {
     return !different;
 }
 
-/// Into the namespace, as if it had come in through its own device. bpf_redirect_peer leaves MAC and packet type as they
-/// are, and the namespace's stack would drop a frame for another host.
+/// Into the namespace, as if it had come in through its own device. bpf_redirect_peer leaves MAC and packet type as
+/// they are, and the namespace's stack would drop a frame for another host.
 static __always_inline int redirect_to(struct __sk_buff* skb, const struct vs_rule* rule, int slot) {
     const __u32 ifindex = slot ? rule->backend[1].ifindex : rule->backend[0].ifindex;
     bpf_skb_store_bytes(skb, 0, rule->mac, VS_MAC_LENGTH, 0);
@@ -182,8 +187,8 @@ static __always_inline int leave_alone(int verdict) {
     return TC_ACT_UNSPEC;
 }
 
-/// IPv6 counts ids for both addresses alone: the first fragment's protocol may stand behind headers that later ones lack
-/// (RFC 8200, 4.5).
+/// IPv6 counts ids for both addresses alone: the first fragment's protocol may stand behind headers that later ones
+/// lack (RFC 8200, 4.5).
 static __always_inline void fragment_key(struct vs_fragment_key* key, const struct vs_packet* packet) {
     key->source = packet->source;
     key->destination = packet->destination;
@@ -212,7 +217,7 @@ static __always_inline int lan_later_fragment(struct __sk_buff* skb, const struc
 
 static __always_inline int is_icmp_error(const struct vs_packet* packet) {
     if (packet->v6)
-        return packet->icmp_type >= 1 && packet->icmp_type <= 4;  // RFC 4443
+        return packet->icmp_type >= 1 && packet->icmp_type <= 4;                          // RFC 4443
     return packet->icmp_type == 3 || packet->icmp_type == 11 || packet->icmp_type == 12;  // RFC 792
 }
 

@@ -24,8 +24,9 @@ namespace viscum {
 namespace {
 
 constexpr const char* kBpfFs = "/sys/fs/bpf";
-constexpr std::array<const char*, 11> kMaps{"vs_config", "vs_exact",   "vs_prefix",    "vs_port", "vs_rules",    "vs_claims",
-                                            "vs_flows",  "vs_sources", "vs_fragments", "vs_lans", "vs_verdicts"};
+constexpr std::array<const char*, 11> kMaps{"vs_config",    "vs_exact",  "vs_prefix",  "vs_port",
+                                            "vs_rules",     "vs_claims", "vs_flows",   "vs_sources",
+                                            "vs_fragments", "vs_lans",   "vs_verdicts"};
 constexpr const char* kCounters = "vs_counters";
 constexpr std::array<const char*, 2> kPrograms{"vs_lan", "vs_service"};
 
@@ -66,7 +67,7 @@ Error libbpf_failure(const std::string& context, int code) {
 }
 
 Status ensure_bpf_fs() {
-    struct statfs info{};
+    struct statfs info {};
     if (statfs(kBpfFs, &info) == 0 && static_cast<unsigned long>(info.f_type) == BPF_FS_MAGIC) {
         return {};
     }
@@ -76,7 +77,9 @@ Status ensure_bpf_fs() {
     return {};
 }
 
-std::string version_dir(const std::string& dir) { return cat(dir, "/v", VS_ABI); }
+std::string version_dir(const std::string& dir) {
+    return cat(dir, "/v", VS_ABI);
+}
 
 Status refuse_newer(const std::string& dir) {
     const auto names = list_directory(dir);
@@ -84,7 +87,8 @@ Status refuse_newer(const std::string& dir) {
         return names.error();
     }
     for (const auto& name : *names) {
-        const auto version = name.starts_with('v') ? parse_decimal(std::string_view(name).substr(1), UINT32_MAX) : std::nullopt;
+        const auto version =
+            name.starts_with('v') ? parse_decimal(std::string_view(name).substr(1), UINT32_MAX) : std::nullopt;
         if (version && *version > VS_ABI) {
             return Error{EPROTO, cat("'", dir, "/", name, "' belongs to a newer viscumd (table version ", *version,
                                      ", this one knows ", VS_ABI, "): start the newer one, or remove its tables")};
@@ -124,7 +128,9 @@ std::uint32_t wanted_size(std::string_view map, const DatapathSizes& sizes) {
     return 0;  // as the object says
 }
 
-UniqueFd pinned(const std::string& path) { return UniqueFd(bpf_obj_get(path.c_str())); }
+UniqueFd pinned(const std::string& path) {
+    return UniqueFd(bpf_obj_get(path.c_str()));
+}
 
 bool fits(int fd, const bpf_map* map, bool* same_layout) {
     bpf_map_info info{};
@@ -139,7 +145,8 @@ bool fits(int fd, const bpf_map* map, bool* same_layout) {
 
 /// A map of the object: adopted from its pin where that fits; otherwise libbpf makes it, and `outgrown` keeps what it
 /// replaces.
-Status prepare_map(bpf_object* object, const std::string& dir, const char* name, const DatapathSizes& sizes, UniqueFd& outgrown) {
+Status prepare_map(bpf_object* object, const std::string& dir, const char* name, const DatapathSizes& sizes,
+                   UniqueFd& outgrown) {
     bpf_map* map = bpf_object__find_map_by_name(object, name);
     if (map == nullptr) {
         return Error{ENOENT, cat("the BPF object has no map '", name, "'")};
@@ -302,8 +309,8 @@ Result<std::unique_ptr<Datapath>> open_datapath(const std::string& dir, const Da
         }
     }
     std::vector<UniqueFd> maps;
-    for (const char* name : {"vs_config", "vs_exact", "vs_prefix", "vs_port", "vs_rules", "vs_claims", "vs_flows", "vs_lans",
-                             "vs_verdicts", kCounters}) {
+    for (const char* name : {"vs_config", "vs_exact", "vs_prefix", "vs_port", "vs_rules", "vs_claims", "vs_flows",
+                             "vs_lans", "vs_verdicts", kCounters}) {
         auto fd = open_pin(cat(version_dir(dir), '/', name));
         if (!fd) {
             return std::move(fd).error();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The programs and their maps: loaded from the object that this program carries, or adopted from the pins of the viscumd
-// before. Nothing is ever wiped.
+// The programs and their maps: loaded from the object that this program carries, or adopted from the pins of the
+// viscumd before. Nothing is ever wiped.
 //
 //   DIR/v1/vs_rules, …           the maps
 //   DIR/v1/vs_lan-DIGEST, …      the programs; DIGEST changes with the object and with the table sizes
@@ -24,11 +24,17 @@ struct DatapathSizes {
 };
 
 // What the maps that hold claims have room for.
-constexpr std::uint32_t exact_capacity(const DatapathSizes& sizes) { return sizes.rules; }
+constexpr std::uint32_t exact_capacity(const DatapathSizes& sizes) {
+    return sizes.rules;
+}
 /// One more: see build_index().
-constexpr std::uint32_t prefix_capacity(const DatapathSizes& sizes) { return sizes.rules + 1; }
+constexpr std::uint32_t prefix_capacity(const DatapathSizes& sizes) {
+    return sizes.rules + 1;
+}
 /// A range of ports takes at most 30 entries, and its old and new ones stand side by side during a change.
-constexpr std::uint32_t port_capacity(const DatapathSizes& sizes) { return sizes.rules * 64; }
+constexpr std::uint32_t port_capacity(const DatapathSizes& sizes) {
+    return sizes.rules * 64;
+}
 
 struct BpfProgram {
     UniqueFd fd;
@@ -53,10 +59,10 @@ struct Datapath {
     BpfProgram service;
 };
 
-/// Mounts bpffs on /sys/fs/bpf where it is missing, makes DIR (mode 0700), adopts what fits and loads the rest. A map whose
-/// size differs from `sizes` is made anew with what the old one held; programs that were loaded for others go on where they
-/// are attached, but lose their pins. Refuses pins of a newer ABI and changes nothing then.
-/// An error says which program or map the kernel refused, and its last words.
+/// Mounts bpffs on /sys/fs/bpf where it is missing, makes DIR (mode 0700), adopts what fits and loads the rest. A map
+/// whose size differs from `sizes` is made anew with what the old one held; programs that were loaded for others go on
+/// where they are attached, but lose their pins. Refuses pins of a newer ABI and changes nothing then. An error says
+/// which program or map the kernel refused, and its last words.
 Result<std::unique_ptr<Datapath>> open_datapath(const std::string& dir, const DatapathSizes& sizes);
 
 /// Removes every pin of the instance. Idempotent.

@@ -83,7 +83,8 @@ static __always_inline int is_mapped(const struct vs_addr* address) {
 }
 
 /// Where the IP packet ends. What GRO has put together may be longer than its length field can say, which is 0 then.
-static __always_inline int find_end(const struct __sk_buff* skb, struct vs_packet* packet, __u32 headers, __u32 length) {
+static __always_inline int find_end(const struct __sk_buff* skb, struct vs_packet* packet, __u32 headers,
+                                    __u32 length) {
     packet->end = headers + length;
     if (!length && skb->gso_size)
         packet->end = skb->len;
@@ -220,10 +221,11 @@ static __always_inline int parse_headers(const struct __sk_buff* skb, struct vs_
 
 /// Zero, or VS_STOP(verdict). Afterwards packet pointers of the caller are invalid.
 static __always_inline int parse(struct __sk_buff* skb, struct vs_packet* packet) {
-    // A tag that the kernel has taken off the frame is remembered here; the inner protocol then stands in skb->protocol.
+    // A tag that the kernel has taken off the frame is remembered here; the inner protocol then stands in
+    // skb->protocol.
     if (skb->vlan_present)
         return VS_STOP(VS_VLAN);
-    // Twice at most: some drivers leave the headers, or their end, outside of what can be read directly.
+        // Twice at most: some drivers leave the headers, or their end, outside of what can be read directly.
 #pragma clang loop unroll(disable)
     for (int pulled = 0;; pulled = 1) {
         const int stop = parse_headers(skb, packet);

@@ -12,8 +12,7 @@ static __always_inline __u32 find_wide_rule(const struct vs_addr* address, __u16
     const __u32* set = bpf_map_lookup_elem(&vs_prefix, &prefix);
     if (!set)
         return VS_NO_RULE;
-    struct vs_port_key port = {
-        .prefixlen = 64, .set_be = bpf_htonl(*set), .protocol = protocol, .port_be = port_be};
+    struct vs_port_key port = {.prefixlen = 64, .set_be = bpf_htonl(*set), .protocol = protocol, .port_be = port_be};
     const __u32* rule = bpf_map_lookup_elem(&vs_port, &port);
     return rule ? *rule : VS_NO_RULE;
 }

@@ -56,7 +56,7 @@ void fill_holes(PortSet& taken, const PortSet& around) {
 
 IpPrefix shortened(const IpPrefix& prefix, int length) {
     IpPrefix out{prefix.address, length};
-    const auto first = static_cast<std::size_t>(length + (prefix.address.is_v4() ? 96 : 0));
+    const auto first = static_cast<std::size_t>(length) + (prefix.address.is_v4() ? 96 : 0);
     for (std::size_t bit = first; bit < 128; ++bit) {
         out.address.bytes[bit / 8] = static_cast<std::uint8_t>(out.address.bytes[bit / 8] & ~(0x80U >> bit % 8));
     }

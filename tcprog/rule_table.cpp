@@ -72,7 +72,8 @@ Entries<K> read_entries(const BpfMap<K, std::uint32_t>& map, std::size_t limit) 
 }
 
 template <class K>
-Status add_missing(const BpfMap<K, std::uint32_t>& map, const Entries<K>& present, const Entries<K>& wanted, int* writes) {
+Status add_missing(const BpfMap<K, std::uint32_t>& map, const Entries<K>& present, const Entries<K>& wanted,
+                   int* writes) {
     for (const auto& [key, value] : wanted) {
         const auto found = present.find(key);
         if (found != present.end() && found->second == value) {
@@ -87,7 +88,8 @@ Status add_missing(const BpfMap<K, std::uint32_t>& map, const Entries<K>& presen
 }
 
 template <class K>
-Status remove_others(const BpfMap<K, std::uint32_t>& map, const Entries<K>& present, const Entries<K>& wanted, int* writes) {
+Status remove_others(const BpfMap<K, std::uint32_t>& map, const Entries<K>& present, const Entries<K>& wanted,
+                     int* writes) {
     for (const auto& [key, value] : present) {
         if (wanted.contains(key)) {
             continue;
@@ -202,8 +204,8 @@ Status RuleTable::check_room(const RuleIndex& wanted) const {
     return {};
 }
 
-/// An index for each wanted claim: its own, or one that is free. Nothing where too few are free as long as the rules that
-/// go hold theirs: until then they may still be found.
+/// An index for each wanted claim: its own, or one that is free. Nothing where too few are free as long as the rules
+/// that go hold theirs: until then they may still be found.
 std::optional<std::map<RuleKey, std::uint32_t>> RuleTable::assign(const std::vector<Rule>& wanted) const {
     std::map<RuleKey, std::uint32_t> next;
     std::uint32_t candidate = 0;
@@ -237,11 +239,11 @@ Result<int> RuleTable::remove_then_apply(const std::vector<Rule>& wanted) {
     if (build_index(keys, half).port.size() > half) {
         return no_port_room(datapath_->sizes);
     }
-    const auto removed = apply(staying);
+    auto removed = apply(staying);
     if (!removed) {
         return removed;
     }
-    const auto added = apply(wanted);
+    auto added = apply(wanted);
     return added ? Result<int>(*removed + *added) : added;
 }
 

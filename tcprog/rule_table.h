@@ -25,11 +25,11 @@ struct RuleBackend {
 
 struct Rule {
     RuleKey key;
-    std::string service;                     // whose it is: a claim that changes hands gets new counters
+    std::string service;  // whose it is: a claim that changes hands gets new counters
     std::array<RuleBackend, 2> backend;
     std::uint8_t active = 0;
     Admission admission = Admission::off;
-    bool closed = false;                     // on_failure: drop
+    bool closed = false;  // on_failure: drop
     bool several_addresses = false;
     std::array<std::uint8_t, 6> mac{};
     bool operator==(const Rule&) const = default;
@@ -49,10 +49,10 @@ public:
     /// Reads what stands in the maps, for example from the viscumd before. `datapath` must outlive the table.
     static RuleTable adopt(const Datapath& datapath);
 
-    /// Makes the rules equal to `wanted` and returns the number of writes: 0 says that all was in place. A rule that stays
-    /// keeps its index and counters; a new one is there whole before it can be found, an old one cannot be found before it
-    /// goes; its UDP flows are forgotten. Where the table is too full for both side by side, the old ones go first.
-    /// errno_code ENOSPC: more rules, or ranges of ports, than the tables hold; nothing was changed.
+    /// Makes the rules equal to `wanted` and returns the number of writes: 0 says that all was in place. A rule that
+    /// stays keeps its index and counters; a new one is there whole before it can be found, an old one cannot be found
+    /// before it goes; its UDP flows are forgotten. Where the table is too full for both side by side, the old ones go
+    /// first. errno_code ENOSPC: more rules, or ranges of ports, than the tables hold; nothing was changed.
     Result<int> apply(const std::vector<Rule>& wanted);
 
     /// The index of a rule for counters.

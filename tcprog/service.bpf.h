@@ -31,7 +31,7 @@ static __always_inline int refuses_syn(struct __sk_buff* skb, const struct vs_pa
 
 /// The flow that a datagram of the service answers; `source` becomes the address that the client asked.
 static __always_inline struct vs_flow* answered_flow(struct __sk_buff* skb, const struct vs_packet* packet,
-                                                           struct vs_addr* source) {
+                                                     struct vs_addr* source) {
     struct vs_flow_key key = {.client = packet->destination,
                               .service = packet->source,
                               .client_port_be = packet->destination_port_be,
@@ -59,8 +59,8 @@ static __always_inline void correct_source(struct __sk_buff* skb, const struct v
     const int has_checksum = packet->fragment != VS_LATER_FRAGMENT;
     if (packet->v6) {
         if (has_checksum) {
-            const __s64 difference = bpf_csum_diff((__be32*)&packet->source, sizeof packet->source, (__be32*)source,
-                                                   sizeof *source, 0);
+            const __s64 difference =
+                bpf_csum_diff((__be32*)&packet->source, sizeof packet->source, (__be32*)source, sizeof *source, 0);
             bpf_l4_csum_replace(skb, checksum, 0, (__u64)difference, BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0);
         }
         bpf_skb_store_bytes(skb, ETH_HLEN + 8, source, sizeof *source, 0);
@@ -78,7 +78,8 @@ static __always_inline int is_zero_mac(const __u8* mac) {
 }
 
 /// To the client, by the router's own routes and neighbours, past its netfilter (it would see half a connection).
-static __always_inline int send_to_client(struct __sk_buff* skb, const struct vs_packet* packet, const struct vs_addr* source) {
+static __always_inline int send_to_client(struct __sk_buff* skb, const struct vs_packet* packet,
+                                          const struct vs_addr* source) {
     struct bpf_fib_lookup way = {};
     way.ifindex = skb->ifindex;
     way.l4_protocol = packet->protocol;
@@ -99,7 +100,8 @@ static __always_inline int send_to_client(struct __sk_buff* skb, const struct vs
     if (found != BPF_FIB_LKUP_RET_SUCCESS && found != BPF_FIB_LKUP_RET_NO_NEIGH)
         return fence(VS_FENCE_NO_ROUTE);
     count_verdict(VS_REPLIED);
-    // Asks for the neighbour, and keeps the packet meanwhile. Before 6.3 one that is still asked for is found, without MAC.
+    // Asks for the neighbour, and keeps the packet meanwhile. Before 6.3 one that is still asked for is found, without
+    // MAC.
     if (found == BPF_FIB_LKUP_RET_NO_NEIGH || is_zero_mac(way.dmac))
         return (int)bpf_redirect_neigh(way.ifindex, 0, 0, 0);
     __u8 macs[2 * VS_MAC_LENGTH];

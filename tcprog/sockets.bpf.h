@@ -33,7 +33,8 @@ static __always_inline __u32 socket_tuple(struct bpf_sock_tuple* tuple, int v6, 
     return sizeof tuple->ipv4;
 }
 
-static __always_inline int finishes_cookie(struct __sk_buff* skb, const struct vs_packet* packet, struct bpf_sock* listener) {
+static __always_inline int finishes_cookie(struct __sk_buff* skb, const struct vs_packet* packet,
+                                           struct bpf_sock* listener) {
     const void* end = (const void*)(long)skb->data_end;
     void* ip = (void*)(long)skb->data + ETH_HLEN;
     struct tcphdr* tcp = (void*)(long)skb->data + (packet->l4_offset & 0x3fff);
@@ -50,7 +51,8 @@ static __always_inline int finishes_cookie(struct __sk_buff* skb, const struct v
 }
 
 /// The socket that a TCP packet of this 4-tuple belongs to.
-static __always_inline int find_tcp(struct __sk_buff* skb, const struct vs_packet* packet, __u32 nsid, int check_cookie) {
+static __always_inline int find_tcp(struct __sk_buff* skb, const struct vs_packet* packet, __u32 nsid,
+                                    int check_cookie) {
     struct bpf_sock_tuple tuple;
     const __u32 size = socket_tuple(&tuple, packet->v6, &packet->source, &packet->destination, packet->source_port_be,
                                     packet->destination_port_be);
