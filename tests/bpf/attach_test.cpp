@@ -43,8 +43,8 @@ struct Device {
         return out;
     }
     static void add_foreign(const std::string& priority) {
-        succeed({"tc", "filter", "add", "dev", "dev0", "ingress", "protocol", "ip", "prio", priority, "u32", "match", "u32", "0", "0",
-                 "flowid", "1:1"});
+        succeed({"tc", "filter", "add", "dev", "dev0", "ingress", "protocol", "ip", "prio", priority, "u32", "match",
+                 "u32", "0", "0", "flowid", "1:1"});
     }
 
     std::uint32_t index = 0;
@@ -157,14 +157,15 @@ TEST_CASE("attach: another tool's filter in our place is an error, and stays") {
     const Device device;
     succeed({"tc", "qdisc", "add", "dev", "dev0", "clsact"});
     const UniqueFd other = [] {
-        const std::array<bpf_insn, 2> pass{{{BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, -1}, {BPF_JMP | BPF_EXIT, 0, 0, 0, 0}}};
+        const std::array<bpf_insn, 2> pass{
+            {{BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, -1}, {BPF_JMP | BPF_EXIT, 0, 0, 0, 0}}};
         return UniqueFd(bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "other", "GPL", pass.data(), pass.size(), nullptr));
     }();
     REQUIRE(other);
     const std::string pin = cat(pins.dir, "/other");
     REQUIRE(bpf_obj_pin(other.get(), pin.c_str()) == 0);
-    succeed({"tc", "filter", "add", "dev", "dev0", "ingress", "prio", "86", "handle", cat(handle), "bpf", "direct-action", "object-pinned",
-             pin});
+    succeed({"tc", "filter", "add", "dev", "dev0", "ingress", "prio", "86", "handle", cat(handle), "bpf",
+             "direct-action", "object-pinned", pin});
     const auto before = Device::filters("bpf");
     REQUIRE(before.size() == 1);
     const auto result = attach_filter(device.index, handle, datapath->lan);

@@ -12,7 +12,9 @@ namespace {
 constexpr std::uint16_t kStag = 0x88a8;
 
 void add_family(std::vector<NamedFrame>& out, const Family& family, const std::string& name) {
-    const auto add = [&](const std::string& what, const Bytes& bytes) { out.push_back({cat(name, ": ", what), bytes}); };
+    const auto add = [&](const std::string& what, const Bytes& bytes) {
+        out.push_back({cat(name, ": ", what), bytes});
+    };
     const Frame syn = tcp(family.client, family.service, kSyn);
     const Frame question = udp(family.client, family.service);
     Frame segment = tcp(family.client, family.service, kAck | kPsh);
@@ -76,7 +78,8 @@ void add_v6(std::vector<NamedFrame>& out) {
     Frame frame = tcp(kClient6, kService6, kSyn);
     frame.extensions = {{IPPROTO_HOPOPTS, 0, 0}};
     out.push_back({"IPv6: SYN behind hop-by-hop options", build(frame)});
-    frame.extensions = {{IPPROTO_HOPOPTS, 0, 0}, {IPPROTO_DSTOPTS, 1, 0}, {IPPROTO_ROUTING, 2, 0}, {IPPROTO_DSTOPTS, 0, 0}};
+    frame.extensions = {
+        {IPPROTO_HOPOPTS, 0, 0}, {IPPROTO_DSTOPTS, 1, 0}, {IPPROTO_ROUTING, 2, 0}, {IPPROTO_DSTOPTS, 0, 0}};
     out.push_back({"IPv6: SYN behind four headers", build(frame)});
     frame.extensions = {{IPPROTO_ROUTING, 2, 1}};
     out.push_back({"IPv6: SYN not yet at its destination", build(frame)});

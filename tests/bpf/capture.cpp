@@ -45,7 +45,9 @@ private:
     bool swapped_ = false;  // little-endian unless swapped
 };
 
-Bytes bytes_of(std::string_view text) { return {text.begin(), text.end()}; }
+Bytes bytes_of(std::string_view text) {
+    return {text.begin(), text.end()};
+}
 
 std::vector<Bytes> read_pcap(Reader reader, std::size_t limit) {
     std::vector<Bytes> out;

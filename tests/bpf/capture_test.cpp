@@ -79,17 +79,18 @@ TEST_CASE("bpf: captured frames are read as the model reads them, where everythi
 
 TEST_CASE("capture: both formats are read in both byte orders, and a broken end is the end") {
     const auto text = [](const Bytes& bytes) { return std::string(bytes.begin(), bytes.end()); };
-    const Bytes little{0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0,
-                       0,    0,    0,    0,    0, 0, 0, 0, 3, 0, 0, 0, 3, 0, 0, 0, 7, 8, 9, 0, 0, 0};
+    const Bytes little{0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0,
+                       0,    0,    0,    0,    0, 0, 0, 0, 0, 3, 0, 0, 0, 3, 0, 0, 0, 7, 8, 9, 0, 0, 0};
     CHECK(read_capture(text(little), 10) == std::vector<Bytes>{{7, 8, 9}});
-    const Bytes big{0xa1, 0xb2, 0xc3, 0xd4, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 1,
-                    0,    0,    0,    0,    0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 3, 7, 8, 9};
+    const Bytes big{0xa1, 0xb2, 0xc3, 0xd4, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0,
+                    0,    1,    0,    0,    0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 3, 7, 8, 9};
     CHECK(read_capture(text(big), 10) == std::vector<Bytes>{{7, 8, 9}});
     CHECK(read_capture(text(big), 0).empty());
-    const Bytes next{0x0a, 0x0d, 0x0d, 0x0a, 28, 0, 0, 0, 0x4d, 0x3c, 0x2b, 0x1a, 1, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 28, 0, 0, 0,
-                     1,    0,    0,    0,    20, 0, 0, 0, 1,    0,    0,    0,    0, 0, 4, 0, 20,   0,    0,    0,
-                     6,    0,    0,    0,    36, 0, 0, 0, 0,    0,    0,    0,    0, 0, 0, 0, 0,    0,    0,    0,    3,    0,    0,    0,    3,  0, 0, 0,
-                     7,    8,    9,    0,    36, 0, 0, 0, 3,    0};
+    const Bytes next{0x0a, 0x0d, 0x0d, 0x0a, 28,   0,    0,  0, 0x4d, 0x3c, 0x2b, 0x1a, 1, 0, 0,  0, 0xff, 0xff,
+                     0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 28, 0, 0,    0,    1,    0,    0, 0, 20, 0, 0,    0,
+                     1,    0,    0,    0,    0,    0,    4,  0, 20,   0,    0,    0,    6, 0, 0,  0, 36,   0,
+                     0,    0,    0,    0,    0,    0,    0,  0, 0,    0,    0,    0,    0, 0, 3,  0, 0,    0,
+                     3,    0,    0,    0,    7,    8,    9,  0, 36,   0,    0,    0,    3, 0};
     CHECK(read_capture(text(next), 10) == std::vector<Bytes>{{7, 8, 9}});
     CHECK(read_capture("", 10).empty());
     CHECK(read_capture("no capture at all", 10).empty());

@@ -19,7 +19,8 @@ struct Cookie {
         REQUIRE(set);
         rule = lab->rule(family.service, 80);
         REQUIRE(lab->apply({rule}) > 0);
-        listener = dual_stack ? listen_dual_stack(lab->namespace_of(0), 80) : listen_tcp(lab->namespace_of(0), family.service, 80);
+        listener = dual_stack ? listen_dual_stack(lab->namespace_of(0), 80)
+                              : listen_tcp(lab->namespace_of(0), family.service, 80);
         client = RawClient::open(lab->client());
         REQUIRE(client);
         connection.emplace(*client, tcp(family.client, family.service, kSyn));

@@ -136,8 +136,10 @@ TEST_CASE("bpf: a long datagram and its long answer arrive whole") {
         std::string buffer(10'000, '\0');
         sockaddr_storage from{};
         socklen_t size = sizeof from;
-        CHECK(recvfrom(socket.get(), buffer.data(), buffer.size(), 0, reinterpret_cast<sockaddr*>(&from), &size) == 4000);
-        REQUIRE(sendto(socket.get(), answer.data(), answer.size(), 0, reinterpret_cast<sockaddr*>(&from), size) == 5000);
+        CHECK(recvfrom(socket.get(), buffer.data(), buffer.size(), 0, reinterpret_cast<sockaddr*>(&from), &size) ==
+              4000);
+        REQUIRE(sendto(socket.get(), answer.data(), answer.size(), 0, reinterpret_cast<sockaddr*>(&from), size) ==
+                5000);
         REQUIRE(wait_for_socket(client->get(), 1, boot_now() + std::chrono::seconds(2)));
         CHECK(recv(client->get(), buffer.data(), buffer.size(), 0) == 5000);
         CHECK(buffer.substr(0, 5000) == answer);

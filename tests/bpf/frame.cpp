@@ -29,13 +29,16 @@ void set16(Bytes& out, std::size_t at, std::uint32_t value) {
     out[at + 1] = static_cast<std::uint8_t>(value);
 }
 
-void put(Bytes& out, const Bytes& more) { out.insert(out.end(), more.begin(), more.end()); }
+void put(Bytes& out, const Bytes& more) {
+    out.insert(out.end(), more.begin(), more.end());
+}
 
 void put_address(Bytes& out, const IpAddress& address) {
     out.insert(out.end(), address.wire(), address.wire() + address.width() / 8);
 }
 
-std::uint32_t pseudo_header(const IpAddress& source, const IpAddress& destination, std::uint8_t protocol, std::size_t length) {
+std::uint32_t pseudo_header(const IpAddress& source, const IpAddress& destination, std::uint8_t protocol,
+                            std::size_t length) {
     const auto width = static_cast<std::size_t>(source.width()) / 8;
     std::uint32_t sum = partial_sum(source.wire(), width, 0);
     sum = partial_sum(destination.wire(), width, sum);
@@ -160,7 +163,9 @@ std::uint8_t icmp_protocol(const IpAddress& address) {
     return static_cast<std::uint8_t>(address.is_v4() ? int{IPPROTO_ICMP} : int{IPPROTO_ICMPV6});
 }
 
-IpAddress address(const std::string& text) { return IpAddress::parse(text).value_or(IpAddress{}); }
+IpAddress address(const std::string& text) {
+    return IpAddress::parse(text).value_or(IpAddress{});
+}
 
 }  // namespace
 
@@ -213,7 +218,8 @@ std::vector<Bytes> build_fragments(const Frame& frame, std::uint32_t id, std::si
         const auto end = std::min(l4.size(), offset + size);
         Frame part = frame;
         part.fragment = Fragment{id, static_cast<std::uint16_t>(offset), end < l4.size()};
-        part.payload.assign(l4.begin() + static_cast<std::ptrdiff_t>(offset), l4.begin() + static_cast<std::ptrdiff_t>(end));
+        part.payload.assign(l4.begin() + static_cast<std::ptrdiff_t>(offset),
+                            l4.begin() + static_cast<std::ptrdiff_t>(end));
         out.push_back(build(part));
     }
     return out;

@@ -58,8 +58,8 @@ struct Frame {
     std::uint16_t mss = 0;              // TCP: as an option; 0: none
     int ip_options = 0;                 // IPv4: bytes of NOP options, a multiple of 4
     std::vector<Extension> extensions;  // IPv6
-    std::optional<Fragment> fragment;   // the fragment's header; the bytes are `payload`, from the L4 header on if first
-    Bytes payload;                      // other protocols than TCP and UDP: all of L4
+    std::optional<Fragment> fragment;  // the fragment's header; the bytes are `payload`, from the L4 header on if first
+    Bytes payload;                     // other protocols than TCP and UDP: all of L4
 };
 
 /// A frame of an address pair, both as text.

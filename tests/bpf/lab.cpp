@@ -30,8 +30,8 @@ bool checked(const Result<T>& result) {
 Status set_sysctls(const NetNs& ns, bool router) {
     return ns.inside([router]() -> Status {
         std::vector<std::pair<std::string, std::string>> wanted{{"ipv6/conf/all/accept_dad", "0"},
-                                                               {"ipv6/conf/default/accept_dad", "0"},
-                                                               {"ipv6/conf/default/addr_gen_mode", "1"}};
+                                                                {"ipv6/conf/default/accept_dad", "0"},
+                                                                {"ipv6/conf/default/addr_gen_mode", "1"}};
         if (router) {
             wanted.emplace_back("ipv4/ip_forward", "1");
             wanted.emplace_back("ipv6/conf/all/forwarding", "1");
@@ -180,7 +180,8 @@ bool Lab::set_up_datapath(const DatapathSizes& sizes) {
     return checked(table_->set_lease(std::nullopt));
 }
 
-Rule Lab::rule(const std::string& prefix, std::uint16_t first_port, std::uint16_t last_port, std::uint8_t protocol) const {
+Rule Lab::rule(const std::string& prefix, std::uint16_t first_port, std::uint16_t last_port,
+               std::uint8_t protocol) const {
     Rule out;
     out.key = {IpPrefix::parse(prefix).value_or(IpPrefix{}), first_port, last_port, protocol};
     out.service = "lab";
@@ -254,11 +255,14 @@ Outcome Lab::lan(const Bytes& frame) {
     return outcome;
 }
 
-Outcome Lab::service(const Bytes& frame, int slot) { return run(datapath_->service, link_of(slot), frame); }
+Outcome Lab::service(const Bytes& frame, int slot) {
+    return run(datapath_->service, link_of(slot), frame);
+}
 
 bool Lab::attach() {
     const auto handle = filter_handle("lab");
-    return checked(attach_filter(lan_, handle, datapath_->lan)) && checked(attach_filter(link_of(0), handle, datapath_->service)) &&
+    return checked(attach_filter(lan_, handle, datapath_->lan)) &&
+           checked(attach_filter(link_of(0), handle, datapath_->service)) &&
            checked(attach_filter(link_of(1), handle, datapath_->service));
 }
 

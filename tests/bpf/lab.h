@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Where the programs are run on frames: the sandbox's own namespace is the router, with a LAN device and the links of two
-// versions of one service. The services' sockets are real ones.
+// Where the programs are run on frames: the sandbox's own namespace is the router, with a LAN device and the links of
+// two versions of one service. The services' sockets are real ones.
 //
 //   client: eth0 ── lan0  router  svc0 ── eth0 :service    203.0.113.10, .11, .20, .21, 198.51.100.0/24,
 //   10.77.0.10,                   svc1 ── eth0 :service2   2001:db8:c::10, ::11, ::20, ::21, 2001:db8:5::/48
@@ -39,7 +39,9 @@ inline const std::vector<Family> kFamilies{{kClient4, kService4, "203.0.113.11",
                                            {kClient6, kService6, "2001:db8:c::11", "::"}};
 
 /// Where RuleCounters::cloud counts a verdict.
-constexpr std::size_t reason(vs_verdict verdict) { return std::size_t{verdict} - VS_REASON_FIRST; }
+constexpr std::size_t reason(vs_verdict verdict) {
+    return std::size_t{verdict} - VS_REASON_FIRST;
+}
 
 /// What a program did with a frame.
 struct Outcome {
@@ -56,7 +58,8 @@ public:
     Lab& operator=(const Lab&) = delete;
 
     /// A rule that serves by the first version: "ADDRESS" or "ADDRESS/LENGTH".
-    [[nodiscard]] Rule rule(const std::string& prefix, std::uint16_t first_port, std::uint16_t last_port, std::uint8_t protocol) const;
+    [[nodiscard]] Rule rule(const std::string& prefix, std::uint16_t first_port, std::uint16_t last_port,
+                            std::uint8_t protocol) const;
     [[nodiscard]] Rule rule(const std::string& prefix, std::uint16_t port, std::uint8_t protocol = IPPROTO_TCP) const {
         return rule(prefix, port, port, protocol);
     }
@@ -65,8 +68,8 @@ public:
     /// Rules for `family.service`: TCP port 80 and UDP port 53, in that order.
     [[nodiscard]] std::vector<Rule> usual_rules(const Family& family) const;
 
-    /// Runs vs_lan on a frame that came in through lan0. Checks that one verdict was counted, that a frame which is left
-    /// alone is unchanged, and that of a redirected one only the destination MAC is changed, to the service's.
+    /// Runs vs_lan on a frame that came in through lan0. Checks that one verdict was counted, that a frame which is
+    /// left alone is unchanged, and that of a redirected one only the destination MAC is changed, to the service's.
     Outcome lan(const Bytes& frame);
     Outcome lan(const Frame& frame) { return lan(build(frame)); }
     /// Runs vs_service on a frame that the service sent through its link of version `slot`.

@@ -26,9 +26,10 @@ Frame to_port(Frame frame, std::uint16_t port) {
 TEST_CASE("bpf: prefixes, ranges and any claim what they say, and the longer prefix wins") {
     const auto lab = Lab::make();
     REQUIRE(lab);
-    const std::vector<Rule> rules{lab->rule("198.51.100.0/24", 8000, 8100, IPPROTO_TCP), lab->rule("198.51.100.16/28", 0, 65535, IPPROTO_TCP),
-                                  lab->rule("198.51.100.20", 8050, IPPROTO_TCP),         lab->rule("2001:db8:5::/48", 8000, 8100, IPPROTO_TCP),
-                                  lab->rule("2001:db8:5:1::/64", 0, 65535, IPPROTO_TCP), lab->rule("2001:db8:5:1::20", 8050, IPPROTO_TCP)};
+    const std::vector<Rule> rules{
+        lab->rule("198.51.100.0/24", 8000, 8100, IPPROTO_TCP), lab->rule("198.51.100.16/28", 0, 65535, IPPROTO_TCP),
+        lab->rule("198.51.100.20", 8050, IPPROTO_TCP),         lab->rule("2001:db8:5::/48", 8000, 8100, IPPROTO_TCP),
+        lab->rule("2001:db8:5:1::/64", 0, 65535, IPPROTO_TCP), lab->rule("2001:db8:5:1::20", 8050, IPPROTO_TCP)};
     REQUIRE(lab->apply(rules) > 0);
     struct Probe {
         std::string client;
@@ -36,13 +37,24 @@ TEST_CASE("bpf: prefixes, ranges and any claim what they say, and the longer pre
         std::uint16_t port;
         std::optional<std::size_t> rule;
     };
-    for (const auto& [client, address, port, rule] : std::vector<Probe>{
-             {kClient4, "198.51.100.1", 8000, 0},    {kClient4, "198.51.100.1", 8100, 0},     {kClient4, "198.51.100.1", 7999, {}},
-             {kClient4, "198.51.100.1", 8101, {}},   {kClient4, "198.51.101.1", 8000, {}},    {kClient4, "198.51.100.17", 8050, 1},
-             {kClient4, "198.51.100.31", 1, 1},      {kClient4, "198.51.100.32", 8050, 0},    {kClient4, "198.51.100.20", 8050, 2},
-             {kClient4, "198.51.100.20", 8051, 1},   {kClient6, "2001:db8:5::1", 8000, 3},    {kClient6, "2001:db8:5:ffff::1", 8100, 3},
-             {kClient6, "2001:db8:5::1", 8101, {}},  {kClient6, "2001:db8:6::1", 8000, {}},   {kClient6, "2001:db8:5:1::1", 65535, 4},
-             {kClient6, "2001:db8:5:2::1", 8050, 3}, {kClient6, "2001:db8:5:1::20", 8050, 5}, {kClient6, "2001:db8:5:1::20", 0, 4}}) {
+    for (const auto& [client, address, port, rule] : std::vector<Probe>{{kClient4, "198.51.100.1", 8000, 0},
+                                                                        {kClient4, "198.51.100.1", 8100, 0},
+                                                                        {kClient4, "198.51.100.1", 7999, {}},
+                                                                        {kClient4, "198.51.100.1", 8101, {}},
+                                                                        {kClient4, "198.51.101.1", 8000, {}},
+                                                                        {kClient4, "198.51.100.17", 8050, 1},
+                                                                        {kClient4, "198.51.100.31", 1, 1},
+                                                                        {kClient4, "198.51.100.32", 8050, 0},
+                                                                        {kClient4, "198.51.100.20", 8050, 2},
+                                                                        {kClient4, "198.51.100.20", 8051, 1},
+                                                                        {kClient6, "2001:db8:5::1", 8000, 3},
+                                                                        {kClient6, "2001:db8:5:ffff::1", 8100, 3},
+                                                                        {kClient6, "2001:db8:5::1", 8101, {}},
+                                                                        {kClient6, "2001:db8:6::1", 8000, {}},
+                                                                        {kClient6, "2001:db8:5:1::1", 65535, 4},
+                                                                        {kClient6, "2001:db8:5:2::1", 8050, 3},
+                                                                        {kClient6, "2001:db8:5:1::20", 8050, 5},
+                                                                        {kClient6, "2001:db8:5:1::20", 0, 4}}) {
         CAPTURE(address);
         CAPTURE(port);
         const auto before = rule ? lab->counters(rules[*rule]).flows_cloud : 0;
@@ -57,7 +69,8 @@ TEST_CASE("bpf: prefixes, ranges and any claim what they say, and the longer pre
 TEST_CASE("bpf: any port of a prefix is served by a wildcard listener") {
     const auto lab = Lab::make();
     REQUIRE(lab);
-    REQUIRE(lab->apply({lab->rule("198.51.100.0/24", 0, 65535, IPPROTO_TCP), lab->rule("2001:db8:5::/48", 0, 65535, IPPROTO_UDP)}) > 0);
+    REQUIRE(lab->apply({lab->rule("198.51.100.0/24", 0, 65535, IPPROTO_TCP),
+                        lab->rule("2001:db8:5::/48", 0, 65535, IPPROTO_UDP)}) > 0);
     const auto listener = listen_tcp(lab->namespace_of(0), "0.0.0.0", 8080);
     const auto socket = bind_udp(lab->namespace_of(0), "::", 8080);
     CHECK(lab->lan(to_port(tcp(kClient4, "198.51.100.77", kSyn), 8080)).text == "redirect: served");
@@ -72,7 +85,8 @@ TEST_CASE("bpf: among ten thousand rules the right one is found") {
     for (int i = 0; i < 5'000; ++i) {
         const auto port = static_cast<std::uint16_t>(1 + i);
         rules.push_back(lab->rule(cat("203.0.", i / 256, '.', i % 256), port));
-        rules.push_back(lab->rule(cat("2001:db8:5:", hex(static_cast<std::uint64_t>(i), 4), "::/64"), port, 65535, IPPROTO_TCP));
+        rules.push_back(
+            lab->rule(cat("2001:db8:5:", hex(static_cast<std::uint64_t>(i), 4), "::/64"), port, 65535, IPPROTO_TCP));
     }
     REQUIRE(lab->apply(rules) > 0);
     CHECK(lab->apply(rules) == 0);
@@ -217,10 +231,11 @@ TEST_CASE("bpf: options and extension headers do not hide a claimed packet") {
         syn.ip_options = options;
         CHECK(lab->lan(syn).text == "redirect: served");
     }
-    for (const auto& extensions : std::vector<std::vector<Extension>>{{{IPPROTO_HOPOPTS, 0, 0}},
-                                                                      {{IPPROTO_HOPOPTS, 4, 0}, {IPPROTO_DSTOPTS, 1, 0}},
-                                                                      {{IPPROTO_ROUTING, 2, 0}},
-                                                                      {6, {IPPROTO_DSTOPTS, 0, 0}}}) {
+    for (const auto& extensions :
+         std::vector<std::vector<Extension>>{{{IPPROTO_HOPOPTS, 0, 0}},
+                                             {{IPPROTO_HOPOPTS, 4, 0}, {IPPROTO_DSTOPTS, 1, 0}},
+                                             {{IPPROTO_ROUTING, 2, 0}},
+                                             {6, {IPPROTO_DSTOPTS, 0, 0}}}) {
         Frame syn = tcp(kClient6, kService6, kSyn);
         syn.extensions = extensions;
         CHECK(lab->lan(syn).text == "redirect: served");

@@ -87,7 +87,8 @@ TEST_CASE("bpf: a segment without a socket stays with the cloud, though a listen
         const auto rule = lab->rule(family.service, 80);
         REQUIRE(lab->apply({rule}) > 0);
         const auto listener = listen_tcp(lab->namespace_of(0), family.service, 80);
-        for (const int flags : {kAck, kAck | kPsh, kFin | kAck, kRst, kRst | kAck, kSyn | kAck, kSyn | kFin, kSyn | kRst, 0}) {
+        for (const int flags :
+             {kAck, kAck | kPsh, kFin | kAck, kRst, kRst | kAck, kSyn | kAck, kSyn | kFin, kSyn | kRst, 0}) {
             CAPTURE(flags);
             CHECK(lab->lan(tcp(family.client, family.service, flags)).text == "pass: cloud-flow");
         }

@@ -75,7 +75,7 @@ TEST_CASE("loader: what is pinned is adopted, not loaded anew") {
 TEST_CASE("loader: the directory of pins is root's alone") {
     const Pins pins;
     const auto datapath = pins.open();
-    struct stat info{};
+    struct stat info {};
     REQUIRE(stat(pins.dir.c_str(), &info) == 0);
     CHECK((info.st_mode & 0777) == 0700);
     REQUIRE(stat(cat(pins.dir, "/v", VS_ABI).c_str(), &info) == 0);

@@ -21,7 +21,8 @@ struct Pins {
     Pins& operator=(const Pins&) = delete;
 
     /// Fails the test where there is none.
-    [[nodiscard]] std::unique_ptr<Datapath> open(const DatapathSizes& sizes = {.rules = 16, .flows = 64, .fragments = 16}) const {
+    [[nodiscard]] std::unique_ptr<Datapath> open(const DatapathSizes& sizes = {
+                                                     .rules = 16, .flows = 64, .fragments = 16}) const {
         auto datapath = open_datapath(dir, sizes);
         if (!datapath) {
             FAIL(datapath.error().what);
@@ -32,7 +33,8 @@ struct Pins {
     std::string dir = "/sys/fs/bpf/pins";
 };
 
-inline Rule some_rule(const std::string& prefix, std::uint16_t first_port, std::uint16_t last_port, const std::string& service = "web") {
+inline Rule some_rule(const std::string& prefix, std::uint16_t first_port, std::uint16_t last_port,
+                      const std::string& service = "web") {
     Rule rule;
     rule.key = {IpPrefix::parse(prefix).value(), first_port, last_port, IPPROTO_TCP};
     rule.service = service;

@@ -30,7 +30,8 @@ bool send_apart(const NetNs& ns, Bytes frame, std::uint16_t linear) {
         message.msg_namelen = sizeof address;
         message.msg_iov = parts.data();
         message.msg_iovlen = parts.size();
-        if (!fd || setsockopt(fd.get(), SOL_PACKET, PACKET_VNET_HDR, &on, sizeof on) != 0 || sendmsg(fd.get(), &message, 0) < 0) {
+        if (!fd || setsockopt(fd.get(), SOL_PACKET, PACKET_VNET_HDR, &on, sizeof on) != 0 ||
+            sendmsg(fd.get(), &message, 0) < 0) {
             return errno_error("cannot send");
         }
         return {};
@@ -63,7 +64,8 @@ TEST_CASE("bpf: headers that lie outside of the linear part are found, options a
         const auto address = frame.destination.text();
         const auto socket = bind_udp(lab->namespace_of(0), address, 53);
         const Bytes bytes = build(frame);
-        for (const std::uint16_t linear : {std::uint16_t{14}, std::uint16_t{34}, std::uint16_t{54}, std::uint16_t{66}, std::uint16_t{76}, std::uint16_t{94}}) {
+        for (const std::uint16_t linear : {std::uint16_t{14}, std::uint16_t{34}, std::uint16_t{54}, std::uint16_t{66},
+                                           std::uint16_t{76}, std::uint16_t{94}}) {
             CAPTURE(address);
             CAPTURE(linear);
             const auto before = lab->verdicts();

@@ -40,7 +40,8 @@ bool RawClient::send(const Bytes& frame) const {
     return sent;
 }
 
-std::optional<Bytes> RawClient::receive(const std::function<bool(const Reading&)>& wanted, std::chrono::milliseconds limit) const {
+std::optional<Bytes> RawClient::receive(const std::function<bool(const Reading&)>& wanted,
+                                        std::chrono::milliseconds limit) const {
     const auto deadline = boot_now() + limit;
     while (wait_for_socket(fd_.get(), POLLIN, deadline)) {
         Bytes frame(65'536);

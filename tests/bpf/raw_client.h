@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// A client by hand: it writes frames into the LAN and reads them, past any stack, so that a test decides what a connection
-// does next. Its addresses are nobody's, or the client's own stack would reset what it does not know.
+// A client by hand: it writes frames into the LAN and reads them, past any stack, so that a test decides what a
+// connection does next. Its addresses are nobody's, or the client's own stack would reset what it does not know.
 #pragma once
 
 #include <chrono>

@@ -74,7 +74,8 @@ std::optional<Inner> read_v6(View packet, bool quoted) {
     }
     std::uint8_t next = packet[6];
     View rest = quoted ? packet.subspan(40) : packet.subspan(40, total - 40);
-    for (int headers = 0; next == IPPROTO_HOPOPTS || next == IPPROTO_DSTOPTS || next == IPPROTO_ROUTING || next == IPPROTO_FRAGMENT;
+    for (int headers = 0;
+         next == IPPROTO_HOPOPTS || next == IPPROTO_DSTOPTS || next == IPPROTO_ROUTING || next == IPPROTO_FRAGMENT;
          ++headers) {
         if (quoted || headers == 6 || rest.size() < 8) {
             return std::nullopt;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What a frame is, read by plain code that shares nothing with the programs: the model that they are measured against.
-// It is as strict as the kernel's own input: a packet counts as long as its IP header says, and no longer than the frame.
+// It is as strict as the kernel's own input: a packet counts as long as its IP header says, and no longer than the
+// frame.
 #pragma once
 
 #include <cstdint>

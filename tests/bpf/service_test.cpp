@@ -34,11 +34,14 @@ struct Fence {
 };
 
 bool leaves_for_client(const Outcome& outcome) {
-    return outcome.text == "redirect: replied" && std::equal(kClientMac.begin(), kClientMac.end(), outcome.frame.begin()) &&
+    return outcome.text == "redirect: replied" &&
+           std::equal(kClientMac.begin(), kClientMac.end(), outcome.frame.begin()) &&
            std::equal(kRouterMac.begin(), kRouterMac.end(), outcome.frame.begin() + 6);
 }
 
-Bytes without_macs(const Bytes& frame) { return {frame.begin() + 12, frame.end()}; }
+Bytes without_macs(const Bytes& frame) {
+    return {frame.begin() + 12, frame.end()};
+}
 
 }  // namespace
 

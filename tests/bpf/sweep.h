@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Many frames through vs_lan, each measured against the model: no frame that is not claimed is changed or stolen, no claimed
-// one is missed, and every one counts one verdict (Lab checks the latter).
+// Many frames through vs_lan, each measured against the model: no frame that is not claimed is changed or stolen, no
+// claimed one is missed, and every one counts one verdict (Lab checks the latter).
 #pragma once
 
 #include <doctest/doctest.h>

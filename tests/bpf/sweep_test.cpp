@@ -13,7 +13,8 @@ TEST_CASE("bpf: no cut frame is stolen that is not claimed") {
     auto sweep = Sweep::usual();
     for (const auto& [name, bytes] : base_frames()) {
         for (std::size_t size = 14; size <= bytes.size(); ++size) {
-            sweep.check({bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size)}, cat(name, ", ", size, " bytes"));
+            sweep.check({bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size)},
+                        cat(name, ", ", size, " bytes"));
         }
     }
     MESSAGE(sweep.frames << " frames, " << sweep.taken << " taken");

@@ -59,7 +59,8 @@ std::uint16_t random_port(std::mt19937& random) {
 }
 
 bool conflicts(const RuleKey& a, const RuleKey& b) {
-    return a.prefix == b.prefix && a.protocol == b.protocol && a.first_port <= b.last_port && b.first_port <= a.last_port;
+    return a.prefix == b.prefix && a.protocol == b.protocol && a.first_port <= b.last_port &&
+           b.first_port <= a.last_port;
 }
 
 IpPrefix random_prefix(std::mt19937& random) {
@@ -96,7 +97,8 @@ std::vector<int> entries_by_port(const Entries<vs_port_key>& entries, std::uint3
     return out;
 }
 
-PlainSearch::PlainSearch(const std::map<RuleKey, std::uint32_t>& claims, const IpAddress& address, std::uint8_t protocol) {
+PlainSearch::PlainSearch(const std::map<RuleKey, std::uint32_t>& claims, const IpAddress& address,
+                         std::uint8_t protocol) {
     for (const auto& [key, rule] : claims) {
         if (key.protocol == protocol && key.prefix.contains(address)) {
             claims_.push_back({key.prefix.length, key.first_port, key.last_port, rule});

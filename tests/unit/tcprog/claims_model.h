@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The look-ups of rule.bpf.h over the entries of an index, and the plain search through all claims that they must equal.
+// The look-ups of rule.bpf.h over the entries of an index, and the plain search through all claims that they must
+// equal.
 #pragma once
 
 #include <cstdint>

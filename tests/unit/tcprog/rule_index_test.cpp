@@ -23,7 +23,9 @@ RuleKey claim(const std::string& prefix, std::uint16_t first, std::uint16_t last
     return {IpPrefix::parse(prefix).value(), first, last, protocol};
 }
 
-IpAddress address(const std::string& text) { return IpAddress::parse(text).value(); }
+IpAddress address(const std::string& text) {
+    return IpAddress::parse(text).value();
+}
 
 template <class T>
 std::string wire(const T& value) {
