@@ -68,8 +68,9 @@ public:
     /// Rules for `family.service`: TCP port 80 and UDP port 53, in that order.
     [[nodiscard]] std::vector<Rule> usual_rules(const Family& family) const;
 
-    /// Runs vs_lan on a frame that came in through lan0. Checks that one verdict was counted, that a frame which is
-    /// left alone is unchanged, and that of a redirected one only the destination MAC is changed, to the service's.
+    /// Runs vs_lan on a frame that came in through lan0. Checks that one verdict was counted (where the programs are
+    /// attached, the stacks' multicast may add some), that a frame which is left alone is unchanged, and that of a
+    /// redirected one only the destination MAC is changed, to the service's.
     Outcome lan(const Bytes& frame);
     Outcome lan(const Frame& frame) { return lan(build(frame)); }
     /// Runs vs_service on a frame that the service sent through its link of version `slot`.
@@ -103,7 +104,7 @@ private:
     std::array<RuleBackend, 2> backend_;
     std::unique_ptr<Datapath> datapath_;
     std::optional<RuleTable> table_;
-    Verdicts counted_{};
+    bool attached_ = false;
 };
 
 /// Sockets of a service, gone with the object. Invalid, and the test failed, where one cannot be opened.

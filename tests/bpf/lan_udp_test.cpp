@@ -186,7 +186,8 @@ TEST_CASE("bpf: flows kept with the cloud outlive other rules, and a removed rul
     }
 }
 
-TEST_CASE("bpf: a UDP flow stays with the version that serves it, new ones go to the active one") {
+TEST_CASE(
+    "bpf: a UDP flow stays with the version that serves it, and goes on with the next one when that has finished") {
     for (const auto& family : kFamilies) {
         Udp udp(family);
         auto first = udp.bind();
@@ -196,9 +197,11 @@ TEST_CASE("bpf: a UDP flow stays with the version that serves it, new ones go to
         REQUIRE(udp.lab->apply({udp.rule}) == 1);
         CHECK(udp.run() == "redirect: served");
         CHECK(udp.run_from(40001) == "pass: no-listener");
-        const auto second = bind_udp(udp.lab->namespace_of(1), udp.question.destination.text(), 53);
+        auto second = bind_udp(udp.lab->namespace_of(1), udp.question.destination.text(), 53);
         CHECK(udp.run_from(40002) == "redirect: served");
         first.reset();
+        CHECK(udp.run() == "redirect: served");
+        second.reset();
         CHECK(udp.run() == "pass: no-listener");
         CHECK(udp.run() == "pass: cloud-flow");
     }

@@ -79,6 +79,10 @@ TEST_CASE("bpf: headers that lie outside of the linear part are found, options a
         other.destination_port = 54;
         const auto before = lab->verdicts();
         REQUIRE(send_apart(lab->client(), build(other), 14));
-        CHECK(lab->verdicts()[VS_UNCLAIMED] == before[VS_UNCLAIMED] + 1);
+        const auto deadline = boot_now() + std::chrono::seconds(2);
+        while (lab->verdicts()[VS_UNCLAIMED] == before[VS_UNCLAIMED] && boot_now() < deadline) {
+        }
+        CHECK(lab->verdicts()[VS_UNCLAIMED] > before[VS_UNCLAIMED]);
+        CHECK(lab->verdicts()[VS_TRUNCATED] == before[VS_TRUNCATED]);
     }
 }
