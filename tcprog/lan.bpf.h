@@ -101,11 +101,9 @@ static __always_inline int tcp_slot(struct __sk_buff* skb, const struct vs_packe
             bpf_map_delete_elem(&vs_flows, &key);
         return active;
     }
-    if (rule->admission == VS_OFF)
-        return VS_REFUSE(refusal);
-    // The SYN of a connection that is already under way locally, sent once more.
+    // The SYN of a connection that is already under way locally, sent once more?
     const int slot = flow_slot(skb, packet, rule, 0, &time_wait);
-    if (slot < VS_SLOTS && !time_wait) {
+    if (slot < VS_SLOTS && !time_wait && rule->admission != VS_OFF) {
         *is_new = 0;
         return slot;
     }
@@ -114,10 +112,17 @@ static __always_inline int tcp_slot(struct __sk_buff* skb, const struct vs_packe
     return VS_REFUSE(refusal);
 }
 
+static __always_inline int takes_udp(struct __sk_buff* skb, const struct vs_packet* packet, const struct vs_rule* rule,
+                                     __u8 slot) {
+    const struct vs_backend* backend = slot ? &rule->backend[1] : &rule->backend[0];
+    return backend->ifindex && has_udp(skb, packet, backend->nsid);
+}
+
 static __always_inline int udp_slot(struct __sk_buff* skb, const struct vs_packet* packet,
                                     const struct vs_config* settings, const struct vs_rule* rule, __u32 index,
                                     int* is_new) {
     const __u64 now = bpf_ktime_get_boot_ns();
+    const __u8 active = rule->active & 1;
     struct vs_flow_key key;
     flow_key(&key, packet);
     struct vs_flow* flow = bpf_map_lookup_elem(&vs_flows, &key);
@@ -128,15 +133,19 @@ static __always_inline int udp_slot(struct __sk_buff* skb, const struct vs_packe
         flow->last = now;
         if (flow->owner == VS_CLOUD)
             return VS_REFUSE(VS_CLOUD_FLOW);
-        const __u8 slot = flow->slot & 1;
-        const struct vs_backend* backend = slot ? &rule->backend[1] : &rule->backend[0];
-        int refusal = 0;
-        if (rule->admission == VS_OFF)
-            refusal = VS_NOT_ADMITTED;
-        else if (!backend->ifindex || !has_udp(skb, packet, backend->nsid))
+        __u8 slot = flow->slot & 1;
+        int refusal = rule->admission == VS_OFF ? VS_NOT_ADMITTED : 0;
+        if (!refusal && !takes_udp(skb, packet, rule, slot)) {
             refusal = VS_NO_LISTENER;
+            // The version that served it has finished: the one after it goes on.
+            if (slot != active && !admission_refusal(settings, rule) && takes_udp(skb, packet, rule, active)) {
+                refusal = 0;
+                slot = active;
+            }
+        }
         if (!refusal) {
             flow->rule = index;
+            flow->slot = slot;
             return slot;
         }
         // Back to the cloud at once, and for good: a local server that comes back knows nothing of this flow.
@@ -144,10 +153,8 @@ static __always_inline int udp_slot(struct __sk_buff* skb, const struct vs_packe
         return VS_REFUSE(refusal);
     }
     *is_new = 1;
-    const __u8 active = rule->active & 1;
-    const struct vs_backend* backend = active ? &rule->backend[1] : &rule->backend[0];
     int refusal = admission_refusal(settings, rule);
-    if (!refusal && !(backend->ifindex && has_udp(skb, packet, backend->nsid)))
+    if (!refusal && !takes_udp(skb, packet, rule, active))
         refusal = VS_NO_LISTENER;
     remember_flow(packet, index, refusal ? VS_CLOUD : VS_LOCAL, active, now);
     return refusal ? VS_REFUSE(refusal) : active;
