@@ -55,6 +55,14 @@ std::uint32_t filter_handle(std::string_view instance) {
     return hash == 0 ? 1 : hash;
 }
 
+Status add_clsact(std::uint32_t ifindex) {
+    auto hook = ingress(ifindex);
+    if (const int error = bpf_tc_hook_create(&hook); error != 0 && error != -EEXIST) {
+        return errno_error("cannot add clsact", error);
+    }
+    return {};
+}
+
 Result<Attached> attach_filter(std::uint32_t ifindex, std::uint32_t handle, const BpfProgram& program) {
     const auto present = attached_id(ifindex, handle);
     if (!present) {
@@ -67,10 +75,10 @@ Result<Attached> attach_filter(std::uint32_t ifindex, std::uint32_t handle, cons
     if (*present != 0 && !is_ours(*present)) {
         return taken;
     }
-    auto hook = ingress(ifindex);
-    if (const int error = bpf_tc_hook_create(&hook); error != 0 && error != -EEXIST) {
-        return errno_error("cannot add clsact", error);
+    if (auto status = add_clsact(ifindex); !status) {
+        return std::move(status).error();
     }
+    const auto hook = ingress(ifindex);
     auto options = filter(handle);
     options.prog_fd = program.fd.get();
     options.flags = *present != 0 ? BPF_TC_F_REPLACE : 0;

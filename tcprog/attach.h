@@ -20,6 +20,10 @@ std::uint32_t filter_handle(std::string_view instance);
 
 enum class Attached { already, now };
 
+/// Adds clsact where there is none. A device loses what it would send while the kernel adds it (its queues are
+/// stopped), once in its life: so do it before traffic matters. Idempotent.
+Status add_clsact(std::uint32_t ifindex);
+
 /// Puts `program` in the place of our filter, or adds it, at one instant. Writes nothing where it is there already.
 /// errno_code EEXIST: another tool's filter has our priority, and our handle or another kind; it stays. ENODEV: no such
 /// device.

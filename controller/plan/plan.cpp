@@ -52,6 +52,7 @@ std::string BackendKey::text() const {
 
 std::string Step::text() const {
     switch (kind) {
+        case Kind::prepare_lan: return cat("add clsact to ", device);
         case Kind::make_net_ns: return cat("make namespace for ", backend.text());
         case Kind::make_link: return cat("make link for ", backend.text());
         case Kind::set_addresses: return cat("set addresses of ", backend.text());
@@ -69,6 +70,9 @@ std::string Step::text() const {
 
 std::vector<Step> make_plan(const Wanted& wanted, const Actual& actual) {
     std::vector<Step> steps;
+    for (const auto& device : actual.unprepared_lan) {
+        steps.push_back({Kind::prepare_lan, {}, device});
+    }
     for (const auto& [key, backend] : wanted.backends) {
         const auto found = actual.backends.find(key);
         plan_coming(key, backend, found == actual.backends.end() ? ActualBackend{} : found->second, steps);

@@ -11,6 +11,7 @@ namespace viscum {
 
 struct Step {
     enum class Kind {
+        prepare_lan,  // clsact, long before a filter: what a device sends while the kernel adds it is lost
         make_net_ns,
         make_link,
         set_addresses,
@@ -25,7 +26,7 @@ struct Step {
     };
     Kind kind;
     BackendKey backend;  // of the steps that concern one
-    std::string device;  // of attach_lan and detach_lan
+    std::string device;  // of the steps that concern a LAN device
     bool operator==(const Step&) const = default;
     /// "make namespace for plates"
     [[nodiscard]] std::string text() const;

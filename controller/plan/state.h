@@ -63,6 +63,7 @@ struct Actual {
     std::map<BackendKey, ActualBackend> backends;
     std::optional<std::vector<WantedRule>> rules;  // as last written; nullopt: not known
     std::map<std::string, bool> lan;               // devices that there are: our filter is on them
+    std::set<std::string> unprepared_lan;          // devices of `lan:` that nobody has made ready for filters yet
 };
 
 /// What a service's claims make its namespace own. Several claims of one address are one; a prefix's first address is

@@ -217,8 +217,11 @@ void LinuxWorld::observe_lan(const std::vector<Link>& links) {
                 lan.problem = written.error().what;
             }
         }
-        if (!lan.attached && known != lan_.end() && known->second.index == lan.index) {
-            lan.problem = known->second.problem;
+        if (known != lan_.end() && known->second.index == lan.index) {
+            lan.prepared = known->second.prepared;
+            if (!lan.attached) {
+                lan.problem = known->second.problem;
+            }
         }
         seen.emplace(link.name, std::move(lan));
     }
@@ -254,6 +257,9 @@ Result<Actual> LinuxWorld::observe() {
     actual.rules = written_;
     for (const auto& [device, lan] : lan_) {
         actual.lan[device] = lan.attached;
+        if (lan.wanted && lan.ethernet && !lan.prepared) {
+            actual.unprepared_lan.insert(device);
+        }
     }
     return actual;
 }
@@ -424,6 +430,15 @@ Status LinuxWorld::write_rules(const std::vector<WantedRule>& rules) {
     return {};
 }
 
+Status LinuxWorld::prepare_lan(const std::string& device) {
+    const auto found = lan_.find(device);
+    if (found == lan_.end()) {
+        return {};
+    }
+    found->second.prepared = true;  // a device that cannot have it tells so when the filter is attached
+    return add_clsact(number(found->second.index));
+}
+
 Status LinuxWorld::attach_lan(const std::string& device) {
     const auto found = lan_.find(device);
     if (found == lan_.end()) {
@@ -456,6 +471,7 @@ Status LinuxWorld::detach_lan(const std::string& device) {
 Status LinuxWorld::execute(const Step& step, const Wanted& wanted) {
     using Kind = Step::Kind;
     switch (step.kind) {
+        case Kind::prepare_lan: return prepare_lan(step.device);
         case Kind::write_rules: return write_rules(wanted.rules);
         case Kind::attach_lan: return attach_lan(step.device);
         case Kind::detach_lan: return detach_lan(step.device);

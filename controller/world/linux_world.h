@@ -70,6 +70,7 @@ private:
         bool ethernet = true;
         bool wanted = false;  // named by `lan:`; otherwise it only still carries our filter
         bool attached = false;
+        bool prepared = false;
         std::string problem;
     };
 
@@ -86,6 +87,7 @@ private:
     Status remove_link(Backend& backend);
     Status remove_net_ns(Backend& backend);
     Status write_rules(const std::vector<WantedRule>& rules);
+    Status prepare_lan(const std::string& device);
     Status attach_lan(const std::string& device);
     Status detach_lan(const std::string& device);
     [[nodiscard]] Rule to_rule(const WantedRule& wanted) const;

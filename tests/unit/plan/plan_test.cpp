@@ -48,7 +48,9 @@ using Lines = std::vector<std::string>;
 
 TEST_CASE("plan: an unchanged service costs no step") {
     CHECK(describe(make_plan(running(), as_wanted(running()))).empty());
-    CHECK(make_plan({}, {.backends = {}, .rules = std::vector<WantedRule>{}, .lan = {{"lan1", false}}}).empty());
+    CHECK(make_plan(
+              {}, {.backends = {}, .rules = std::vector<WantedRule>{}, .lan = {{"lan1", false}}, .unprepared_lan = {}})
+              .empty());
 }
 
 TEST_CASE("plan: a new service gets its namespace first and its traffic last") {
@@ -100,6 +102,14 @@ TEST_CASE("plan: a device that is not there is not attached to, and an unwanted 
     CHECK(make_plan(wanted, actual).empty());
     actual.lan["wlan0"] = true;
     CHECK(describe(make_plan(wanted, actual)) == Lines{"detach filter from wlan0"});
+}
+
+TEST_CASE("plan: a LAN device is made ready before anything is deployed") {
+    Actual actual;
+    actual.rules.emplace();
+    actual.lan["lan1"] = false;
+    actual.unprepared_lan = {"lan1"};
+    CHECK(describe(make_plan({}, actual)) == Lines{"add clsact to lan1"});
 }
 
 TEST_CASE("plan: rules are written when what they say changes, or when it is not known what stands there") {
