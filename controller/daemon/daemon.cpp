@@ -210,6 +210,7 @@ Status Daemon::start(const std::string& shim_path) {
         [this](ClientId client) {
             services_->forget_client(client);
             pending_.erase(client);
+            finished_.erase(client);
         });
     if (!server) {
         return std::move(server).error();
@@ -335,6 +336,7 @@ void Daemon::renew_lease() {
 void Daemon::turn() {
     reconciler_->turn();
     watch_backends();
+    send_finished();
 }
 
 Status Daemon::run() {

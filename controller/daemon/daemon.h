@@ -52,6 +52,7 @@ private:
     void report(ClientId client, const Request& request);
     /// One of the answers that a request with several services waits for.
     void answer(ClientId client, const Response& response);
+    void send_finished();
     struct Checked {
         ServiceSpec spec;
         std::string text;
@@ -79,6 +80,7 @@ private:
         Response sum;
     };
     std::map<ClientId, Pending> pending_;
+    std::map<ClientId, Response> finished_;  // sent once the kernel has what they say
     std::optional<BootTime> lease_until_;
     EventLoop::TimerId lease_timer_ = 0;
 };

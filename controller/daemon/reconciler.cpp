@@ -83,6 +83,7 @@ void Reconciler::turn() {
         return;
     }
     dirty_ = false;
+    unfinished_ = false;
     const auto present = actual();
     if (!present) {
         log_error(cat("cannot see what the kernel has: ", present.error().what));
@@ -105,6 +106,9 @@ void Reconciler::turn() {
     execute(plan, goal);
     drop_dismantled();
     services_.settle(rules_problem_);
+    if (dirty_) {
+        touch_after(Millis(0));  // what settled wants a pass of its own, whether or not other news come
+    }
 }
 
 Status Reconciler::execute_one(const Step& step, const Wanted& wanted) {
@@ -152,6 +156,7 @@ void Reconciler::execute(const std::vector<Step>& plan, const Wanted& wanted) {
             continue;
         }
         if (boot_now() > until) {
+            unfinished_ = true;
             break;
         }
     }

@@ -24,6 +24,8 @@ public:
     void touch_after(Millis delay);
     /// A pass, if one is due.
     void turn();
+    /// Whether a pass is still to come for what is wanted already.
+    [[nodiscard]] bool behind() const { return dirty_ || unfinished_; }
 
     /// What is wanted now. Pure but for what the world says of links.
     [[nodiscard]] Wanted wanted() const;
@@ -41,6 +43,7 @@ private:
     World& world_;
     Services& services_;
     bool dirty_ = true;
+    bool unfinished_ = false;  // the last pass left steps to the next
     EventLoop::TimerId timer_ = 0;
     BootTime timer_due_{};
     std::vector<Step> last_plan_;

@@ -82,9 +82,17 @@ void Daemon::answer(ClientId client, const Response& response) {
         sum.report = response.report;
     }
     if (--pending.open == 0) {
-        const Response whole = std::move(sum);
+        finished_[client] = std::move(sum);
         pending_.erase(found);
-        server_->send(client, whole);
+    }
+}
+
+void Daemon::send_finished() {
+    if (reconciler_->behind()) {
+        return;
+    }
+    for (const auto& [client, response] : std::exchange(finished_, {})) {
+        server_->send(client, response);
     }
 }
 
