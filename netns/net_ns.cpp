@@ -114,6 +114,14 @@ Result<NetNs> NetNs::current() {
     return from_fd(std::move(fd));
 }
 
+Result<NetNs> NetNs::of_process(pid_t pid) {
+    UniqueFd fd(::open(cat("/proc/", pid, "/ns/net").c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd) {
+        return errno_error(cat("cannot open the namespace of process ", pid));
+    }
+    return from_fd(std::move(fd));
+}
+
 Result<NetNs> NetNs::open(const std::string& name) {
     if (auto checked = check_name(name); !checked) {
         return std::move(checked).error();

@@ -21,6 +21,8 @@ public:
     /// The namespace named `name`; errno_code ENOENT where there is none (also for a name that is a plain file, which
     /// an interrupted create leaves behind).
     static Result<NetNs> open(const std::string& name);
+    /// The namespace that a process is in.
+    static Result<NetNs> of_process(pid_t pid);
     /// Opens `name`, or makes it. Idempotent: a half-made name (a plain file) is completed. An error leaves no name.
     static Result<NetNs> create(const std::string& name);
     /// Gives `name` to this namespace again after another tool took it away. Idempotent.

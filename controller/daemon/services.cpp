@@ -107,6 +107,11 @@ void Services::adopt_runs(std::vector<std::string>* problems) {
             continue;
         }
         context_.world.know(key);
+        if (*process) {
+            if (auto status = context_.world.adopt_net_ns(key, (*process)->pid()); !status) {
+                problems->push_back(status.error().what);
+            }
+        }
         // A rule's admission is its active slot's. The other one's run finishes, or was about to take over: not healthy
         // until it is asked.
         bool active = false;

@@ -118,6 +118,16 @@ void LinuxWorld::know(const BackendKey& key) {
     router_suspected_ = true;
 }
 
+Status LinuxWorld::adopt_net_ns(const BackendKey& key, pid_t process) {
+    know(key);
+    auto net_ns = NetNs::of_process(process);
+    if (!net_ns) {
+        return std::move(net_ns).error();
+    }
+    backends_.at(key).net_ns = std::move(*net_ns);
+    return {};
+}
+
 void LinuxWorld::forget(const BackendKey& key) {
     backends_.erase(key);
 }

@@ -33,6 +33,7 @@ public:
     bool drain_backend_watch(const BackendKey& key);
 
     void know(const BackendKey& key) override;
+    Status adopt_net_ns(const BackendKey& key, pid_t process) override;
     void forget(const BackendKey& key) override;
     void suspect_router() override { router_suspected_ = true; }
     void suspect_backend(const BackendKey& key) override;

@@ -39,6 +39,8 @@ public:
 
     /// A backend that may exist: it is looked at from now on. Idempotent.
     virtual void know(const BackendKey& key) = 0;
+    /// A process of it that a viscumd before started: its namespace is the backend's, also where its name was taken away.
+    virtual Status adopt_net_ns(const BackendKey& key, pid_t process) = 0;
     /// It is gone for good.
     virtual void forget(const BackendKey& key) = 0;
 
