@@ -135,7 +135,13 @@ Status Reconciler::execute_one(const Step& step, const Wanted& wanted) {
         }
         return world_.keep_tracked_flows(fresh);
     }
-    return world_.execute(step, wanted);
+    auto status = world_.execute(step, wanted);
+    if (status && step.kind == Step::Kind::set_addresses) {
+        if (Run* run = run_of(step.backend)) {
+            run->network_mended();
+        }
+    }
+    return status;
 }
 
 void Reconciler::execute(const std::vector<Step>& plan, const Wanted& wanted) {

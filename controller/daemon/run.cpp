@@ -158,6 +158,15 @@ void Run::launch_failed(const Error& error) {
     handle(RunEvent::launch_failed);
 }
 
+void Run::network_mended() {
+    const BootTime now = boot_now();
+    // Not more often than a probe may take, or a network that flaps would hide a service that hangs.
+    if (process_ && state_ != RunState::stopping && now - mended_at_ > spec_.health.interval + spec_.health.timeout) {
+        mended_at_ = now;
+        probe_after(0ms);
+    }
+}
+
 Status Run::dismantled() {
     handle(RunEvent::dismantled);
     return remove_directory(dir());

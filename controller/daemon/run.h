@@ -50,6 +50,8 @@ public:
     // What the reconciler tells.
     Status launch();
     void launch_failed(const Error& error);
+    /// Something of its network was made again: health is asked at once, instead of when it is due.
+    void network_mended();
     /// Nothing of it is left in the kernel: removes the run directory. The owner then drops the run.
     Status dismantled();
 
@@ -102,6 +104,7 @@ private:
     std::optional<ExitStatus> last_exit_;
     std::string problem_;  // of the last launch that failed
     BootTime started_at_{};
+    BootTime mended_at_{};
     Millis drain_limit_{};
     BootTime drain_until_{};
     BootTime quiet_since_{};
