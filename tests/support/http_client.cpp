@@ -102,7 +102,7 @@ std::optional<HttpResult> whole_response(const std::string& text, bool ended) {
     return result;
 }
 
-HttpResult receive(int fd, BootTime deadline) {
+HttpResult receive(int fd, bool to_the_end, BootTime deadline) {
     std::string text;
     std::array<char, 65'536> buffer{};
     while (text.size() < kMaxResponse) {
@@ -117,7 +117,8 @@ HttpResult receive(int fd, BootTime deadline) {
             return failed(failure_of(errno));
         }
         text.append(buffer.data(), static_cast<std::size_t>(length));
-        if (auto result = whole_response(text, length == 0)) {
+        auto result = whole_response(text, length == 0);
+        if (result && (length == 0 || !to_the_end)) {
             return std::move(*result);
         }
         if (length == 0) {
@@ -132,7 +133,7 @@ HttpResult exchange(int fd, const HttpRequest& request, const char* version, Boo
     if (send(fd, text.data(), text.size(), MSG_NOSIGNAL) < 0) {
         return failed(failure_of(errno));
     }
-    return receive(fd, deadline);
+    return receive(fd, request.to_the_end, deadline);
 }
 
 }  // namespace

@@ -37,6 +37,7 @@ struct HttpRequest {
     std::string path = "/";
     Endpoint from{};  // unspecified parts are the kernel's choice
     std::chrono::milliseconds limit{5'000};
+    bool to_the_end = false;  // wait until the server has closed, so that the TIME-WAIT is its own
 };
 
 /// One HTTP/1.0 GET on a connection of its own.

@@ -17,14 +17,16 @@ std::vector<std::string> words(const std::string& line) {
     return {std::istream_iterator<std::string>(stream), std::istream_iterator<std::string>()};
 }
 
-/// Without what changes by itself: the ids of programs, counters, life times, and how far a link or address has come.
+/// Without what changes by itself: the ids of programs and devices, counters, life times, and how far a link or address
+/// has come.
 std::string steady(std::string line) {
-    static const std::array<std::regex, 5> kChanging = {
+    static const std::array<std::regex, 6> kChanging = {
         std::regex(" (id|expires|valid_lft|preferred_lft|index|ref|bind|refcnt|state) \\S+"),
         std::regex(" counter packets \\d+ bytes \\d+"),
         std::regex(" (tentative|dadfailed|linkdown|dynamic|jited)"),
         std::regex(",?(LOWER_UP|NO-CARRIER|M-DOWN)"),
         std::regex("@\\S+(?=:)"),
+        std::regex("^\\d+: (?=\\S+ +inet)"),
     };
     for (const std::regex& changing : kChanging) {
         line = std::regex_replace(line, changing, "");
