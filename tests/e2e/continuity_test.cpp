@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Whatever the operator does, and whatever happens to viscumd: clients do not notice.
+#include <signal.h>
+
 #include "tests/e2e/scene.h"
 
 namespace viscum {
@@ -130,6 +132,40 @@ TEST_CASE("continuity: SIGTERM ends viscumd and leaves its services serving") {
     check_flow("an orderly restart of viscumd", seen);
     CHECK(seen.cloud == 0);
     scene.ctl({"remove", "web"});
+    scene.check_no_leak();
+}
+
+TEST_CASE("continuity: a service that ends while no viscumd runs is started by the next one") {
+    Scene scene;
+    scene.deploy(web_service());
+    const auto flow = scene.flow();
+    CHECK(flow->wait_for("local", boot_now(), kLimit));
+    const auto processes = scene.processes_of("web");
+    REQUIRE_FALSE(processes.empty());
+    scene.viscumd().kill();
+    REQUIRE(kill(processes.front(), SIGKILL) == 0);
+    CHECK(flow->wait_for("cloud", boot_now(), kLimit));
+    must(scene.viscumd().start_again());
+    CHECK(flow->wait_for("local", boot_now(), kLimit));
+    check_flow("a service that ended unseen", flow->stop(), 1);
+    scene.ctl({"remove", "web"});
+    scene.check_no_leak();
+}
+
+TEST_CASE("continuity: what was deployed and drained is so after a reboot") {
+    Scene scene;
+    scene.deploy(web_service());
+    ServiceFile other = test_service("other", {"203.0.113.20 80"}, {"local", "tcp", "0.0.0.0", "80"});
+    scene.deploy(other);
+    scene.ctl({"drain", "other"});
+    scene.reboot();
+    CHECK(eventually(kLimit, [&] { return scene.web() == "local"; }));
+    CHECK(eventually(kLimit, [&] { return scene.status("other").admission == "drain"; }));
+    CHECK(scene.web(Endpoint::of("203.0.113.20", 80)) == "cloud");
+    scene.ctl({"resume", "other"});
+    CHECK(eventually(kLimit, [&] { return scene.web(Endpoint::of("203.0.113.20", 80)) == "local"; }));
+    scene.ctl({"remove", "web"});
+    scene.ctl({"remove", "other"});
     scene.check_no_leak();
 }
 

@@ -18,7 +18,11 @@ constexpr const char* kShim = "viscum-shim";
 
 /// What stays by design: the operator's wishes, and clsact, which is not ours alone.
 bool stays(const std::string& line) {
-    return line.starts_with("+ file /var/lib/viscum/state.") || line.find(": qdisc clsact on lan") != std::string::npos;
+    return line.starts_with("+ file /var/lib/viscum/state.") || line.starts_with("+ hotspot: qdisc clsact on lan");
+}
+
+std::string config_with(const std::string& lines) {
+    return cat("viscum: 1\nclaimable: [203.0.113.0/24, 198.51.100.0/24, '2001:db8:c::/64']\n", lines);
 }
 
 std::vector<pid_t> shims() {
@@ -57,13 +61,16 @@ bool eventually(Millis limit, const std::function<bool()>& condition) {
 }
 
 Scene::Scene(const Options& options) : bed_(must(Bed::make(options.bed))) {
-    const std::string config =
-        cat("viscum: 1\nclaimable: [203.0.113.0/24, 198.51.100.0/24, '2001:db8:c::/64']\n", options.config_lines);
-    viscumd_ = std::make_unique<Viscumd>(must(Viscumd::start(bed_->hotspot(), {.config = config})));
+    viscumd_ =
+        std::make_unique<Viscumd>(must(Viscumd::start(bed_->hotspot(), {.config = config_with(options.config_lines)})));
     start_in_cloud(nginx("cloud", "cloud", {"80", "[::]:80"}), 80);
 }
 
 Scene::~Scene() {
+    end_all({"/etc", "/run", "/var/lib", "/sys/fs/bpf", "/tmp"});
+}
+
+void Scene::end_all(const std::vector<std::string>& directories) {
     if (viscumd_) {
         viscumd_->kill();
     }
@@ -75,9 +82,21 @@ Scene::~Scene() {
     for (const std::string& name : names ? *names : std::vector<std::string>()) {
         (void)remove_net_ns_name(name);
     }
-    for (const char* parent : {"/etc", "/run", "/var/lib", "/sys/fs/bpf", "/tmp"}) {
+    for (const std::string& parent : directories) {
         remove_all(parent);
     }
+}
+
+void Scene::reboot() {
+    end_all({"/run", "/sys/fs/bpf"});
+    for (const std::string& device : bed_->lan_devices()) {
+        (void)output_of({"tc", "qdisc", "del", "dev", device, "clsact"}, {.ns = &bed_->hotspot()});
+    }
+    must(viscumd_->start_again());
+}
+
+void Scene::write_config(const std::string& lines) const {
+    must(write_file_atomically(viscumd_->instance().config_file(), config_with(lines), 0644));
 }
 
 void Scene::start_in_cloud(const Result<Server>& server, std::uint16_t port) {
@@ -147,6 +166,10 @@ void Scene::signal_service(const std::string& service, int number) const {
 void Scene::check_no_leak() {
     const auto leaks = must(leaks_since(before_, kLimit, stays));
     CHECK_MESSAGE(leaks.empty(), join(leaks, "\n"), "\n", viscumd_->log());
+}
+
+bool is_probe(const std::string& line) {
+    return line.ends_with(" descriptor of viscumd: socket");
 }
 
 void check_flow(const std::string& what, const FlowSummary& summary, std::size_t resets) {

@@ -59,10 +59,15 @@ public:
     Scene(const Scene&) = delete;
     Scene& operator=(const Scene&) = delete;
 
+    /// viscum.yaml with other lines; viscumd reads it at its start and on SIGHUP.
+    void write_config(const std::string& lines) const;
     [[nodiscard]] Bed& bed() { return *bed_; }
     [[nodiscard]] Viscumd& viscumd() { return *viscumd_; }
     /// Beside nginx, which answers as "cloud" on port 80 of every address. To be called before anything is deployed.
     void start_in_cloud(const Result<Server>& server, std::uint16_t port);
+
+    /// Ends viscumd and all services, takes away what does not survive a reboot, and starts viscumd.
+    void reboot();
 
     /// Who answers an HTTP request of `client`.
     [[nodiscard]] std::string web(const Endpoint& to = kWeb, int client = 1) const;
@@ -87,11 +92,17 @@ public:
     void check_no_leak();
 
 private:
+    /// Ends viscumd and all services. Their namespaces, links and filters go, and what stands in these directories.
+    void end_all(const std::vector<std::string>& directories);
+
     std::unique_ptr<Bed> bed_;
     std::vector<Program> cloud_;
     std::unique_ptr<Viscumd> viscumd_;
     Snapshot before_;
 };
+
+/// For leaks_since() while a service runs: a probe under way is a socket of viscumd's.
+bool is_probe(const std::string& line);
 
 /// Every request was answered, and at most `resets` connections were reset. Shown with `what` in the test's output.
 void check_flow(const std::string& what, const FlowSummary& summary, std::size_t resets = 0);
