@@ -56,6 +56,9 @@ TEST_CASE(
         CAPTURE(join(argv, " "));
         CAPTURE(pause.count());
         argv.insert(argv.begin(), VISCUM_BIN_DIR "/viscumctl");
+        if (argv.at(1) != "deploy" && scene.status("web").name.empty()) {
+            scene.deploy(web_service("once more"));
+        }
         auto request = must(Program::start({.argv = argv, .ns = &scene.bed().hotspot()}));
         std::this_thread::sleep_for(pause);
         scene.viscumd().kill();
