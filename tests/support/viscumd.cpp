@@ -62,14 +62,15 @@ Status Viscumd::start_again() {
     return wait_until_ready();
 }
 
-Status Viscumd::wait_until_ready() const {
+Status Viscumd::wait_until_ready() {
     const BootTime deadline = boot_now() + kReadyWithin;
     while (boot_now() < deadline) {
         if (accepts(instance_.socket_path())) {
             return {};
         }
         if (program_->ended_within(Millis(5))) {
-            return Error{0, cat("viscumd ended at its start; its log:\n", last_lines(log()))};
+            const int status = program_->stop(SIGKILL);
+            return Error{0, cat("viscumd ended at its start with ", status, "; its log:\n", last_lines(log()))};
         }
     }
     return Error{ETIMEDOUT, cat("viscumd is not ready; its log:\n", last_lines(log()))};

@@ -46,7 +46,7 @@ private:
     Viscumd(const NetNs& ns, Instance instance, Argv wrapper)
         : ns_(&ns), instance_(std::move(instance)), wrapper_(std::move(wrapper)) {}
     [[nodiscard]] std::string log_file() const { return "/tmp/" + instance_.name + "d.log"; }
-    Status wait_until_ready() const;
+    Status wait_until_ready();
 
     const NetNs* ns_;
     Instance instance_;
