@@ -72,6 +72,24 @@ TEST_CASE("loader: what is pinned is adopted, not loaded anew") {
     CHECK(id_of_map(second->counters.get()) == id_of_map(first->counters.get()));
 }
 
+TEST_CASE("loader: each program is one function, as the JITs of ARM32 and MIPS32 want it") {
+    const Pins pins;
+    const auto datapath = pins.open();
+    for (const BpfProgram* program : {&datapath->lan, &datapath->service}) {
+        std::vector<bpf_insn> instructions(16'384);
+        bpf_prog_info info{};
+        info.xlated_prog_len = static_cast<__u32>(instructions.size() * sizeof(bpf_insn));
+        info.xlated_prog_insns = reinterpret_cast<std::uintptr_t>(instructions.data());
+        __u32 size = sizeof info;
+        REQUIRE(bpf_obj_get_info_by_fd(program->fd.get(), &info, &size) == 0);
+        REQUIRE(info.xlated_prog_len / sizeof(bpf_insn) > 100);
+        REQUIRE(info.xlated_prog_len / sizeof(bpf_insn) < instructions.size());
+        CHECK(std::none_of(instructions.begin(), instructions.end(), [](const bpf_insn& instruction) {
+            return instruction.code == (BPF_JMP | BPF_CALL) && instruction.src_reg == BPF_PSEUDO_CALL;
+        }));
+    }
+}
+
 TEST_CASE("loader: the directory of pins is root's alone") {
     const Pins pins;
     const auto datapath = pins.open();
