@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "controller/world/linux_world.h"
 
-#include <fnmatch.h>
-
 #include <algorithm>
 
 #include "base/text.h"
@@ -15,7 +13,6 @@ namespace viscum {
 namespace {
 
 constexpr const char* kServiceDevice = "eth0";
-constexpr std::uint32_t kDefaultMtu = 1500;
 constexpr std::size_t kTrackedFlows = 4096;
 
 RuleKey rule_key(const Claim& claim) {
@@ -24,11 +21,6 @@ RuleKey rule_key(const Claim& claim) {
 
 std::uint32_t number(IfIndex index) {
     return static_cast<std::uint32_t>(index);
-}
-
-bool matches(const std::vector<std::string>& patterns, const std::string& name) {
-    return std::any_of(patterns.begin(), patterns.end(),
-                       [&](const auto& pattern) { return fnmatch(pattern.c_str(), name.c_str(), 0) == 0; });
 }
 
 /// What a service's namespace needs beside its addresses. Keys that a kernel lacks (no IPv6) are passed over.
@@ -53,7 +45,8 @@ LinuxWorld::LinuxWorld(const Instance& instance, NlSocket socket, NlWatch watch,
       socket_(std::move(socket)),
       router_watch_(std::move(watch)),
       datapath_(std::move(datapath)),
-      rules_(std::move(rules)) {}
+      rules_(std::move(rules)),
+      lan_(*datapath_, rules_, filter_handle_) {}
 
 Result<std::unique_ptr<LinuxWorld>> LinuxWorld::open(const Instance& instance, const RouterConfig& config) {
     auto socket = NlSocket::open();
@@ -72,12 +65,12 @@ Result<std::unique_ptr<LinuxWorld>> LinuxWorld::open(const Instance& instance, c
     RuleTable rules = RuleTable::adopt(**datapath);
     std::unique_ptr<LinuxWorld> world(
         new LinuxWorld(instance, std::move(*socket), std::move(*watch), std::move(*datapath), std::move(rules)));
-    world->lan_patterns_ = config.lan;
+    world->lan_.set_patterns(config.lan);
     return world;
 }
 
 void LinuxWorld::set_lan(const std::vector<std::string>& patterns) {
-    lan_patterns_ = patterns;
+    lan_.set_patterns(patterns);
     router_suspected_ = true;
 }
 
@@ -129,7 +122,15 @@ Status LinuxWorld::adopt_net_ns(const BackendKey& key, pid_t process) {
 }
 
 void LinuxWorld::forget(const BackendKey& key) {
-    backends_.erase(key);
+    const auto found = backends_.find(key);
+    if (found == backends_.end()) {
+        return;
+    }
+    if (const auto named = NetNs::open(found->second.net_ns_name); !named && named.error().errno_code == ENOENT) {
+        // A plain file, if anything. What cannot be removed is found by create().
+        [[maybe_unused]] const auto status = remove_net_ns_name(found->second.net_ns_name);
+    }
+    backends_.erase(found);
 }
 
 void LinuxWorld::suspect_backend(const BackendKey& key) {
@@ -138,48 +139,47 @@ void LinuxWorld::suspect_backend(const BackendKey& key) {
     }
 }
 
-void LinuxWorld::suspect_all() {
-    router_suspected_ = true;
-    names_suspected_ = true;
-    for (auto& [key, backend] : backends_) {
-        backend.actual.addresses = false;
-    }
-}
-
-void LinuxWorld::observe_names() {
+Status LinuxWorld::observe_names() {
     for (auto& [key, backend] : backends_) {
         auto named = NetNs::open(backend.net_ns_name);
         if (!named) {
+            if (named.error().errno_code != ENOENT) {
+                return std::move(named).error();
+            }
             backend.actual.net_ns = false;  // what we hold open is named again by make_net_ns
             continue;
         }
+        const ino_t inode = named->inode();
         if (!backend.net_ns) {
             backend.net_ns = std::move(*named);
         }
-        backend.actual.net_ns = backend.net_ns->inode() == named->inode() || named->fd() < 0;
+        backend.actual.net_ns = backend.net_ns->inode() == inode;
     }
+    return {};
 }
 
-void LinuxWorld::observe_links(const std::vector<Link>& links) {
+Status LinuxWorld::observe_links(const std::vector<Link>& links) {
     std::map<std::string, const Link*> by_name;
     for (const auto& link : links) {
         by_name[link.name] = &link;
     }
     for (auto& [key, backend] : backends_) {
         const auto found = by_name.find(backend.link_name);
+        // Rules keep the number that is gone until there is a new one: packets are lost for a moment then, and not
+        // given to the cloud, which would reset what runs.
+        backend.actual.link = false;
+        backend.actual.fence = false;
         if (found == by_name.end() || !backend.net_ns) {
-            backend.link = IfIndex{};
-            backend.actual.link = false;
-            backend.actual.fence = false;
             continue;
         }
         const Link& link = *found->second;
         const auto nsid = net_ns_id(socket_, *backend.net_ns);
-        if (!nsid || link.peer_nsid != *nsid) {
-            backend.actual.link = false;
+        if (!nsid) {
+            return nsid.error();
+        }
+        if (link.peer_nsid != *nsid) {
             continue;
         }
-        // A number that changed, here or of the namespace, is carried by rules.
         if (backend.link != link.index || backend.nsid != *nsid) {
             written_.reset();
         }
@@ -187,55 +187,12 @@ void LinuxWorld::observe_links(const std::vector<Link>& links) {
         backend.nsid = *nsid;
         backend.actual.link = link.up;
         const auto attached = filter_attached(number(link.index), filter_handle_, datapath_->service);
-        backend.actual.fence = attached && *attached;
+        if (!attached) {
+            return attached.error();
+        }
+        backend.actual.fence = *attached;
     }
-}
-
-void LinuxWorld::observe_lan(const std::vector<Link>& links) {
-    std::map<std::string, Lan> seen;
-    std::set<std::string> own;
-    for (const auto& [key, backend] : backends_) {
-        own.insert(backend.link_name);
-    }
-    for (const auto& link : links) {
-        if (link.kind == "bridge" || link.name == "lo" || own.contains(link.name)) {
-            continue;
-        }
-        Lan lan;
-        lan.index = link.index;
-        lan.mtu = link.mtu;
-        const auto bridge = std::find_if(links.begin(), links.end(), [&](const Link& other) {
-            return number(link.master) != 0 && other.index == link.master && other.kind == "bridge";
-        });
-        lan.wanted = matches(lan_patterns_, link.name);
-        lan.ethernet = link.ethernet;
-        if (bridge != links.end()) {
-            lan.wanted = lan.wanted || matches(lan_patterns_, bridge->name);
-            lan.bridge = bridge->name;
-            lan.bridge_mac = bridge->mac;
-        }
-        const auto known = lan_.find(link.name);
-        // Every device is asked once, at the start: the viscumd before may have had another `lan:`.
-        if (!lan.wanted && !(first_look_ && carries_filter(number(link.index), filter_handle_)) &&
-            !(known != lan_.end() && known->second.attached)) {
-            continue;
-        }
-        const auto attached = filter_attached(number(link.index), filter_handle_, datapath_->lan);
-        lan.attached = (attached && *attached) || (!lan.wanted && carries_filter(number(link.index), filter_handle_));
-        if (lan.attached && lan.wanted && (known == lan_.end() || known->second.bridge_mac != lan.bridge_mac)) {
-            if (const auto written = rules_.set_lan_device(number(lan.index), lan.bridge_mac); !written) {
-                lan.problem = written.error().what;
-            }
-        }
-        if (known != lan_.end() && known->second.index == lan.index) {
-            lan.prepared = known->second.prepared;
-            if (!lan.attached) {
-                lan.problem = known->second.problem;
-            }
-        }
-        seen.emplace(link.name, std::move(lan));
-    }
-    lan_ = std::move(seen);
+    return {};
 }
 
 Status LinuxWorld::observe_router() {
@@ -243,15 +200,21 @@ Status LinuxWorld::observe_router() {
     if (!links) {
         return links.error();
     }
-    observe_links(*links);
-    observe_lan(*links);
-    first_look_ = false;
-    return {};
+    std::set<std::string> own;
+    for (const auto& [key, backend] : backends_) {
+        own.insert(backend.link_name);
+    }
+    if (auto status = observe_links(*links); !status) {
+        return status;
+    }
+    return lan_.observe(*links, own);
 }
 
 Result<Actual> LinuxWorld::observe() {
     if (names_suspected_) {
-        observe_names();
+        if (auto status = observe_names(); !status) {
+            return std::move(status).error();
+        }
         names_suspected_ = false;
     }
     if (router_suspected_) {
@@ -265,12 +228,7 @@ Result<Actual> LinuxWorld::observe() {
         actual.backends[key] = backend.actual;
     }
     actual.rules = written_;
-    for (const auto& [device, lan] : lan_) {
-        actual.lan[device] = lan.attached;
-        if (lan.wanted && lan.ethernet && !lan.prepared) {
-            actual.unprepared_lan.insert(device);
-        }
-    }
+    lan_.add_to(actual);
     return actual;
 }
 
@@ -290,18 +248,8 @@ Status LinuxWorld::make_net_ns(const BackendKey&, Backend& backend) {
     return {};
 }
 
-std::uint32_t LinuxWorld::lan_mtu() const {
-    std::uint32_t mtu = 0;
-    for (const auto& [name, lan] : lan_) {
-        if (lan.wanted && (mtu == 0 || lan.mtu < mtu)) {
-            mtu = lan.mtu;
-        }
-    }
-    return mtu == 0 ? kDefaultMtu : mtu;
-}
-
 Status LinuxWorld::make_link(const BackendKey& key, Backend& backend) {
-    const VethSpec spec{backend.link_name, kServiceDevice, service_mac(instance_.name, key.service), lan_mtu()};
+    const VethSpec spec{backend.link_name, kServiceDevice, service_mac(instance_.name, key.service), lan_.mtu()};
     const auto link = create_veth(socket_, spec, *backend.net_ns);
     if (!link) {
         return link.error();
@@ -310,13 +258,6 @@ Status LinuxWorld::make_link(const BackendKey& key, Backend& backend) {
     if (!nsid) {
         return nsid.error();
     }
-    // bpf_fib_lookup, which finds the way to the client, refuses a device that does not forward.
-    for (const char* family : {"ipv4", "ipv6"}) {
-        auto status = set_net_sysctl(cat(family, "/conf/", backend.link_name, "/forwarding"), "1");
-        if (!status && status.error().errno_code != ENOENT) {
-            return status;
-        }
-    }
     auto prepared = backend.net_ns->inside([&]() -> Status {
         if (!backend.watch) {
             auto watch = NlWatch::open(NlWatch::Groups::service);
@@ -324,9 +265,6 @@ Status LinuxWorld::make_link(const BackendKey& key, Backend& backend) {
                 return std::move(watch).error();
             }
             backend.watch = std::move(*watch);
-        }
-        if (auto status = prepare_sysctls(); !status) {
-            return status;
         }
         const auto inside = NlSocket::open();
         return inside ? prepare_peer(*inside, spec) : Status{inside.error()};
@@ -343,7 +281,31 @@ Status LinuxWorld::make_link(const BackendKey& key, Backend& backend) {
     return {};
 }
 
+/// Not with the link: a viscumd that is killed between the two finds the link and would not come here again.
+Status LinuxWorld::set_sysctls(const Backend& backend, const WantedBackend& wanted) {
+    // bpf_fib_lookup, which finds the way to the client, refuses a device that does not forward.
+    for (const char* family : {"ipv4", "ipv6"}) {
+        auto status = set_net_sysctl(cat(family, "/conf/", backend.link_name, "/forwarding"), "1");
+        if (!status && status.error().errno_code != ENOENT) {
+            return status;
+        }
+    }
+    return backend.net_ns->inside([&]() -> Status {
+        // An IPv6 address that is ours by a `local` route alone cannot be bound otherwise.
+        if (std::any_of(wanted.prefixes.begin(), wanted.prefixes.end(),
+                        [](const auto& prefix) { return !prefix.address.is_v4(); })) {
+            if (auto status = set_net_sysctl("ipv6/ip_nonlocal_bind", "1"); !status) {
+                return status;
+            }
+        }
+        return prepare_sysctls();
+    });
+}
+
 Status LinuxWorld::set_addresses(Backend& backend, const WantedBackend& wanted) {
+    if (auto status = set_sysctls(backend, wanted); !status) {
+        return status;
+    }
     // A backend that was adopted has its watch from here on.
     auto status = backend.net_ns->inside([&]() -> Status {
         if (!backend.watch) {
@@ -352,13 +314,6 @@ Status LinuxWorld::set_addresses(Backend& backend, const WantedBackend& wanted) 
                 return std::move(watch).error();
             }
             backend.watch = std::move(*watch);
-        }
-        // An IPv6 address that is ours by a `local` route alone cannot be bound otherwise.
-        if (std::any_of(wanted.prefixes.begin(), wanted.prefixes.end(),
-                        [](const auto& p) { return !p.address.is_v4(); })) {
-            if (auto bindable = set_net_sysctl("ipv6/ip_nonlocal_bind", "1"); !bindable) {
-                return bindable;
-            }
         }
         const auto inside = NlSocket::open();
         if (!inside) {
@@ -414,7 +369,8 @@ Rule LinuxWorld::to_rule(const WantedRule& wanted) const {
     rule.service = wanted.service;
     for (int slot = 0; slot < 2; ++slot) {
         const auto found = backends_.find({wanted.service, slot});
-        if (wanted.backend[static_cast<std::size_t>(slot)] && found != backends_.end() && found->second.actual.link) {
+        if (wanted.backend[static_cast<std::size_t>(slot)] && found != backends_.end() &&
+            number(found->second.link) != 0) {
             rule.backend[static_cast<std::size_t>(slot)] = {found->second.nsid, number(found->second.link)};
         }
     }
@@ -434,57 +390,20 @@ Status LinuxWorld::write_rules(const std::vector<WantedRule>& rules) {
     }
     const auto written = rules_.apply(table);
     if (!written) {
+        written_.reset();  // it may have come half-way
         return written.error();
     }
     written_ = rules;
     return {};
 }
 
-Status LinuxWorld::prepare_lan(const std::string& device) {
-    const auto found = lan_.find(device);
-    if (found == lan_.end()) {
-        return {};
-    }
-    found->second.prepared = true;  // a device that cannot have it tells so when the filter is attached
-    return add_clsact(number(found->second.index));
-}
-
-Status LinuxWorld::attach_lan(const std::string& device) {
-    const auto found = lan_.find(device);
-    if (found == lan_.end()) {
-        return {};
-    }
-    Lan& lan = found->second;
-    const auto marked = rules_.set_lan_device(number(lan.index), lan.bridge_mac);
-    if (!marked) {
-        return marked.error();
-    }
-    const auto attached = attach_filter(number(lan.index), filter_handle_, datapath_->lan);
-    lan.attached = static_cast<bool>(attached);
-    lan.problem = attached ? "" : attached.error().what;
-    return attached ? Status{} : Status{attached.error()};
-}
-
-Status LinuxWorld::detach_lan(const std::string& device) {
-    const auto found = lan_.find(device);
-    if (found == lan_.end()) {
-        return {};
-    }
-    if (auto status = detach_filter(number(found->second.index), filter_handle_); !status) {
-        return status;
-    }
-    found->second.attached = false;
-    const auto forgotten = rules_.set_lan_device(number(found->second.index), std::nullopt);
-    return forgotten ? Status{} : Status{forgotten.error()};
-}
-
 Status LinuxWorld::execute(const Step& step, const Wanted& wanted) {
     using Kind = Step::Kind;
     switch (step.kind) {
-        case Kind::prepare_lan: return prepare_lan(step.device);
+        case Kind::prepare_lan: return lan_.prepare(step.device);
         case Kind::write_rules: return write_rules(wanted.rules);
-        case Kind::attach_lan: return attach_lan(step.device);
-        case Kind::detach_lan: return detach_lan(step.device);
+        case Kind::attach_lan: return lan_.attach(step.device);
+        case Kind::detach_lan: return lan_.detach(step.device);
         case Kind::launch:
         case Kind::end_process: return Error{EINVAL, "processes are not the world's"};
         default: break;
@@ -502,6 +421,10 @@ Status LinuxWorld::execute(const Step& step, const Wanted& wanted) {
     }
 }
 
+bool LinuxWorld::has_name(const BackendKey& key) const {
+    return static_cast<bool>(NetNs::open(net_ns_name(instance_.name, key.service, key.slot)));
+}
+
 const NetNs* LinuxWorld::net_ns(const BackendKey& key) const {
     const auto found = backends_.find(key);
     return found == backends_.end() || !found->second.net_ns ? nullptr : &*found->second.net_ns;
@@ -509,7 +432,7 @@ const NetNs* LinuxWorld::net_ns(const BackendKey& key) const {
 
 bool LinuxWorld::has_link(const BackendKey& key) const {
     const auto found = backends_.find(key);
-    return found != backends_.end() && found->second.actual.link;
+    return found != backends_.end() && number(found->second.link) != 0;
 }
 
 Result<std::uint32_t> LinuxWorld::open_connections(const BackendKey& key) {
@@ -573,17 +496,6 @@ Status LinuxWorld::keep_tracked_flows(const std::vector<Claim>& claims) {
         }
     }
     return rules_.keep_with_cloud(flows);
-}
-
-std::vector<LanDevice> LinuxWorld::lan_devices() const {
-    std::vector<LanDevice> devices;
-    for (const auto& [name, lan] : lan_) {
-        if (lan.wanted) {
-            devices.push_back({name, lan.bridge, lan.attached,
-                               lan.ethernet ? lan.problem : "carries no Ethernet frames", lan.ethernet});
-        }
-    }
-    return devices;
 }
 
 Result<std::vector<IpPrefix>> LinuxWorld::own_networks() {

@@ -9,6 +9,7 @@
 
 #include "base/instance.h"
 #include "controller/spec/service_spec.h"
+#include "controller/world/lan_devices.h"
 #include "controller/world/world.h"
 #include "netns/addr.h"
 #include "netns/link.h"
@@ -38,9 +39,9 @@ public:
     void suspect_router() override { router_suspected_ = true; }
     void suspect_backend(const BackendKey& key) override;
     void suspect_names() override { names_suspected_ = true; }
-    void suspect_all() override;
     Result<Actual> observe() override;
     Status execute(const Step& step, const Wanted& wanted) override;
+    [[nodiscard]] bool has_name(const BackendKey& key) const override;
     [[nodiscard]] const NetNs* net_ns(const BackendKey& key) const override;
     [[nodiscard]] bool has_link(const BackendKey& key) const override;
     Result<std::uint32_t> open_connections(const BackendKey& key) override;
@@ -48,7 +49,7 @@ public:
     [[nodiscard]] std::optional<int> active_in_kernel(const Claim& claim) const override;
     Status set_lease(std::optional<BootTime> until) override { return rules_.set_lease(until); }
     Status keep_tracked_flows(const std::vector<Claim>& claims) override;
-    [[nodiscard]] std::vector<LanDevice> lan_devices() const override;
+    [[nodiscard]] std::vector<LanDevice> lan_devices() const override { return lan_.list(); }
     Result<std::vector<IpPrefix>> own_networks() override;
     ClaimCounters counters(const Claim& claim) override;
     std::vector<std::pair<std::string, std::uint64_t>> verdicts() override;
@@ -59,40 +60,24 @@ private:
         std::string link_name;
         std::optional<NetNs> net_ns;
         std::optional<NlWatch> watch;
-        IfIndex link{};  // 0: none
+        IfIndex link{};  // as last seen: what rules carry until there is a new one; 0: never made
         std::uint32_t nsid = 0;
         ActualBackend actual;
     };
-    struct Lan {
-        IfIndex index{};
-        std::string bridge;
-        std::optional<Mac> bridge_mac;
-        std::uint32_t mtu = 0;
-        bool ethernet = true;
-        bool wanted = false;  // named by `lan:`; otherwise it only still carries our filter
-        bool attached = false;
-        bool prepared = false;
-        std::string problem;
-    };
-
     LinuxWorld(const Instance& instance, NlSocket socket, NlWatch watch, std::unique_ptr<Datapath> datapath,
                RuleTable rules);
-    void observe_names();
+    Status observe_names();
     Status observe_router();
-    void observe_lan(const std::vector<Link>& links);
-    void observe_links(const std::vector<Link>& links);
+    Status observe_links(const std::vector<Link>& links);
     Status make_net_ns(const BackendKey& key, Backend& backend);
     Status make_link(const BackendKey& key, Backend& backend);
+    static Status set_sysctls(const Backend& backend, const WantedBackend& wanted);
     Status set_addresses(Backend& backend, const WantedBackend& wanted);
     Status attach_fence(Backend& backend);
     Status remove_link(Backend& backend);
     Status remove_net_ns(Backend& backend);
     Status write_rules(const std::vector<WantedRule>& rules);
-    Status prepare_lan(const std::string& device);
-    Status attach_lan(const std::string& device);
-    Status detach_lan(const std::string& device);
     [[nodiscard]] Rule to_rule(const WantedRule& wanted) const;
-    [[nodiscard]] std::uint32_t lan_mtu() const;
 
     Instance instance_;
     std::uint32_t filter_handle_;
@@ -100,13 +85,11 @@ private:
     NlWatch router_watch_;
     std::unique_ptr<Datapath> datapath_;
     RuleTable rules_;
-    std::vector<std::string> lan_patterns_;
+    LanDevices lan_;
     std::map<BackendKey, Backend> backends_;
-    std::map<std::string, Lan> lan_;
     std::optional<std::vector<WantedRule>> written_;
     bool router_suspected_ = true;
     bool names_suspected_ = true;
-    bool first_look_ = true;
 };
 
 }  // namespace viscum

@@ -39,24 +39,28 @@ public:
 
     /// A backend that may exist: it is looked at from now on. Idempotent.
     virtual void know(const BackendKey& key) = 0;
-    /// A process of it that a viscumd before started: its namespace is the backend's, also where its name was taken away.
+    /// A process of it that a viscumd before started: its namespace is the backend's, also where its name was taken
+    /// away.
     virtual Status adopt_net_ns(const BackendKey& key, pid_t process) = 0;
-    /// It is gone for good.
+    /// It is gone for good, and so is a name without a namespace that an interrupted step may have left. Closes the
+    /// backend's watch.
     virtual void forget(const BackendKey& key) = 0;
 
     /// News came: what it may concern is read again by the next observe().
     virtual void suspect_router() = 0;
     virtual void suspect_backend(const BackendKey& key) = 0;
     virtual void suspect_names() = 0;  // of namespaces
-    virtual void suspect_all() = 0;
     /// What is, re-read where suspected; the `process` fields are left false.
     virtual Result<Actual> observe() = 0;
 
     /// One step of make_plan() that concerns the kernel's network; launch and end_process are not for the world.
     virtual Status execute(const Step& step, const Wanted& wanted) = 0;
 
+    /// Whether a namespace of the backend's name is there.
+    [[nodiscard]] virtual bool has_name(const BackendKey& key) const = 0;
     /// nullptr: the backend has none.
     [[nodiscard]] virtual const NetNs* net_ns(const BackendKey& key) const = 0;
+    /// Whether it had a link since it was known, which rules then name; one that another tool removed is made again.
     [[nodiscard]] virtual bool has_link(const BackendKey& key) const = 0;
     /// TCP connections with clients that are open in a backend.
     virtual Result<std::uint32_t> open_connections(const BackendKey& key) = 0;
