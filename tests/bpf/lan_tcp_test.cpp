@@ -197,6 +197,22 @@ TEST_CASE("bpf: a connection that begins with the cloud stays there, though a ti
     }
 }
 
+TEST_CASE("bpf: a connection that begins while the rule is off stays with the cloud, time-wait socket or not") {
+    for (const auto& family : kFamilies) {
+        Served served(family);
+        served.leave_time_wait();
+        Lab& lab = *served.lab;
+        const Frame syn = served.connection->syn();
+        Frame segment = syn;
+        segment.flags = kAck;
+        CHECK(lab.apply({with(served.rule, Admission::off)}) == 1);
+        CHECK(lab.lan(syn).text == "pass: not-admitted");
+        CHECK(lab.apply({served.rule}) == 1);
+        CHECK(lab.lan(segment).text == "pass: cloud-flow");
+        CHECK(lab.lan(syn).text == "redirect: served");
+    }
+}
+
 TEST_CASE("bpf: an established connection is served by the version that has it, new ones by the active one") {
     for (const auto& family : kFamilies) {
         Served served(family);
