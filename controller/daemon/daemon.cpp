@@ -2,7 +2,6 @@
 #include "controller/daemon/daemon.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -47,8 +46,13 @@ Result<UniqueFd> take_lock(const Instance& instance) {
     if (!lock) {
         return errno_error(cat("cannot open '", instance.lock_file(), "'"));
     }
-    if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-        if (errno == EWOULDBLOCK) {
+    // Not flock(2): a child that is forked and has not yet executed its program would go on to hold that after our
+    // death.
+    struct flock whole {};
+    whole.l_type = F_WRLCK;
+    whole.l_whence = SEEK_SET;
+    if (fcntl(lock.get(), F_SETLK, &whole) != 0) {
+        if (errno == EAGAIN || errno == EACCES) {
             return Error{EBUSY, cat("another viscumd serves instance '", instance.name, "'")};
         }
         return errno_error(cat("cannot lock '", instance.lock_file(), "'"));
@@ -130,6 +134,10 @@ Status Daemon::open_world(const std::string& shim_path) {
     return {};
 }
 
+ClaimCheck Daemon::claim_check() {
+    return [this](const auto& service, const auto& others) { return objections(service, others); };
+}
+
 void Daemon::warn(const std::vector<std::string>& problems) {
     for (const auto& problem : problems) {
         log_warn(problem);
@@ -186,7 +194,7 @@ Status Daemon::start(const std::string& shim_path) {
         return status;
     }
     std::vector<std::string> problems;
-    services_->load([this](const auto& service, const auto& others) { return objections(service, others); }, &problems);
+    services_->load(claim_check(), &problems);
     warn(problems);
     renew_lease();
     if (auto status = watch_names(); !status) {
@@ -260,8 +268,7 @@ void Daemon::reload() {
     world_->set_lan(config_.lan);
     renew_lease();
     std::vector<std::string> problems;
-    services_->recheck([this](const auto& service, const auto& others) { return objections(service, others); },
-                       &problems);
+    services_->recheck(claim_check(), &problems);
     warn(problems);
     reconciler_->touch();
     log_info("viscum.yaml was read again");
@@ -323,7 +330,10 @@ void Daemon::renew_lease() {
         lease_until_ = boot_now() + *config_.lease;
         lease_timer_ = loop_->after(*config_.lease / 3, [this] {
             renew_lease();
-            // And with it a look at everything, for what no news told.
+            // And with it a look at everything, for what no news told: a new address of the router's may be claimed.
+            std::vector<std::string> problems;
+            services_->recheck(claim_check(), &problems);
+            warn(problems);
             world_->suspect_router();
             reconciler_->touch();
         });
