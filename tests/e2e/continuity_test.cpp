@@ -5,6 +5,9 @@
 #include "tests/e2e/scene.h"
 
 namespace viscum {
+
+using namespace std::chrono_literals;
+
 namespace {
 
 constexpr int kRounds = 20;

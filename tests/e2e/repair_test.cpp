@@ -8,6 +8,9 @@
 #include "tests/e2e/scene.h"
 
 namespace viscum {
+
+using namespace std::chrono_literals;
+
 namespace {
 
 // Promised is 1 s; a loaded machine may take longer.

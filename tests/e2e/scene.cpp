@@ -11,6 +11,9 @@
 #include "tests/support/process_tree.h"
 
 namespace viscum {
+
+using namespace std::chrono_literals;
+
 namespace {
 
 constexpr Millis kPollInterval{5};

@@ -24,8 +24,6 @@
 
 namespace viscum {
 
-using namespace std::chrono_literals;
-
 extern const Endpoint kWeb;   // 203.0.113.10:80
 extern const Endpoint kWeb6;  // [2001:db8:c::10]:80
 extern const Endpoint kDns;   // 203.0.113.53:53

@@ -27,7 +27,7 @@ ServiceFile web_service(const std::string& version) {
 }
 
 std::string quick_health() {
-    return "health: { http: { port: 80, path: /healthz }, interval: 200ms, timeout: 200ms, fall: 2 }\n"
+    return "health: { http: { port: 80, path: /healthz }, interval: 500ms, timeout: 500ms, fall: 2 }\n"
            "restart: { backoff: 10ms, backoff_max: 100ms }\n";
 }
 

@@ -23,7 +23,7 @@ struct ServiceFile {
 /// nginx on port 80 of both families as "local" for kWeb and kWeb6. `version` only makes the file a different one.
 ServiceFile web_service(const std::string& version = "1");
 
-/// A health check that notices within a second, for the web service.
+/// A health check that notices within two seconds, for the web service.
 std::string quick_health();
 
 /// A service of tests/e2e/server with this command line behind the program's name.
