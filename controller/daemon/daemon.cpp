@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "controller/spec/check.h"
 #include "controller/spec/parse.h"
 
 namespace viscum {
@@ -135,7 +136,13 @@ Status Daemon::open_world(const std::string& shim_path) {
 }
 
 ClaimCheck Daemon::claim_check() {
-    return [this](const auto& service, const auto& others) { return objections(service, others); };
+    return [this, own = world_->own_networks()](const auto& service,
+                                                const auto& others) -> Result<std::vector<std::string>> {
+        if (!own) {
+            return own.error().in("cannot read the router's own addresses");
+        }
+        return check_claims(service, config_, *own, others);
+    };
 }
 
 void Daemon::warn(const std::vector<std::string>& problems) {
@@ -267,11 +274,17 @@ void Daemon::reload() {
     set_log_level(level_of(config_.log_level));
     world_->set_lan(config_.lan);
     renew_lease();
-    std::vector<std::string> problems;
-    services_->recheck(claim_check(), &problems);
-    warn(problems);
+    recheck(true);
     reconciler_->touch();
     log_info("viscum.yaml was read again");
+}
+
+void Daemon::recheck(bool read_files) {
+    std::vector<std::string> problems;
+    const auto check = claim_check();
+    services_->recheck(check, &problems);
+    services_->look_again(check, read_files, &problems);
+    warn(problems);
 }
 
 Status Daemon::watch_names() {
@@ -331,9 +344,7 @@ void Daemon::renew_lease() {
         lease_timer_ = loop_->after(*config_.lease / 3, [this] {
             renew_lease();
             // And with it a look at everything, for what no news told: a new address of the router's may be claimed.
-            std::vector<std::string> problems;
-            services_->recheck(claim_check(), &problems);
-            warn(problems);
+            recheck(false);
             world_->suspect_router();
             reconciler_->touch();
         });

@@ -36,12 +36,14 @@ private:
     Daemon(Instance instance, std::unique_ptr<EventLoop> loop, UniqueFd lock, RouterConfig config, Store store);
     Status start(const std::string& shim_path);
     Status open_world(const std::string& shim_path);
+    [[nodiscard]] ClaimCheck claim_check();
     void warn(const std::vector<std::string>& problems);
     Status watch_signals();
     Status watch_names();
     void watch_backends();
     void on_signal();
     void reload();
+    void recheck(bool read_files);
     void renew_lease();
     void turn();
 
@@ -59,7 +61,6 @@ private:
     };
     /// All files or none: what is wrong is answered.
     std::optional<std::vector<Checked>> check_files(ClientId client, const Request& request);
-    std::vector<std::string> objections(const ServiceSpec& service, const std::vector<ServiceSpec>& others);
 
     Instance instance_;
     std::unique_ptr<EventLoop> loop_;

@@ -94,16 +94,13 @@ void Reconciler::turn() {
     const auto plan = make_plan(goal, *present);
     if (plan.empty()) {
         reported_.clear();
-    } else if (plan == last_plan_ && makes_network(plan)) {
-        // It was done and is undone, or failed: do not fight, repeat in a while.
-        touch_after(kRetry);
-        last_plan_.clear();
-        drop_dismantled();
-        services_.settle(rules_problem_);
-        return;
+    } else if (plan == last_plan_ && makes_network(plan) && boot_now() - last_plan_at_ < kRetry) {
+        touch_after(kRetry);  // it was done and is undone: do not fight, repeat in a while
+    } else {
+        last_plan_ = plan;
+        last_plan_at_ = boot_now();
+        execute(plan, goal);
     }
-    last_plan_ = plan;
-    execute(plan, goal);
     drop_dismantled();
     services_.settle(rules_problem_);
     if (dirty_) {
@@ -127,13 +124,16 @@ Status Reconciler::execute_one(const Step& step, const Wanted& wanted) {
                 fresh.push_back(rule.claim);
             }
         }
-        tracked_ = std::move(tracked);
         auto status = world_.execute(step, wanted);
         rules_problem_ = status ? "" : cat("its rules cannot be written: ", status.error().what);
-        if (!status || fresh.empty()) {
+        if (!status) {
             return status;
         }
-        return world_.keep_tracked_flows(fresh);
+        if (auto kept = fresh.empty() ? Status{} : world_.keep_tracked_flows(fresh); !kept) {
+            return std::move(kept).error().in("cannot learn which UDP flows the cloud serves");
+        }
+        tracked_ = std::move(tracked);
+        return {};
     }
     auto status = world_.execute(step, wanted);
     if (status && step.kind == Step::Kind::set_addresses) {
@@ -146,27 +146,32 @@ Status Reconciler::execute_one(const Step& step, const Wanted& wanted) {
 
 void Reconciler::execute(const std::vector<Step>& plan, const Wanted& wanted) {
     const BootTime until = boot_now() + kTurnBudget;
-    std::set<BackendKey> failed;
+    std::erase_if(resting_, [](const auto& entry) { return entry.second <= boot_now(); });
+    std::set<BackendKey> skipped;
+    bool did_something = false;
     for (const auto& step : plan) {
-        if (failed.contains(step.backend) && !step.backend.service.empty()) {
+        const bool of_backend = !step.backend.service.empty();
+        if (of_backend && (resting_.contains(step.backend) || skipped.contains(step.backend))) {
             continue;
         }
         if (auto status = execute_one(step, wanted); !status) {
             report(step, status.error());
-            failed.insert(step.backend);
+            skipped.insert(step.backend);
             if (Run* run = run_of(step.backend); run != nullptr && run->state() == RunState::preparing) {
                 run->launch_failed(std::move(status).error().in(step.text()));
-            } else {
-                touch_after(kRetry);
+            } else if (of_backend) {
+                resting_[step.backend] = boot_now() + kRetry;
             }
+            touch_after(kRetry);
             continue;
         }
+        did_something = true;
         if (boot_now() > until) {
             unfinished_ = true;
             break;
         }
     }
-    if (failed.empty() && !plan.empty()) {
+    if (did_something) {
         // What was done may be what something else waited for. Timers let the loop see its other news first.
         touch_after(Millis(0));
     }

@@ -46,10 +46,12 @@ private:
     bool unfinished_ = false;  // the last pass left steps to the next
     EventLoop::TimerId timer_ = 0;
     BootTime timer_due_{};
-    std::vector<Step> last_plan_;
-    std::string rules_problem_;       // why the kernel's rules are not as wanted; empty: they are
-    std::set<std::string> reported_;  // failures that were logged and did not go away since
-    std::set<std::string> tracked_;   // UDP claims whose older flows were looked for
+    std::vector<Step> last_plan_;  // that was not empty
+    BootTime last_plan_at_{};
+    std::map<BackendKey, BootTime> resting_;  // backends with a step that failed, until they are tried again
+    std::string rules_problem_;               // why the kernel's rules are not as wanted; empty: they are
+    std::set<std::string> reported_;          // failures that were logged and did not go away since
+    std::set<std::string> tracked_;           // UDP claims whose older flows were looked for
 };
 
 }  // namespace viscum

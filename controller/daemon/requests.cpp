@@ -5,7 +5,6 @@
 #include "base/text.h"
 #include "controller/daemon/daemon.h"
 #include "controller/daemon/report_builder.h"
-#include "controller/spec/check.h"
 #include "controller/spec/parse.h"
 #include "netns/ifname.h"
 
@@ -96,14 +95,6 @@ void Daemon::send_finished() {
     }
 }
 
-std::vector<std::string> Daemon::objections(const ServiceSpec& service, const std::vector<ServiceSpec>& others) {
-    auto own = world_->own_networks();
-    if (!own) {
-        return {cat("cannot read the router's own addresses: ", own.error().what)};
-    }
-    return check_claims(service, config_, *own, others);
-}
-
 std::optional<std::vector<Daemon::Checked>> Daemon::check_files(ClientId client, const Request& request) {
     if (request.files.size() > kMaxFiles) {
         answer(client, refusal(Code::invalid, cat("more than ", kMaxFiles, " files at once")));
@@ -145,8 +136,14 @@ std::optional<std::vector<Daemon::Checked>> Daemon::check_files(ClientId client,
         mistakes.push_back(cat(claims, " claims do not fit into the table of ", table_size_,
                                " rules: raise 'tables: {rules: N}' and restart viscumd"));
     }
+    const auto check = claim_check();
     for (const auto& item : checked) {
-        for (auto& objection : objections(item.spec, others)) {
+        const auto objections = check(item.spec, others);
+        if (!objections) {
+            answer(client, refusal(Code::failed, objections.error().what));
+            return std::nullopt;
+        }
+        for (const auto& objection : *objections) {
             mistakes.push_back(cat(item.spec.name, ": ", objection));
         }
     }

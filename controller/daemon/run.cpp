@@ -73,13 +73,18 @@ Status Run::begin() {
 void Run::adopt(std::optional<Process> process, Admission admission) {
     state_ = RunState::preparing;  // whatever is missing of its network is made again; nothing is, as a rule
     if (!process) {
+        // It may have ended for good while nobody looked.
+        last_exit_ = viscum::last_exit(dir());
+        if (last_exit_ && !starts_again(*last_exit_)) {
+            state_ = RunState::failed;
+        }
         return;
     }
     process_ = std::move(process);
     started_at_ = boot_now();
-    const bool was_up = admission != Admission::off;
-    state_ = was_up ? RunState::up : RunState::starting;
-    if (was_up) {
+    was_up_ = admission != Admission::off;
+    state_ = was_up_ ? RunState::up : RunState::starting;
+    if (was_up_) {
         judge_.adopted(started_at_, admission == Admission::serve);
         hold_.admitted(started_at_);
     } else {
@@ -92,6 +97,7 @@ void Run::adopt(std::optional<Process> process, Admission admission) {
 
 void Run::stop(Millis drain) {
     drain_limit_ = std::min(drain, spec_.drain_timeout);
+    drain_until_ = std::min(drain_until_, boot_now() + drain_limit_);  // of a drain under way: it may only get shorter
     handle(RunEvent::stop);
 }
 
@@ -137,6 +143,14 @@ Status Run::launch() {
     launch.log_file = context_.instance.log_file(spec_.name);
     launch.shim_path = context_.shim_path;
     auto process = Process::launch(launch, *ns);
+    if (!process && process.error().errno_code == EAGAIN) {
+        // A shim of this run is there already: one that could not be adopted before.
+        auto found = Process::adopt(dir());
+        if (!found || !*found) {
+            return found ? std::move(process).error() : std::move(found).error();
+        }
+        process = std::move(**found);
+    }
     if (!process) {
         return std::move(process).error();
     }
@@ -172,6 +186,11 @@ Status Run::dismantled() {
     return remove_directory(dir());
 }
 
+bool Run::starts_again(const ExitStatus& end) const {
+    return spec_.restart.policy == RestartPolicy::always ||
+           (spec_.restart.policy == RestartPolicy::on_failure && !end.success());
+}
+
 void Run::watch_process() {
     const auto status =
         context_.loop.watch(process_->pidfd(), Order::children, EPOLLIN, [this](std::uint32_t) { ended(); });
@@ -190,9 +209,7 @@ void Run::ended() {
         fell();
     }
     judge_ = HealthJudge(spec_.health);
-    const bool again = spec_.restart.policy == RestartPolicy::always ||
-                       (spec_.restart.policy == RestartPolicy::on_failure && !last_exit_->success());
-    handle(again ? RunEvent::exited : RunEvent::exited_for_good);
+    handle(starts_again(*last_exit_) ? RunEvent::exited : RunEvent::exited_for_good);
     context_.changed();
 }
 
@@ -216,6 +233,7 @@ void Run::probe_now() {
     if (ns == nullptr || !process_) {
         return;
     }
+    asked_at_ = boot_now();
     probe_ = start_probe(context_.loop, *ns, spec_.health, spec_.run, probe_target(),
                          [this](const ProbeResult& result) { probed(result); });
 }
@@ -226,6 +244,7 @@ void Run::probed(const ProbeResult& result) {
     judge_.result(result, now);
     if (judge_.up() != was_up) {
         if (judge_.up()) {
+            was_up_ = true;
             hold_.admitted(now);
             handle(RunEvent::healthy);
         } else {
@@ -233,8 +252,11 @@ void Run::probed(const ProbeResult& result) {
         }
         context_.changed();
     }
-    // The pause counts from the start of the answer's handling: a probe takes part of it.
-    probe_after(judge_.next_probe(now, dice()));
+    if (judge_.up() && std::holds_alternative<ProcessProbe>(spec_.health.probe)) {
+        return;  // its end tells all that there is to know
+    }
+    const auto took = std::chrono::duration_cast<Millis>(now - asked_at_);
+    probe_after(judge_.next_probe(now, dice(), took));
 }
 
 void Run::fell() {
@@ -309,7 +331,8 @@ RunView Run::view() const {
     RunView view;
     view.spec = &spec_;
     view.has_link = context_.world.has_link(key_);
-    view.was_up = process_ && (state_ == RunState::up || state_ == RunState::stopping);
+    view.was_up = was_up_;
+    view.alive = process_.has_value();
     view.healthy = healthy();
     view.held_down = boot_now() < hold_.until();
     view.stopping = stopping();

@@ -74,6 +74,7 @@ private:
     void handle(RunEvent event);
     void ended();
     void watch_process();
+    [[nodiscard]] bool starts_again(const ExitStatus& end) const;
     void probe_after(Millis delay);
     void probe_now();
     void probed(const ProbeResult& result);
@@ -103,10 +104,12 @@ private:
     std::unique_ptr<Probe> probe_;
     std::optional<ExitStatus> last_exit_;
     std::string problem_;  // of the last launch that failed
+    bool was_up_ = false;  // healthy once: it may have flows
     BootTime started_at_{};
+    BootTime asked_at_{};  // when the last probe began
     BootTime mended_at_{};
     Millis drain_limit_{};
-    BootTime drain_until_{};
+    BootTime drain_until_ = BootTime::max();
     BootTime quiet_since_{};
     std::uint64_t datagrams_ = 0;
     int starts_ = 0;

@@ -51,16 +51,12 @@ Services::Services(RunContext& context, Store& store, std::function<void(std::ui
     : context_(context), store_(store), answer_(std::move(answer)) {}
 
 void Services::load(const ClaimCheck& check, std::vector<std::string>* problems) {
+    wishes_ = store_.load_wishes(problems);
     adopt_runs(problems);
     load_files(check, problems);
     for (auto& [name, service] : services_) {
         if (!service.committed) {
             take_down(service);  // removed, or never deployed to the end, when the viscumd before ended
-        }
-    }
-    for (const auto& name : store_.load_wishes(problems).drained) {
-        if (const auto found = services_.find(name); found != services_.end()) {
-            found->second.drained = true;
         }
     }
 }
@@ -86,14 +82,14 @@ void Services::adopt_runs(std::vector<std::string>* problems) {
         }
         const BackendKey key{name.substr(0, name.size() - 2), second ? 1 : 0};
         const auto text = read_file(dir + "/spec", kSpecLimit);
-        if (!text) {
+        if (!text && text.error().errno_code == ENOENT) {
             // The viscumd before ended before it had written the file: nothing else of the run exists.
             if (auto status = remove_directory(dir); !status) {
                 problems->push_back(status.error().what);
             }
             continue;
         }
-        auto parsed = parse_service(*text, dir + "/spec");
+        auto parsed = text ? parse_service(*text, dir + "/spec") : Parsed<ServiceSpec>(Diagnostics{});
         auto* spec = std::get_if<ServiceSpec>(&parsed);
         if (spec == nullptr || spec->name != key.service) {
             // Another version of viscumd could read it. What runs is taken down in order, and claims nothing.
@@ -103,8 +99,9 @@ void Services::adopt_runs(std::vector<std::string>* problems) {
         }
         auto process = Process::adopt(dir);
         if (!process) {
+            // The run stays known: its next launch finds the shim that is there.
             problems->push_back(std::move(process).error().in(cat("cannot adopt '", key.text(), "'")).what);
-            continue;
+            process = std::optional<Process>();
         }
         context_.world.know(key);
         if (*process) {
@@ -122,9 +119,8 @@ void Services::adopt_runs(std::vector<std::string>* problems) {
                 active = true;
             }
         }
-        Service& service = services_[key.service];
-        service.name = key.service;
-        auto run = std::make_unique<Run>(context_, key, *spec, *text);
+        Service& service = service_named(key.service);
+        auto run = std::make_unique<Run>(context_, key, *spec, text ? *text : "");
         run->adopt(std::move(*process), admission);
         if (active) {
             service.primary = key.slot;
@@ -160,39 +156,70 @@ void Services::want_file(Service& service, const ServiceSpec& spec, const std::s
 }
 
 void Services::load_files(const ClaimCheck& check, std::vector<std::string>* problems) {
+    look_at_files_ = false;
+    const auto stored = store_.load_services(problems);
+    if (!stored.complete) {
+        // What cannot be read is not unwanted: whatever runs goes on until it can.
+        look_at_files_ = true;
+        for (auto& [name, service] : services_) {
+            service.committed = service.committed || !service.removed;
+        }
+    }
     std::vector<ServiceSpec> accepted;
     for (const auto& [name, service] : services_) {
         if (service.committed && service.current() != nullptr) {
             accepted.push_back(service.current()->spec());
         }
     }
-    for (auto& [name, text] : store_.load_services(problems)) {
+    for (const auto& [name, text] : stored.services) {
         const auto known = services_.find(name);
-        if (known != services_.end() && (known->second.committed || known->second.removed)) {
+        if (known != services_.end() && (known->second.committed || known->second.removed || known->second.candidate)) {
             continue;
         }
-        const std::string path = cat(context_.instance.services_dir(), '/', name, ".yaml");
-        auto parsed = parse_service(text, path);
-        auto* spec = std::get_if<ServiceSpec>(&parsed);
-        if (spec == nullptr || spec->name != name) {
-            problems->push_back(spec != nullptr ? cat("'", path, "' names the service '", spec->name, "'")
-                                                : std::get<Diagnostics>(parsed).front().text());
-            if (const auto running = services_.find(name); running != services_.end()) {
-                running->second.committed = true;  // the version that runs goes on
-            }
-            continue;
-        }
-        const auto objections = check(*spec, accepted);
-        if (!objections.empty()) {
-            problems->push_back(cat("'", path, "' is not served: ", objections.front()));
-            continue;
-        }
-        Service& service = services_[name];
-        service.name = name;
-        service.committed = true;
-        want_file(service, *spec, text);
-        accepted.push_back(std::move(*spec));
+        load_file(name, text, check, accepted, problems);
     }
+}
+
+void Services::load_file(const std::string& name, const std::string& text, const ClaimCheck& check,
+                         std::vector<ServiceSpec>& accepted, std::vector<std::string>* problems) {
+    const std::string path = cat(context_.instance.services_dir(), '/', name, ".yaml");
+    auto parsed = parse_service(text, path);
+    const auto* spec = std::get_if<ServiceSpec>(&parsed);
+    const auto running = services_.find(name);
+    if (spec == nullptr || spec->name != name) {
+        problems->push_back(spec != nullptr ? cat("'", path, "' names the service '", spec->name, "'")
+                                            : std::get<Diagnostics>(parsed).front().text());
+        if (running != services_.end()) {
+            running->second.committed = true;  // the version that runs goes on
+        }
+        return;
+    }
+    const auto objections = check(*spec, accepted);
+    if (!objections) {
+        problems->push_back(cat("'", path, "' cannot be judged yet: ", objections.error().what));
+        look_at_files_ = true;
+        if (running != services_.end()) {
+            running->second.committed = true;
+        }
+        return;
+    }
+    if (!objections->empty()) {
+        problems->push_back(cat("'", path, "' is not served: ", objections->front()));
+        return;
+    }
+    Service& service = service_named(name);
+    service.committed = true;
+    want_file(service, *spec, text);
+    accepted.push_back(*spec);
+}
+
+Service& Services::service_named(const std::string& name) {
+    const auto [found, fresh] = services_.try_emplace(name);
+    if (fresh) {
+        found->second.name = name;
+        found->second.drained = wishes_.drained.contains(name);
+    }
+    return found->second;
 }
 
 void Services::take_down(Service& service, Millis drain) {
@@ -207,41 +234,60 @@ void Services::take_down(Service& service, Millis drain) {
 
 void Services::recheck(const ClaimCheck& check, std::vector<std::string>* problems) {
     for (auto& [name, service] : services_) {
-        const Run* current = service.current();
-        if (service.removed || current == nullptr) {
+        if (service.removed) {
             continue;
         }
-        const auto objections = check(current->spec(), {});
-        if (objections.empty()) {
+        std::string objection;
+        for (const auto& spec : specs_of(service)) {
+            const auto objections = check(spec, {});
+            if (objections && !objections->empty()) {
+                objection = objections->front();
+            }
+        }
+        if (objection.empty()) {
             continue;
         }
         service.committed = false;
-        problems->push_back(cat("'", name, "' is taken down: ", objections.front()));
+        problems->push_back(cat("'", name, "' is taken down: ", objection));
         if (service.candidate) {
-            give_up(service, objections.front());
+            give_up(service, objection);
         }
         service.keep_log = true;
         take_down(service);
     }
-    load_files(check, problems);
+}
+
+void Services::look_again(const ClaimCheck& check, bool at_once, std::vector<std::string>* problems) {
+    if (at_once || look_at_files_) {
+        load_files(check, problems);
+    }
+}
+
+std::vector<ServiceSpec> Services::specs_of(const Service& service) {
+    std::vector<ServiceSpec> specs;
+    for (const auto& run : service.runs) {
+        if (run) {
+            specs.push_back(run->spec());
+        }
+    }
+    if (service.candidate && !service.candidate->slot) {
+        specs.push_back(service.candidate->spec);
+    }
+    return specs;
 }
 
 std::vector<ServiceSpec> Services::specs() const {
     std::vector<ServiceSpec> specs;
     for (const auto& [name, service] : services_) {
-        // One that is being removed still owns what it claims: its connections finish.
-        if (service.candidate) {
-            specs.push_back(service.candidate->spec);
-        } else if (service.current() != nullptr) {
-            specs.push_back(service.current()->spec());
+        for (auto& spec : specs_of(service)) {
+            specs.push_back(std::move(spec));
         }
     }
     return specs;
 }
 
 void Services::deploy(const ServiceSpec& spec, const std::string& text, std::uint64_t client, Millis wait) {
-    Service& service = services_[spec.name];
-    service.name = spec.name;
+    Service& service = service_named(spec.name);
     if (service.candidate) {
         answer_(client, failure(Code::refused, cat("'", spec.name, "' is being deployed already"),
                                 "wait for it, and deploy again"));
@@ -304,6 +350,11 @@ void Services::start_candidate(Service& service) {
         return;
     }
     const BackendKey key{service.name, *slot};
+    if (context_.world.has_name(key)) {
+        // What an earlier viscumd left has a run directory, and was adopted.
+        give_up(service, cat("a namespace of the name that ", key.text(), " would have is there, and is not ours"));
+        return;
+    }
     auto run = std::make_unique<Run>(context_, key, candidate.spec, candidate.text);
     if (auto status = run->begin(); !status) {
         give_up(service, status.error().what);
@@ -325,7 +376,7 @@ void Services::start_candidate(Service& service) {
 
 void Services::remove(const std::string& name, std::uint64_t client, Millis drain) {
     const auto found = services_.find(name);
-    if (found == services_.end() || found->second.removed) {
+    if (found == services_.end() || (found->second.removed && found->second.remover != 0)) {
         answer_(client, no_such_service(name));
         return;
     }
@@ -341,8 +392,7 @@ void Services::remove(const std::string& name, std::uint64_t client, Millis drai
     }
     service.keep_log = false;
     service.remover = client;
-    service.drained = false;
-    if (auto status = save_wishes(); !status) {
+    if (auto status = wish_drained(name, false); !status) {
         log_warn(status.error().what);
     }
     answer_(client, progress(cat(name, ": draining")));
@@ -357,12 +407,11 @@ void Services::set_drained(const std::string& name, bool drained, std::uint64_t 
     }
     Service& service = found->second;
     const bool changed = service.drained != drained;
-    service.drained = drained;
-    if (auto status = save_wishes(); !status) {
-        service.drained = !drained;
+    if (auto status = wish_drained(name, drained); !status) {
         answer_(client, failure(Code::failed, status.error().what, ""));
         return;
     }
+    service.drained = drained;
     context_.changed();
     const std::string what = drained ? "drained: new connections go to the cloud" : "resumed";
     answer_(client, done(changed ? cat(name, ": ", what)
@@ -482,6 +531,7 @@ void Services::settle(const std::string& rules_problem) {
                 remove_log(service.name);
             }
             answer_(service.remover, done(cat(service.name, ": removed"), true));
+            look_at_files_ = true;  // its file may stand, and be permitted again
             it = services_.erase(it);
             continue;
         }
@@ -498,14 +548,18 @@ void Services::remove_log(const std::string& name) {
     }
 }
 
-Status Services::save_wishes() {
-    Wishes wishes;
-    for (const auto& [name, service] : services_) {
-        if (service.drained) {
-            wishes.drained.insert(name);
-        }
+Status Services::wish_drained(const std::string& name, bool drained) {
+    Wishes wishes = wishes_;
+    if (drained) {
+        wishes.drained.insert(name);
+    } else {
+        wishes.drained.erase(name);
     }
-    return store_.save_wishes(wishes);
+    if (auto status = store_.save_wishes(wishes); !status) {
+        return status;
+    }
+    wishes_ = std::move(wishes);
+    return {};
 }
 
 }  // namespace viscum

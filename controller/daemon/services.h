@@ -13,9 +13,9 @@
 
 namespace viscum {
 
-/// What stands against a service's claims beside `others`; empty: nothing.
+/// What stands against a service's claims beside `others`; empty: nothing. An error: that cannot be known now.
 using ClaimCheck =
-    std::function<std::vector<std::string>(const ServiceSpec& service, const std::vector<ServiceSpec>& others)>;
+    std::function<Result<std::vector<std::string>>(const ServiceSpec& service, const std::vector<ServiceSpec>& others)>;
 
 class Services {
 public:
@@ -37,9 +37,12 @@ public:
     /// Open connections finish first, within `drain` at most.
     void remove(const std::string& name, std::uint64_t client, Millis drain);
     void set_drained(const std::string& name, bool drained, std::uint64_t client);
-    /// After a change of viscum.yaml: services that may not claim any more what they claim are taken down, and their
-    /// files stay; files whose claims are permitted again are served again.
+    /// After a change of viscum.yaml or of the router's addresses: services that may not claim any more what they claim
+    /// are taken down, and their files stay.
     void recheck(const ClaimCheck& check, std::vector<std::string>* problems);
+    /// Serves what stands in services/ and is not served: now if `at_once`, otherwise if a file could not be judged
+    /// before or a service was taken down whose file stands.
+    void look_again(const ClaimCheck& check, bool at_once, std::vector<std::string>* problems);
     /// The client hung up: its deploys go on without an audience.
     void forget_client(std::uint64_t client);
 
@@ -49,13 +52,17 @@ public:
 
     [[nodiscard]] const std::map<std::string, Service>& all() const { return services_; }
     [[nodiscard]] std::map<std::string, Service>& all() { return services_; }
-    /// The version that counts for claims: the candidate's if there is one.
+    /// Every version that claims something: those that run, those that finish, and candidates.
     [[nodiscard]] std::vector<ServiceSpec> specs() const;
 
 private:
     void adopt_runs(std::vector<std::string>* problems);
     /// The files of services that are not there yet, and at the start those of the runs that were found.
     void load_files(const ClaimCheck& check, std::vector<std::string>* problems);
+    void load_file(const std::string& name, const std::string& text, const ClaimCheck& check,
+                   std::vector<ServiceSpec>& accepted, std::vector<std::string>* problems);
+    Service& service_named(const std::string& name);
+    [[nodiscard]] static std::vector<ServiceSpec> specs_of(const Service& service);
     void want_file(Service& service, const ServiceSpec& spec, const std::string& text);
     void propose(Service& service, Candidate candidate);
     void start_candidate(Service& service);
@@ -64,13 +71,16 @@ private:
     void give_up(Service& service, const std::string& why);
     void take_down(Service& service, Millis drain = Millis::max());
     void remove_log(const std::string& name);
-    Status save_wishes();
+    /// Notes on disk that a service is drained, or not.
+    Status wish_drained(const std::string& name, bool drained);
     [[nodiscard]] static std::string candidate_failure(const Service& service);
 
     RunContext& context_;
     Store& store_;
     std::function<void(std::uint64_t, const Response&)> answer_;
     std::map<std::string, Service> services_;
+    Wishes wishes_;               // as on disk
+    bool look_at_files_ = false;  // a file in services/ could not be judged, or came free
 };
 
 /// 16 hexadecimal digits that tell one service file from another.

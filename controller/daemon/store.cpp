@@ -11,6 +11,7 @@ constexpr std::size_t kServiceFileLimit = 256 * 1024;
 constexpr std::size_t kStateLimit = 1024 * 1024;
 constexpr const char* kMagic = "viscum-state 1 ";
 constexpr const char* kYaml = ".yaml";
+constexpr const char* kUnfinished = ".new";  // write_file_atomically
 constexpr mode_t kPrivateDir = 0750;
 constexpr mode_t kFileMode = 0640;
 
@@ -73,14 +74,21 @@ std::string Store::generation_file(std::uint64_t generation) const {
     return cat(instance_.state_dir(), "/state.", generation % 2);
 }
 
-std::vector<StoredService> Store::load_services(std::vector<std::string>* problems) const {
-    std::vector<StoredService> services;
+Store::Stored Store::load_services(std::vector<std::string>* problems) const {
+    Stored stored;
     const auto names = list_directory(instance_.services_dir());
     if (!names) {
         problems->push_back(names.error().what);
-        return services;
+        stored.complete = false;
+        return stored;
     }
     for (const auto& file : *names) {
+        if (file.ends_with(cat(kYaml, kUnfinished))) {
+            // A write that a power cut or a kill interrupted.
+            if (auto status = remove_file(cat(instance_.services_dir(), '/', file)); !status) {
+                problems->push_back(status.error().what);
+            }
+        }
         if (!file.ends_with(kYaml)) {
             continue;
         }
@@ -88,11 +96,12 @@ std::vector<StoredService> Store::load_services(std::vector<std::string>* proble
         auto text = read_file(service_file(name), kServiceFileLimit);
         if (!text) {
             problems->push_back(text.error().what);
+            stored.complete = stored.complete && text.error().errno_code == ENOENT;
             continue;
         }
-        services.push_back({name, std::move(*text)});
+        stored.services.push_back({name, std::move(*text)});
     }
-    return services;
+    return stored;
 }
 
 Status Store::save_service(const std::string& name, const std::string& text) const {

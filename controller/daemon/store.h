@@ -31,8 +31,12 @@ public:
     /// Makes the instance's directories.
     static Result<Store> open(const Instance& instance);
 
-    /// All service files. One that cannot be read is told in `problems` and left where it is.
-    std::vector<StoredService> load_services(std::vector<std::string>* problems) const;
+    struct Stored {
+        std::vector<StoredService> services;
+        bool complete = true;  // false: something could not be read, and may be there
+    };
+    /// All service files. What cannot be read is told in `problems` and left where it is.
+    Stored load_services(std::vector<std::string>* problems) const;
     /// Both at one instant and durably; idempotent.
     Status save_service(const std::string& name, const std::string& text) const;
     Status remove_service(const std::string& name) const;

@@ -9,6 +9,10 @@ Admission admission_of(const RunView& run, bool drained, Protocol protocol) {
     if (!run.has_link || !run.was_up) {
         return Admission::off;
     }
+    if (!run.alive) {
+        // The kernel goes on to deliver what the process wrote before it ended; nothing listens any more.
+        return protocol == Protocol::tcp ? Admission::drain : Admission::off;
+    }
     if (run.stopping || drained) {
         return Admission::drain;
     }
@@ -30,10 +34,12 @@ std::vector<WantedRule> rules_of(const ServiceView& service) {
         if (!run) {
             continue;
         }
+        const std::array several{owns_several(*run->spec, false), owns_several(*run->spec, true)};
+        const auto others = static_cast<std::ptrdiff_t>(rules.size());  // claims of one version are disjoint
         for (const auto& claim : run->spec->intercept) {
-            const auto known =
-                std::find_if(rules.begin(), rules.end(), [&](const auto& rule) { return rule.claim == claim; });
-            if (known != rules.end()) {
+            const auto known = std::find_if(rules.begin(), rules.begin() + others,
+                                            [&](const auto& rule) { return rule.claim == claim; });
+            if (known != rules.begin() + others) {
                 known->backend[static_cast<std::size_t>(slot)] = run->has_link;
                 continue;
             }
@@ -43,7 +49,7 @@ std::vector<WantedRule> rules_of(const ServiceView& service) {
             rule.backend[static_cast<std::size_t>(slot)] = run->has_link;
             rule.active = slot;
             rule.closed = run->spec->on_failure == OnFailure::drop;
-            rule.several = owns_several(*run->spec, claim.prefix.address.is_v4());
+            rule.several = several[claim.prefix.address.is_v4() ? 1 : 0];
             // A claim of the other run alone: one that goes, or one that does not count yet.
             rule.admission = slot == service.primary || run->stopping
                                  ? admission_of(*run, service.drained, claim.protocol)

@@ -15,7 +15,8 @@ namespace viscum {
 struct RunView {
     const ServiceSpec* spec = nullptr;
     bool has_link = false;  // its link has a number
-    bool was_up = false;    // it may have flows: healthy once since its process started, and the process lives
+    bool was_up = false;    // it may have flows: it was healthy once
+    bool alive = false;     // its process lives
     bool healthy = false;
     bool held_down = false;  // it flaps
     bool stopping = false;

@@ -73,14 +73,8 @@ std::vector<Step> make_plan(const Wanted& wanted, const Actual& actual) {
     for (const auto& device : actual.unprepared_lan) {
         steps.push_back({Kind::prepare_lan, {}, device});
     }
-    for (const auto& [key, backend] : wanted.backends) {
-        const auto found = actual.backends.find(key);
-        plan_coming(key, backend, found == actual.backends.end() ? ActualBackend{} : found->second, steps);
-    }
-    // A new link has a new number, which rules carry.
-    const bool renumbered =
-        std::any_of(steps.begin(), steps.end(), [](const Step& step) { return step.kind == Kind::make_link; });
-    if (renumbered ? !wanted.rules.empty() || actual.rules != wanted.rules : actual.rules != wanted.rules) {
+    // A rule that gives up its traffic waits for nothing; one that is new is off until its service is healthy.
+    if (actual.rules != wanted.rules) {
         steps.push_back({Kind::write_rules, {}, {}});
     }
     for (const auto& [device, attached] : actual.lan) {
@@ -90,6 +84,10 @@ std::vector<Step> make_plan(const Wanted& wanted, const Actual& actual) {
         if (!wanted.lan.contains(device) && attached) {
             steps.push_back({Kind::detach_lan, {}, device});
         }
+    }
+    for (const auto& [key, backend] : wanted.backends) {
+        const auto found = actual.backends.find(key);
+        plan_coming(key, backend, found == actual.backends.end() ? ActualBackend{} : found->second, steps);
     }
     for (const auto& [key, backend] : actual.backends) {
         if (!wanted.backends.contains(key)) {

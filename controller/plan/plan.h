@@ -32,8 +32,9 @@ struct Step {
     [[nodiscard]] std::string text() const;
 };
 
-/// Order when a service comes: namespace, link, addresses, fence, process, rules, and then the filters that read them.
-/// When it goes: filters and rules, process, link, namespace. Nothing to do is an empty plan.
+/// Rules and filters first, so that traffic leaves what is about to go and is off for what is about to come. Then what
+/// comes: namespace, link, addresses, fence, process; its rules admit in a later plan, when it is healthy. Then what
+/// goes: process, link, namespace. Nothing to do is an empty plan.
 std::vector<Step> make_plan(const Wanted& wanted, const Actual& actual);
 
 /// One line a step.

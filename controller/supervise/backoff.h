@@ -27,7 +27,8 @@ private:
 class HoldDown {
 public:
     void admitted(BootTime now) { admitted_ = now; }
-    /// Called when health or a crash takes the admission away. Returns how long it is to be held down, 0 for not at all.
+    /// Called when health or a crash takes the admission away. Returns how long it is to be held down, 0 for not at
+    /// all.
     Millis fell(BootTime now);
     [[nodiscard]] BootTime until() const { return until_; }
 

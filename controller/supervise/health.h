@@ -24,12 +24,13 @@ struct ProbeResult {
 };
 
 /// Counts rises and falls and says when to ask next. Pure.
-/// A service starts as down. `rise` successes in a row bring it up, `fall` failures in a row take it down. While starting
-/// the next probe comes after 50 ms (5 ms after a success, or after a refused connection in the first 250 ms, which
-/// costs the service nothing: that is what makes the first local answer fast), 500 ms in transition, `interval` when
-/// up, 5 s when down; all with ±10 % jitter but the start's. A hung service is down within fall x interval + timeout,
-/// so the transition's pause is never longer than `interval`, on the way down not than `interval` less `timeout` (which
-/// is the shorter one), and jitter only shortens the pauses of a service that is up. A start that timed out is as down.
+/// A service starts as down. `rise` successes in a row bring it up, `fall` failures in a row take it down. While
+/// starting the next probe comes after 50 ms (5 ms after a success, or after a refused connection in the first 250 ms,
+/// which costs the service nothing: that is what makes the first local answer fast), 500 ms in transition, `interval`
+/// when up, 5 s when down; all with ±10 % jitter but the start's. A hung service is down within fall x interval +
+/// timeout, so the transition's pause is never longer than `interval`, on the way down not than `interval` less
+/// `timeout` (which is the shorter one), and jitter only shortens the pauses of a service that is up. A start that
+/// timed out is as down.
 class HealthJudge {
 public:
     explicit HealthJudge(const HealthSpec& spec) : spec_(spec) {}
@@ -39,13 +40,16 @@ public:
     /// A process that was up before this daemon started: it stays as it was until probes say otherwise.
     void adopted(BootTime now, bool healthy);
     void result(const ProbeResult& result, BootTime now);
-    /// `dice` is in [0, 1).
-    [[nodiscard]] Millis next_probe(BootTime now, double dice) const;
+    /// `dice` is in [0, 1). `took` is how long the last probe did: on the way down it counts as a part of the pause, so
+    /// that failures which come at once are no closer to each other than those that time out.
+    [[nodiscard]] Millis next_probe(BootTime now, double dice, Millis took = Millis(0)) const;
 
     [[nodiscard]] bool up() const { return up_; }
     /// Not once up since started().
     [[nodiscard]] bool starting() const { return starting_; }
-    [[nodiscard]] bool start_timed_out(BootTime now) const { return starting_ && now - started_ >= spec_.start_timeout; }
+    [[nodiscard]] bool start_timed_out(BootTime now) const {
+        return starting_ && now - started_ >= spec_.start_timeout;
+    }
     [[nodiscard]] const std::string& reason() const { return reason_; }  // of the last failure; empty after a success
 
 private:
@@ -58,8 +62,8 @@ private:
     std::string reason_;
 };
 
-/// Reads an HTTP/1.x status line as it comes in, at most 8 KiB; answers interim responses (1xx) by waiting for the final
-/// one. Pure, for hostile bytes (RFC 9112).
+/// Reads an HTTP/1.x status line as it comes in, at most 8 KiB; answers interim responses (1xx) by waiting for the
+/// final one. Pure, for hostile bytes (RFC 9112).
 class HttpStatusReader {
 public:
     enum class State { more, done, bad };
@@ -82,9 +86,9 @@ public:
     virtual ~Probe() = default;
 };
 
-/// Starts one probe from inside `ns` against `target` (an address that the service owns). `done` is called exactly once,
-/// from the loop, never from inside this call, at the latest when `spec.timeout` has passed. Reads at most 64 KiB.
-/// `run` gives user and environment of an exec probe. The process probe succeeds.
+/// Starts one probe from inside `ns` against `target` (an address that the service owns). `done` is called exactly
+/// once, from the loop, never from inside this call, at the latest when `spec.timeout` has passed. Reads at most 64
+/// KiB. `run` gives user and environment of an exec probe. The process probe succeeds.
 std::unique_ptr<Probe> start_probe(EventLoop& loop, const NetNs& ns, const HealthSpec& spec, const RunSpec& run,
                                    const IpAddress& target, std::function<void(const ProbeResult&)> done);
 

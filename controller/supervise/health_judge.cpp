@@ -51,14 +51,14 @@ void HealthJudge::result(const ProbeResult& result, BootTime) {
     }
 }
 
-Millis HealthJudge::next_probe(BootTime now, double dice) const {
+Millis HealthJudge::next_probe(BootTime now, double dice, Millis took) const {
     if (up_ && streak_ > 0) {
         return scale(spec_.interval, 1 - 0.1 * dice);
     }
     if (up_) {
         // A probe that times out and the pause after it fit into one interval: so the promise holds.
-        const Millis spare = std::max(spec_.interval - spec_.timeout, Millis(0));
-        return scale(std::min(kTransition, spare), 1 - 0.1 * dice);
+        const Millis period = scale(std::min(kTransition, spec_.interval), 1 - 0.1 * dice);
+        return std::max(period - took, Millis(0));
     }
     if (starting_ && !start_timed_out(now)) {
         const bool eager = streak_ > 0 || (refused_ && now - started_ < kEagerTime);

@@ -339,10 +339,15 @@ ExitStatus Process::reap() {
     return {kind, info.si_status, ""};
 }
 
+std::optional<ExitStatus> last_exit(const std::string& run_dir) {
+    const auto text = read_file(run_dir + "/exit", 4096);
+    return text ? std::optional(parse_exit(*text)) : std::nullopt;
+}
+
 ExitStatus Process::finish(const std::string& run_dir) {
     const ExitStatus shim = reap();
-    if (const auto text = read_file(run_dir + "/exit", 4096)) {
-        return parse_exit(*text);
+    if (const auto end = last_exit(run_dir)) {
+        return *end;
     }
     // Without room for the file a shim of ours still ends as its service did.
     return shim.kind == ExitStatus::Kind::exited ? shim : ExitStatus{};

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // A service's process tree under viscum-shim, which is pid 1 of a pid namespace of its own and outlives viscumd.
 //
-// Everything about a run lives in its run directory, and nothing of it is a process id: the shim holds a POSIX write lock
-// on `lock` from before it starts the service until it ends, and F_GETLK tells any later viscumd who that is. The lock
-// goes with the process, so it is never stale. launch() returns when the lock is held, and until then the shim dies with
-// its parent: whenever viscumd is killed, a run directory whose lock nobody holds has no shim.
+// Everything about a run lives in its run directory, and nothing of it is a process id: the shim holds a POSIX write
+// lock on `lock` from before it starts the service until it ends, and F_GETLK tells any later viscumd who that is. The
+// lock goes with the process, so it is never stale. launch() returns when the lock is held, and until then the shim
+// dies with its parent: whenever viscumd is killed, a run directory whose lock nobody holds has no shim.
 //
 //   DIR/lock     held by the shim
 //   DIR/exit     written by the shim at its end, by rename: "exited N", "signaled N" or "failed TEXT" (exec failed)
@@ -25,20 +25,20 @@
 namespace viscum {
 
 struct LaunchSpec {
-    std::string name;       // the service's, for the process title and the log
+    std::string name;  // the service's, for the process title and the log
     RunSpec run;
-    std::string run_dir;    // exists, private to root
-    std::string log_file;   // its directory exists
+    std::string run_dir;                   // exists, private to root
+    std::string log_file;                  // its directory exists
     std::uint64_t log_bytes = 256 * 1024;  // bound of the log, at least 16 KiB: two generations of half this size
-    std::string shim_path;  // viscum-shim
+    std::string shim_path;                 // viscum-shim
 };
 
 /// How a run ended.
 struct ExitStatus {
     enum class Kind { exited, signaled, failed, unknown };  // unknown: the shim itself was killed
     Kind kind = Kind::unknown;
-    int value = 0;          // exit status or signal
-    std::string text;       // of `failed`: "cannot run '/usr/sbin/x': No such file or directory"
+    int value = 0;     // exit status or signal
+    std::string text;  // of `failed`: "cannot run '/usr/sbin/x': No such file or directory"
     bool operator==(const ExitStatus&) const = default;
     /// "exited with 1", "killed by SIGKILL", …
     [[nodiscard]] std::string describe() const;
@@ -65,7 +65,8 @@ public:
     Status kill() const;
     /// To be called once pidfd() is readable: reaps a child of ours and reads DIR/exit.
     ExitStatus finish(const std::string& run_dir);
-    /// The same for a child from spawn_in, which has no run directory. `unknown` where it still runs or is none of ours.
+    /// The same for a child from spawn_in, which has no run directory. `unknown` where it still runs or is none of
+    /// ours.
     ExitStatus reap();
 
 private:
@@ -74,6 +75,9 @@ private:
     UniqueFd pidfd_;
     pid_t pid_ = 0;
 };
+
+/// What DIR/exit says of the last process of a run; nullopt: it has ended none.
+std::optional<ExitStatus> last_exit(const std::string& run_dir);
 
 /// SIGTERM for "TERM" and so on; 0 for a name that service_spec.h does not list.
 int signal_number(const std::string& name);

@@ -20,7 +20,7 @@ ServiceSpec spec_of(std::vector<Claim> claims, OnFailure on_failure = OnFailure:
 }
 
 RunView up(const ServiceSpec& spec) {
-    return {&spec, true, true, true, false, false};
+    return {&spec, true, true, true, true, false, false};
 }
 
 }  // namespace
@@ -34,6 +34,15 @@ TEST_CASE("admission: nothing is admitted before the first success, and without 
     run = up(spec);
     run.has_link = false;
     CHECK(admission_of(run, false, Protocol::tcp) == Admission::off);
+}
+
+TEST_CASE("admission: what a process wrote before it ended is delivered, and its datagrams go to the cloud") {
+    const auto spec = spec_of({kWeb, kDns});
+    RunView run = up(spec);
+    run.alive = false;
+    run.healthy = false;
+    CHECK(admission_of(run, false, Protocol::tcp) == Admission::drain);
+    CHECK(admission_of(run, false, Protocol::udp) == Admission::off);
 }
 
 TEST_CASE("admission: a service that hangs keeps its connections, and gives its datagrams to the cloud") {
@@ -69,7 +78,7 @@ TEST_CASE("admission: during an update the version before gets new flows, and bo
     const auto next = spec_of({kWeb, kOther}, OnFailure::drop);
     ServiceView service;
     service.name = "plates";
-    service.runs = {up(before), RunView{&next, true, false, false, false, false}};
+    service.runs = {up(before), RunView{&next, true, false, true, false, false, false}};
     auto rules = rules_of(service);
     REQUIRE(rules.size() == 2);
     CHECK(rules[0].claim == kWeb);

@@ -53,13 +53,13 @@ TEST_CASE("plan: an unchanged service costs no step") {
               .empty());
 }
 
-TEST_CASE("plan: a new service gets its namespace first and its traffic last") {
+TEST_CASE("plan: a new service gets its rules, which are off, then its namespace, and its process last") {
     Actual nothing;
     nothing.rules.emplace();
     nothing.lan["lan1"] = false;
-    CHECK(describe(make_plan(running(), nothing)) == Lines{"make namespace for plates", "make link for plates",
-                                                           "set addresses of plates", "attach fence of plates",
-                                                           "launch plates", "write rules", "attach filter to lan1"});
+    CHECK(describe(make_plan(running(), nothing)) ==
+          Lines{"write rules", "attach filter to lan1", "make namespace for plates", "make link for plates",
+                "set addresses of plates", "attach fence of plates", "launch plates"});
 }
 
 TEST_CASE("plan: a removed service loses its traffic first and its namespace last") {
@@ -77,10 +77,9 @@ TEST_CASE("plan: whatever another tool removed is made again, and what stands on
     };
     const std::vector<Loss> losses{
         {{false, false, false, false, true},
-         {"make namespace for plates", "make link for plates", "set addresses of plates", "attach fence of plates",
-          "write rules"}},
+         {"make namespace for plates", "make link for plates", "set addresses of plates", "attach fence of plates"}},
         {{true, false, true, true, true},
-         {"make link for plates", "set addresses of plates", "attach fence of plates", "write rules"}},
+         {"make link for plates", "set addresses of plates", "attach fence of plates"}},
         {{true, true, false, true, true}, {"set addresses of plates"}},
         {{true, true, true, false, true}, {"attach fence of plates"}},
         {{true, true, true, true, false}, {"launch plates"}},
@@ -128,7 +127,7 @@ TEST_CASE("plan: an update brings the new version up beside the old one, which g
     Actual actual = as_wanted(running());
     CHECK(describe(make_plan(wanted, actual)) == Lines{"make namespace for plates.1", "make link for plates.1",
                                                        "set addresses of plates.1", "attach fence of plates.1",
-                                                       "launch plates.1", "write rules"});
+                                                       "launch plates.1"});
     wanted.backends.erase(kPlates);
     actual = as_wanted(wanted);
     actual.backends[kPlates] = kWhole;

@@ -156,14 +156,16 @@ TEST_CASE("health: the transition's pause is never longer than the interval, nor
     HealthJudge judge(quick);
     judge.started(0s);
     judged(judge, "++-");
-    CHECK(judge.next_probe(1s, 0) == 60ms);
+    CHECK(judge.next_probe(1s, 0, 40ms) == 60ms);
+    CHECK(judge.next_probe(1s, 0, 0ms) == 100ms);
     judged(judge, "--+");
     CHECK(judge.next_probe(1s, kMiddle) == 100ms);
     quick.timeout = 100ms;
     HealthJudge tight(quick);
     tight.started(0s);
     judged(tight, "++-");
-    CHECK(tight.next_probe(1s, 0) == 0ms);
+    CHECK(tight.next_probe(1s, 0, 100ms) == 0ms);
+    CHECK(tight.next_probe(1s, 0, 0ms) == 100ms);  // refused at once: no reason to hurry
 }
 
 /// A service that answers within `timeout` until it hangs, and fails now and then before.
@@ -202,7 +204,7 @@ struct Simulation {
             if (came > hang && (!was_up || !judge.up())) {
                 return was_up ? came - hang : BootTime{};
             }
-            now = came + judge.next_probe(came, chance());
+            now = came + judge.next_probe(came, chance(), std::chrono::ceil<Millis>(came - now));
             if (came <= hang && now > hang) {
                 was_up = judge.up();
             }
