@@ -143,10 +143,12 @@ struct vs_fragment_key {
     __u8 zero[3];
 };
 
+#define VS_NO_SLOT 2
+
 struct vs_fragment {
     __u64 seen;  // CLOCK_BOOTTIME, ns, of the first fragment
     __u32 rule;
-    __u8 slot;
+    __u8 slot;  // VS_NO_SLOT: dropped, as the first one was
     __u8 zero[3];
     struct vs_addr source;  // what a reply's source is corrected to; zero: nothing
 };

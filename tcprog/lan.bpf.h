@@ -210,6 +210,10 @@ static __always_inline int lan_later_fragment(struct __sk_buff* skb, const struc
     const struct vs_fragment* first = bpf_map_lookup_elem(&vs_fragments, &key);
     if (!first || !is_within(bpf_ktime_get_boot_ns(), first->seen, VS_FRAGMENT_NS) || !is_for_router(skb))
         return leave_alone(VS_FRAGMENT);
+    if (first->slot == VS_NO_SLOT) {
+        count_verdict(VS_CLOSED);
+        return TC_ACT_SHOT;
+    }
     const __u32 index = first->rule;
     const int slot = first->slot & 1;
     const struct vs_rule* rule = bpf_map_lookup_elem(&vs_rules, &index);
@@ -307,7 +311,9 @@ static __always_inline void remember_source(const struct vs_packet* packet, cons
                                 .client_port_be = packet->source_port_be,
                                 .service_port_be = packet->destination_port_be,
                                 .ifindex = slot ? rule->backend[1].ifindex : rule->backend[0].ifindex};
-    bpf_map_update_elem(&vs_sources, &key, &packet->destination, BPF_ANY);
+    const struct vs_addr* known = bpf_map_lookup_elem(&vs_sources, &key);
+    if (!known || !same_address(known, &packet->destination))
+        bpf_map_update_elem(&vs_sources, &key, &packet->destination, BPF_ANY);
 }
 
 SEC("tc")
@@ -341,8 +347,9 @@ int vs_lan(struct __sk_buff* skb) {
     if (packet.fragment == VS_FIRST_FRAGMENT) {
         struct vs_fragment_key key;
         fragment_key(&key, &packet);
-        if (slot < VS_SLOTS) {
-            const struct vs_fragment first = {.seen = bpf_ktime_get_boot_ns(), .rule = index, .slot = (__u8)slot};
+        if (slot < VS_SLOTS || (rule->flags & VS_RULE_CLOSED)) {
+            const struct vs_fragment first = {
+                .seen = bpf_ktime_get_boot_ns(), .rule = index, .slot = slot < VS_SLOTS ? (__u8)slot : VS_NO_SLOT};
             bpf_map_update_elem(&vs_fragments, &key, &first, BPF_ANY);
         } else {
             bpf_map_delete_elem(&vs_fragments, &key);  // an older datagram may have had the same id

@@ -297,7 +297,9 @@ Status RuleTable::remove_rules_but(const std::map<RuleKey, std::uint32_t>& stayi
 void RuleTable::forget_flows(const std::map<RuleKey, std::uint32_t>& gone) const {
     std::set<std::uint32_t> rules;
     for (const auto& [key, index] : gone) {
-        rules.insert(index);
+        if (key.protocol == IPPROTO_UDP) {  // a TCP flow's entry only says that it was the cloud's
+            rules.insert(index);
+        }
     }
     if (rules.empty()) {
         return;

@@ -29,6 +29,23 @@ static __always_inline int refuses_syn(struct __sk_buff* skb, const struct vs_pa
            bpf_skb_load_bytes(skb, packet->l4_offset + 4, &sequence_be, sizeof sequence_be) == 0 && sequence_be == 0;
 }
 
+/// Whether a socket of the service sent it: what a raw socket makes up belongs to none. Resets have often lost theirs,
+/// and carry nothing; an answer with a SYN cookie comes from the listener.
+static __always_inline int answers_tcp(struct __sk_buff* skb, const struct vs_packet* packet,
+                                       const struct vs_rule* rule) {
+    if (packet->tcp_flags & VS_TCP_RST)
+        return 1;
+    const __u32 nsid = rule->backend[0].ifindex == skb->ifindex ? rule->backend[0].nsid : rule->backend[1].nsid;
+    const struct vs_packet question = {.source = packet->destination,
+                                       .destination = packet->source,
+                                       .source_port_be = packet->destination_port_be,
+                                       .destination_port_be = packet->source_port_be,
+                                       .v6 = packet->v6};
+    const int found = find_tcp(skb, &question, nsid, 0);
+    return found == VS_SOCKET_FLOW || found == VS_SOCKET_TIME_WAIT ||
+           (found == VS_SOCKET_LISTENER && (packet->tcp_flags & VS_TCP_SYN));
+}
+
 /// The flow that a datagram of the service answers; `source` becomes the address that the client asked.
 static __always_inline struct vs_flow* answered_flow(struct __sk_buff* skb, const struct vs_packet* packet,
                                                      struct vs_addr* source) {
@@ -160,6 +177,8 @@ int vs_service(struct __sk_buff* skb) {
             return fence(VS_FENCE_NEW_FLOW);
         if (refuses_syn(skb, &packet))
             return fence(VS_FENCE_REFUSAL);
+        if (!answers_tcp(skb, &packet, rule))
+            return fence(VS_FENCE_NEW_FLOW);
     } else if (packet.protocol == IPPROTO_UDP) {
         struct vs_flow* flow = answered_flow(skb, &packet, &source);
         if (!flow)

@@ -21,6 +21,7 @@ namespace {
 constexpr std::size_t kConfigLimit = 256 * 1024;
 // News come in swarms; what another tool removed is to be back within 1 s.
 constexpr Millis kNewsDelay{50};
+constexpr Millis kUninstallLimit{60'000};
 constexpr const char* kNamesDir = "/run/netns";
 
 LogLevel level_of(const std::string& name) {
@@ -124,6 +125,10 @@ Status Daemon::open_world(const std::string& shim_path) {
         return std::move(world).error();
     }
     world_ = std::move(*world);
+    world_->before_closing([this](int fd) {
+        loop_->unwatch(fd);
+        std::erase_if(backend_watches_, [fd](const auto& watch) { return watch.second == fd; });
+    });
     context_ = std::make_unique<RunContext>(RunContext{*loop_, *world_, instance_, shim_path, [this] {
                                                            if (reconciler_) {
                                                                reconciler_->touch();
@@ -152,6 +157,9 @@ void Daemon::warn(const std::vector<std::string>& problems) {
 }
 
 Status Daemon::uninstall(const Instance& instance) {
+    if (access(instance.run_dir().c_str(), F_OK) != 0 && access(instance.bpf_dir().c_str(), F_OK) != 0) {
+        return {};
+    }
     auto lock = take_lock(instance);
     if (!lock) {
         return std::move(lock).error();
@@ -164,8 +172,13 @@ Status Daemon::uninstall(const Instance& instance) {
     if (!loop) {
         return std::move(loop).error();
     }
+    // Tables of the size that they have, where that is known: they are adopted then.
+    RouterConfig config;
+    if (const auto known = load_router_config(instance)) {
+        config.tables = known->tables;
+    }
     // Without a LAN and without files: what is there is unwanted, and the reconciler takes it down.
-    Daemon daemon(instance, std::move(*loop), std::move(*lock), RouterConfig{}, std::move(*store));
+    Daemon daemon(instance, std::move(*loop), std::move(*lock), std::move(config), std::move(*store));
     if (auto status = daemon.open_world({}); !status) {
         return status;
     }
@@ -182,8 +195,13 @@ Status Daemon::uninstall(const Instance& instance) {
         }
     });
     daemon.loop_->after(Millis(0), [] {});
-    if (auto status = daemon.loop_->run(); !status) {
-        return status;
+    bool late = false;
+    daemon.loop_->after(kUninstallLimit, [&daemon, &late] {
+        late = true;
+        daemon.loop_->stop();
+    });
+    if (auto status = daemon.loop_->run(); !status || late) {
+        return late ? Status{Error{ETIMEDOUT, "something cannot be taken away; see the messages before"}} : status;
     }
     if (auto status = remove_pins(instance.bpf_dir()); !status) {
         return status;
@@ -304,16 +322,8 @@ Status Daemon::watch_names() {
     });
 }
 
-/// A backend's watch comes and goes with its namespace.
+/// A backend's watch comes with its namespace; before_closing() tells when it goes.
 void Daemon::watch_backends() {
-    for (auto it = backend_watches_.begin(); it != backend_watches_.end();) {
-        if (world_->backend_watch_fd(it->first) != it->second) {
-            loop_->unwatch(it->second);
-            it = backend_watches_.erase(it);
-        } else {
-            ++it;
-        }
-    }
     for (const auto& [name, service] : services_->all()) {
         for (const auto& run : service.runs) {
             if (!run || backend_watches_.contains(run->key())) {

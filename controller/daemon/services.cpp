@@ -6,12 +6,10 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "controller/spec/parse.h"
 
 namespace viscum {
 namespace {
 
-constexpr std::size_t kSpecLimit = 256 * 1024;
 constexpr int kStartsBeforeGivingUp = 3;
 
 Response progress(std::string message) {
@@ -50,178 +48,6 @@ std::string digest_of(const std::string& text) {
 Services::Services(RunContext& context, Store& store, std::function<void(std::uint64_t, const Response&)> answer)
     : context_(context), store_(store), answer_(std::move(answer)) {}
 
-void Services::load(const ClaimCheck& check, std::vector<std::string>* problems) {
-    wishes_ = store_.load_wishes(problems);
-    adopt_runs(problems);
-    load_files(check, problems);
-    for (auto& [name, service] : services_) {
-        if (!service.committed) {
-            take_down(service);  // removed, or never deployed to the end, when the viscumd before ended
-        }
-    }
-}
-
-void Services::dissolve(std::vector<std::string>* problems) {
-    adopt_runs(problems);
-    for (auto& [name, service] : services_) {
-        take_down(service, Millis(0));
-    }
-}
-
-void Services::adopt_runs(std::vector<std::string>* problems) {
-    const auto names = list_directory(context_.instance.runs_dir());
-    if (!names) {
-        problems->push_back(names.error().what);
-        return;
-    }
-    for (const auto& name : *names) {
-        const std::string dir = cat(context_.instance.runs_dir(), '/', name);
-        const bool second = name.ends_with(".1");
-        if (!second && !name.ends_with(".0")) {
-            continue;  // not ours
-        }
-        const BackendKey key{name.substr(0, name.size() - 2), second ? 1 : 0};
-        const auto text = read_file(dir + "/spec", kSpecLimit);
-        if (!text && text.error().errno_code == ENOENT) {
-            // The viscumd before ended before it had written the file: nothing else of the run exists.
-            if (auto status = remove_directory(dir); !status) {
-                problems->push_back(status.error().what);
-            }
-            continue;
-        }
-        auto parsed = text ? parse_service(*text, dir + "/spec") : Parsed<ServiceSpec>(Diagnostics{});
-        auto* spec = std::get_if<ServiceSpec>(&parsed);
-        if (spec == nullptr || spec->name != key.service) {
-            // Another version of viscumd could read it. What runs is taken down in order, and claims nothing.
-            parsed = ServiceSpec{};
-            spec = std::get_if<ServiceSpec>(&parsed);
-            spec->name = key.service;
-        }
-        auto process = Process::adopt(dir);
-        if (!process) {
-            // The run stays known: its next launch finds the shim that is there.
-            problems->push_back(std::move(process).error().in(cat("cannot adopt '", key.text(), "'")).what);
-            process = std::optional<Process>();
-        }
-        context_.world.know(key);
-        if (*process) {
-            if (auto status = context_.world.adopt_net_ns(key, (*process)->pid()); !status) {
-                problems->push_back(status.error().what);
-            }
-        }
-        // A rule's admission is its active slot's. The other one's run finishes, or was about to take over: not healthy
-        // until it is asked.
-        bool active = false;
-        Admission admission = Admission::drain;
-        for (const auto& claim : spec->intercept) {
-            if (context_.world.active_in_kernel(claim) == key.slot) {
-                admission = std::max(active ? admission : Admission::off, context_.world.admission_in_kernel(claim));
-                active = true;
-            }
-        }
-        Service& service = service_named(key.service);
-        auto run = std::make_unique<Run>(context_, key, *spec, text ? *text : "");
-        run->adopt(std::move(*process), admission);
-        if (active) {
-            service.primary = key.slot;
-        }
-        service.runs[static_cast<std::size_t>(key.slot)] = std::move(run);
-    }
-    for (auto& [name, service] : services_) {
-        if (!service.current()) {
-            service.primary = 1 - service.primary;
-        }
-    }
-}
-
-/// The version of a file in services/: its run goes on, and the service's other run finishes.
-void Services::want_file(Service& service, const ServiceSpec& spec, const std::string& text) {
-    for (const int slot : {0, 1}) {
-        const Run* run = service.run(slot);
-        if (run != nullptr && run->text() == text &&
-            (service.current() == nullptr || service.current()->text() != text)) {
-            service.primary = slot;
-        }
-    }
-    if (const Run* current = service.current(); current != nullptr && current->text() == text) {
-        if (Run* other = service.run(1 - service.primary)) {
-            other->stop();
-        }
-        return;
-    }
-    Candidate candidate;
-    candidate.spec = spec;
-    candidate.text = text;
-    propose(service, std::move(candidate));
-}
-
-void Services::load_files(const ClaimCheck& check, std::vector<std::string>* problems) {
-    look_at_files_ = false;
-    const auto stored = store_.load_services(problems);
-    if (!stored.complete) {
-        // What cannot be read is not unwanted: whatever runs goes on until it can.
-        look_at_files_ = true;
-        for (auto& [name, service] : services_) {
-            service.committed = service.committed || !service.removed;
-        }
-    }
-    std::vector<ServiceSpec> accepted;
-    for (const auto& [name, service] : services_) {
-        if (service.committed && service.current() != nullptr) {
-            accepted.push_back(service.current()->spec());
-        }
-    }
-    for (const auto& [name, text] : stored.services) {
-        const auto known = services_.find(name);
-        if (known != services_.end() && (known->second.committed || known->second.removed || known->second.candidate)) {
-            continue;
-        }
-        load_file(name, text, check, accepted, problems);
-    }
-}
-
-void Services::load_file(const std::string& name, const std::string& text, const ClaimCheck& check,
-                         std::vector<ServiceSpec>& accepted, std::vector<std::string>* problems) {
-    const std::string path = cat(context_.instance.services_dir(), '/', name, ".yaml");
-    auto parsed = parse_service(text, path);
-    const auto* spec = std::get_if<ServiceSpec>(&parsed);
-    const auto running = services_.find(name);
-    if (spec == nullptr || spec->name != name) {
-        problems->push_back(spec != nullptr ? cat("'", path, "' names the service '", spec->name, "'")
-                                            : std::get<Diagnostics>(parsed).front().text());
-        if (running != services_.end()) {
-            running->second.committed = true;  // the version that runs goes on
-        }
-        return;
-    }
-    const auto objections = check(*spec, accepted);
-    if (!objections) {
-        problems->push_back(cat("'", path, "' cannot be judged yet: ", objections.error().what));
-        look_at_files_ = true;
-        if (running != services_.end()) {
-            running->second.committed = true;
-        }
-        return;
-    }
-    if (!objections->empty()) {
-        problems->push_back(cat("'", path, "' is not served: ", objections->front()));
-        return;
-    }
-    Service& service = service_named(name);
-    service.committed = true;
-    want_file(service, *spec, text);
-    accepted.push_back(*spec);
-}
-
-Service& Services::service_named(const std::string& name) {
-    const auto [found, fresh] = services_.try_emplace(name);
-    if (fresh) {
-        found->second.name = name;
-        found->second.drained = wishes_.drained.contains(name);
-    }
-    return found->second;
-}
-
 void Services::take_down(Service& service, Millis drain) {
     service.removed = true;
     for (const auto& run : service.runs) {
@@ -230,37 +56,6 @@ void Services::take_down(Service& service, Millis drain) {
         }
     }
     context_.changed();
-}
-
-void Services::recheck(const ClaimCheck& check, std::vector<std::string>* problems) {
-    for (auto& [name, service] : services_) {
-        if (service.removed) {
-            continue;
-        }
-        std::string objection;
-        for (const auto& spec : specs_of(service)) {
-            const auto objections = check(spec, {});
-            if (objections && !objections->empty()) {
-                objection = objections->front();
-            }
-        }
-        if (objection.empty()) {
-            continue;
-        }
-        service.committed = false;
-        problems->push_back(cat("'", name, "' is taken down: ", objection));
-        if (service.candidate) {
-            give_up(service, objection);
-        }
-        service.keep_log = true;
-        take_down(service);
-    }
-}
-
-void Services::look_again(const ClaimCheck& check, bool at_once, std::vector<std::string>* problems) {
-    if (at_once || look_at_files_) {
-        load_files(check, problems);
-    }
 }
 
 std::vector<ServiceSpec> Services::specs_of(const Service& service) {

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -22,6 +23,7 @@ namespace {
 
 constexpr int kReport = 3;  // the child's end of the pipe on which it says how it went
 constexpr int kStartLimitMs = 5000;
+constexpr rlim_t kFiles = 1024;  // the customary soft limit
 
 /// What the child of clone needs, made before it: the child only makes system calls, short of telling a failure.
 struct ChildPlan {
@@ -93,6 +95,12 @@ int arrange_descriptors(const ChildPlan& plan, int report) {
         if (getppid() != parent) {
             _exit(127);
         }
+    }
+    // The daemon's own may be raised; programs that use select(2), or close all that they may have, expect this.
+    rlimit files{};
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur > kFiles) {
+        files.rlim_cur = kFiles;
+        setrlimit(RLIMIT_NOFILE, &files);
     }
     for (int number = 1; number <= SIGRTMAX; ++number) {
         ::signal(number, SIG_DFL);

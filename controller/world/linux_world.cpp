@@ -130,6 +130,7 @@ void LinuxWorld::forget(const BackendKey& key) {
         // A plain file, if anything. What cannot be removed is found by create().
         [[maybe_unused]] const auto status = remove_net_ns_name(found->second.net_ns_name);
     }
+    close_watch(found->second);
     backends_.erase(found);
 }
 
@@ -353,11 +354,18 @@ Status LinuxWorld::remove_link(Backend& backend) {
     return {};
 }
 
+void LinuxWorld::close_watch(Backend& backend) {
+    if (backend.watch && before_closing_) {
+        before_closing_(backend.watch->fd());
+    }
+    backend.watch.reset();
+}
+
 Status LinuxWorld::remove_net_ns(Backend& backend) {
     if (auto status = remove_net_ns_name(backend.net_ns_name); !status) {
         return status;
     }
-    backend.watch.reset();
+    close_watch(backend);
     backend.net_ns.reset();
     backend.actual.net_ns = false;
     return {};

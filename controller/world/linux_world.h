@@ -2,6 +2,7 @@
 // World on Linux: composes netns and tcprog.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -26,6 +27,8 @@ public:
     /// A changed viscum.yaml; table sizes keep until the next start.
     void set_lan(const std::vector<std::string>& patterns);
 
+    /// Called with a backend's watch before it is closed.
+    void before_closing(std::function<void(int fd)> hook) { before_closing_ = std::move(hook); }
     /// For the loop. A backend's watch exists with its namespace: -1 where there is none.
     [[nodiscard]] int router_watch_fd() const { return router_watch_.fd(); }
     [[nodiscard]] int backend_watch_fd(const BackendKey& key) const;
@@ -76,6 +79,7 @@ private:
     Status attach_fence(Backend& backend);
     Status remove_link(Backend& backend);
     Status remove_net_ns(Backend& backend);
+    void close_watch(Backend& backend);
     Status write_rules(const std::vector<WantedRule>& rules);
     [[nodiscard]] Rule to_rule(const WantedRule& wanted) const;
 
@@ -87,6 +91,7 @@ private:
     RuleTable rules_;
     LanDevices lan_;
     std::map<BackendKey, Backend> backends_;
+    std::function<void(int fd)> before_closing_;
     std::optional<std::vector<WantedRule>> written_;
     bool router_suspected_ = true;
     bool names_suspected_ = true;

@@ -58,8 +58,17 @@ TEST_CASE("bpf: a reply goes to the client's device, with its MACs and otherwise
         const auto counters = fence.lab->counters(fence.rules[0]);
         CHECK(counters.packets_out == 1);
         CHECK(counters.bytes_out == sent.size() - 14);
-        for (const int flags : {kAck, kFin | kAck, int{kRst}}) {
-            CHECK(fence.lab->service(turned(tcp(family.client, family.service, flags))).text == "redirect: replied");
+        CHECK(fence.lab->service(turned(tcp(family.client, family.service, kRst))).text == "redirect: replied");
+    }
+}
+
+TEST_CASE("bpf: a segment that no socket of the service sent is dropped") {
+    for (const auto& family : kFamilies) {
+        Fence fence(family);
+        for (const int flags : {kAck, kFin | kAck, kAck | kEce}) {
+            Frame made_up = turned(tcp(family.client, family.service, flags));
+            made_up.payload.assign(33, 'x');
+            CHECK(fence.lab->service(made_up).text == "drop: fence-new-flow");
         }
     }
 }
@@ -211,12 +220,12 @@ TEST_CASE("bpf: a reply to a client without route, or too long for the way to it
     for (const auto& family : kFamilies) {
         Fence fence(family);
         const bool v4 = family.client == kClient4;
-        Frame reply = turned(tcp(v4 ? "192.0.2.77" : "2001:db8:ffff::1", family.service, kAck));
+        Frame reply = turned(tcp(v4 ? "192.0.2.77" : "2001:db8:ffff::1", family.service, kSyn | kAck));
         CHECK(fence.lab->service(reply).text == "drop: fence-no-route");
         const auto here = NetNs::current();
         REQUIRE(here);
         REQUIRE(ip_batch(*here, "link set lan0 mtu 1400\n"));
-        reply = turned(tcp(family.client, family.service, kAck));
+        reply = turned(tcp(family.client, family.service, kSyn | kAck));
         reply.payload.assign(1420, 'x');
         CHECK(fence.lab->service(reply).text == "drop: fence-too-long");
         reply.payload.assign(1300, 'x');
