@@ -98,7 +98,7 @@ TEST_CASE("idempotence: the same file deployed again changes nothing, and says s
             CHECK(scene.deploy(web_service()).out.find("nothing to do") != std::string::npos);
         }
         // Not at once: the monitor's own marks make viscumd look at the namespace again, which is a step.
-    CHECK(eventually(kLimit, [&] { return scene.ctl({"plan", web_service().write()}).out == "nothing to do\n"; }));
+        CHECK(eventually(kLimit, [&] { return scene.ctl({"plan", web_service().write()}).out == "nothing to do\n"; }));
         CHECK(scene.web() == "local");
         CHECK(in_hotspot.news() == "");
         CHECK(in_service.news() == "");
