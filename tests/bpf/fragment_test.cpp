@@ -48,6 +48,19 @@ TEST_CASE("bpf: later fragments follow the first one, of our datagrams and of th
     }
 }
 
+TEST_CASE("bpf: of a datagram that must not leave the site, no fragment does") {
+    for (const auto& family : kFamilies) {
+        const auto lab = Lab::make();
+        REQUIRE(lab);
+        auto rule = lab->rule(family.service, 53, IPPROTO_UDP);
+        rule.closed = true;
+        REQUIRE(lab->apply({rule}) > 0);
+        for (const auto& fragment : build_fragments(long_question(family), 3, kSize)) {
+            CHECK(lab->lan(fragment).text == "drop: closed");
+        }
+    }
+}
+
 TEST_CASE("bpf: a datagram of the cloud's does not inherit the fragments of one of ours that had its id") {
     for (const auto& family : kFamilies) {
         const auto lab = Lab::make();

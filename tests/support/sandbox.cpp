@@ -102,6 +102,14 @@ Status cover_state() {
     if (umount2("/tmp", MNT_DETACH) < 0) {
         return errno_error("cannot unmount the scratch space");
     }
+    // What an installed Viscum has on this machine is not there in here.
+    for (const char* path : {"/etc/viscum", "/var/lib/viscum"}) {
+        std::error_code failure;
+        std::filesystem::remove_all(path, failure);
+        if (failure) {
+            return errno_error(cat("cannot hide ", path), failure.value());
+        }
+    }
     return {};
 }
 
