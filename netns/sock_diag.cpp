@@ -83,7 +83,9 @@ Result<std::uint32_t> SockDiag::open_connections() const {
     auto status = each_socket(fd_.get(), IPPROTO_TCP, kTcpOpen, [&](const inet_diag_msg& socket) {
         const auto source = address_from_wire(socket.idiag_family, socket.id.idiag_src);
         const auto destination = address_from_wire(socket.idiag_family, socket.id.idiag_dst);
-        count += source == destination ? 0U : 1U;
+        // The program has closed it and the client has got everything: only the client's end is open.
+        const bool finished = socket.idiag_state == TCP_FIN_WAIT2 && socket.idiag_inode == 0;
+        count += source == destination || finished ? 0U : 1U;
     });
     if (!status) {
         return std::move(status).error();

@@ -26,8 +26,8 @@ public:
     Result<std::vector<Listener>> tcp_listeners() const;
     /// Bound UDP sockets without peer.
     Result<std::vector<Listener>> udp_listeners() const;
-    /// TCP connections that a drain waits for: every state but LISTEN, TIME_WAIT and CLOSE, and not between the
-    /// namespace's own addresses (a probe's).
+    /// TCP connections that a drain waits for: every state but LISTEN, TIME_WAIT and CLOSE, not between the namespace's
+    /// own addresses (a probe's), and not those that the service has closed and whose bytes have all arrived.
     Result<std::uint32_t> open_connections() const;
 
 private:
