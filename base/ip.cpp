@@ -52,6 +52,15 @@ std::string IpAddress::text() const {
     return out;
 }
 
+IpPrefix IpPrefix::around(const IpAddress& address, int length) {
+    IpPrefix prefix{address, length};
+    for (int i = first_bit(address) + length; i < 128; ++i) {
+        auto& byte = prefix.address.bytes[static_cast<std::size_t>(i / 8)];
+        byte = static_cast<std::uint8_t>(byte & ~(0x80U >> (i % 8)));
+    }
+    return prefix;
+}
+
 std::optional<IpPrefix> IpPrefix::parse(std::string_view text) {
     const auto slash = text.find('/');
     const auto address = IpAddress::parse(text.substr(0, slash));
@@ -67,10 +76,8 @@ std::optional<IpPrefix> IpPrefix::parse(std::string_view text) {
         return std::nullopt;
     }
     prefix.length = static_cast<int>(*length);
-    for (int i = first_bit(*address) + prefix.length; i < 128; ++i) {
-        if (bit(*address, i)) {
-            return std::nullopt;
-        }
+    if (prefix != around(*address, prefix.length)) {
+        return std::nullopt;
     }
     return prefix;
 }

@@ -36,6 +36,8 @@ struct IpPrefix {
 
     auto operator<=>(const IpPrefix&) const = default;
 
+    /// The block of `length` bits around `address`: the bits behind them are cleared.
+    static IpPrefix around(const IpAddress& address, int length);
     /// "ADDRESS" (the single address) or "ADDRESS/LENGTH". Refused where bits behind the length are set.
     static std::optional<IpPrefix> parse(std::string_view text);
     [[nodiscard]] bool is_single() const { return length == address.width(); }

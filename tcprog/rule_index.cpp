@@ -54,15 +54,6 @@ void fill_holes(PortSet& taken, const PortSet& around) {
     std::inplace_merge(taken.begin(), middle, taken.end());
 }
 
-IpPrefix shortened(const IpPrefix& prefix, int length) {
-    IpPrefix out{prefix.address, length};
-    const auto first = static_cast<std::size_t>(length) + (prefix.address.is_v4() ? 96 : 0);
-    for (std::size_t bit = first; bit < 128; ++bit) {
-        out.address.bytes[bit / 8] = static_cast<std::uint8_t>(out.address.bytes[bit / 8] & ~(0x80U >> bit % 8));
-    }
-    return out;
-}
-
 /// What is claimed at `prefix`: its own claims, then those of ever shorter prefixes around it.
 PortSet set_of(const IpPrefix& prefix, const ClaimsByPrefix& claims, const std::set<int>& lengths) {
     PortSet taken;
@@ -70,7 +61,7 @@ PortSet set_of(const IpPrefix& prefix, const ClaimsByPrefix& claims, const std::
         if (*length > prefix.length) {
             continue;
         }
-        if (const auto around = claims.find(shortened(prefix, *length)); around != claims.end()) {
+        if (const auto around = claims.find(IpPrefix::around(prefix.address, *length)); around != claims.end()) {
             fill_holes(taken, around->second);
         }
     }

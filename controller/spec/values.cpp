@@ -43,15 +43,6 @@ bool has_padded_octet(std::string_view address) {
            });
 }
 
-IpPrefix network_of(IpAddress address, int length) {
-    const int first = address.is_v4() ? 96 : 0;
-    for (int bit = first + length; bit < 128; ++bit) {
-        auto& byte = address.bytes[static_cast<std::size_t>(bit / 8)];
-        byte = static_cast<std::uint8_t>(byte & ~(0x80U >> (bit % 8)));
-    }
-    return {address, length};
-}
-
 void explain_prefix(const std::string& text, const YamlNode& node, Mistakes& mistakes) {
     const auto slash = text.find('/');
     const auto head = text.substr(0, slash);
@@ -69,7 +60,7 @@ void explain_prefix(const std::string& text, const YamlNode& node, Mistakes& mis
         return;
     }
     mistakes.add(node.place, cat(quoted(text), " is no network: bits behind the prefix length are set"),
-                 cat("the network is ", network_of(*address, static_cast<int>(*length)).text()));
+                 cat("the network is ", IpPrefix::around(*address, static_cast<int>(*length)).text()));
 }
 
 std::optional<int> hex_digit(char c) {

@@ -513,13 +513,7 @@ Result<std::vector<IpPrefix>> LinuxWorld::own_networks() {
     }
     std::vector<IpPrefix> networks;
     for (const auto& item : *addresses) {
-        IpPrefix network{item.address, item.length};
-        // The bits behind the length are the host's.
-        const int first = (item.address.is_v4() ? 96 : 0) + item.length;
-        for (int bit = first; bit < 128; ++bit) {
-            network.address.bytes[static_cast<std::size_t>(bit / 8)] &= static_cast<std::uint8_t>(~(0x80 >> bit % 8));
-        }
-        networks.push_back(network);
+        networks.push_back(IpPrefix::around(item.address, item.length));
     }
     return networks;
 }

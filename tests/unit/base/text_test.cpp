@@ -60,5 +60,7 @@ TEST_CASE("ip: a prefix has no bits behind its length") {
     CHECK(IpPrefix::parse("198.51.100.0/28")->contains(*IpAddress::parse("198.51.100.15")));
     CHECK_FALSE(IpPrefix::parse("198.51.100.0/28")->contains(*IpAddress::parse("198.51.100.16")));
     CHECK_FALSE(IpPrefix::parse("::/0")->contains(*IpAddress::parse("198.51.100.16")));
+    CHECK(IpPrefix::around(*IpAddress::parse("198.51.100.77"), 28).text() == "198.51.100.64/28");
+    CHECK(IpPrefix::around(*IpAddress::parse("2001:db8::77"), 32).text() == "2001:db8::/32");
     CHECK(IpPrefix::parse("0.0.0.0/0")->contains(*IpPrefix::parse("198.51.100.0/28")));
 }
