@@ -3,7 +3,7 @@
 BUILD ?= build
 JOBS  ?= $(shell nproc)
 
-.PHONY: all demo test lint deps clean help configure need-root
+.PHONY: all demo test lint sanitize deps clean help configure need-root
 
 all: configure ## build everything into build/
 	@cmake --build $(BUILD) -j $(JOBS)
@@ -16,6 +16,13 @@ test: deps all ## run all tests; those that need root are skipped without it
 
 lint: deps configure ## formatting, the project's own rules, clang-tidy
 	@tests/check/lint.sh $(BUILD) $(JOBS)
+
+# What needs no privilege, with AddressSanitizer and UndefinedBehaviorSanitizer.
+UNIT := unit_base unit_netns unit_spec unit_plan unit_supervise unit_ipc unit_ctl unit_tcprog unit_daemon
+sanitize: deps ## run the unit tests with ASan and UBSan
+	@cmake -S . -B $(BUILD)/sanitize -DCMAKE_BUILD_TYPE=Debug -DVISCUM_SANITIZE=ON > /dev/null
+	@cmake --build $(BUILD)/sanitize -j $(JOBS) --target $(UNIT)
+	@ctest --test-dir $(BUILD)/sanitize -L unit --output-on-failure
 
 deps: ## install what building and testing needs, where something is missing (root)
 	@tests/support/install-packages.sh

@@ -21,6 +21,7 @@ namespace {
 constexpr std::size_t kConfigLimit = 256 * 1024;
 // News come in swarms; what another tool removed is to be back within 1 s.
 constexpr Millis kNewsDelay{50};
+constexpr Millis kLookInterval{10'000};  // at everything, where no lease sets the pace
 constexpr Millis kUninstallLimit{60'000};
 constexpr const char* kNamesDir = "/run/netns";
 
@@ -347,18 +348,15 @@ void Daemon::watch_backends() {
 }
 
 void Daemon::renew_lease() {
+    lease_until_ = config_.lease ? std::optional(boot_now() + *config_.lease) : std::nullopt;
     loop_->cancel(lease_timer_);
-    lease_until_.reset();
-    if (config_.lease) {
-        lease_until_ = boot_now() + *config_.lease;
-        lease_timer_ = loop_->after(*config_.lease / 3, [this] {
-            renew_lease();
-            // And with it a look at everything, for what no news told: a new address of the router's may be claimed.
-            recheck(false);
-            world_->suspect_router();
-            reconciler_->touch();
-        });
-    }
+    lease_timer_ = loop_->after(config_.lease ? *config_.lease / 3 : kLookInterval, [this] {
+        renew_lease();
+        // And with it a look at everything, for what no news told: a new address of the router's may be claimed.
+        recheck(false);
+        world_->suspect_router();
+        reconciler_->touch();
+    });
     if (auto status = world_->set_lease(lease_until_); !status) {
         log_error(cat("cannot renew the lease: ", status.error().what));
     }

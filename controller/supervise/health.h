@@ -20,6 +20,7 @@ struct ProbeResult {
     bool healthy = false;
     bool refused = false;  // nothing listens (ECONNREFUSED): cheap to ask again soon
     std::string reason;    // of a failure: "connection refused", "status 503 instead of 200", "no answer within 1s"
+    bool asked = true;     // false: we could not ask (no descriptor, no memory); says nothing of the service
     bool operator==(const ProbeResult&) const = default;
 };
 
@@ -39,6 +40,7 @@ public:
     void started(BootTime now);
     /// A process that was up before this daemon started: it stays as it was until probes say otherwise.
     void adopted(BootTime now, bool healthy);
+    /// One that was not asked changes nothing but the reason.
     void result(const ProbeResult& result, BootTime now);
     /// `dice` is in [0, 1). `took` is how long the last probe did: on the way down it counts as a part of the pause, so
     /// that failures which come at once are no closer to each other than those that time out.

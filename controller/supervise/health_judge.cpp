@@ -35,8 +35,11 @@ void HealthJudge::adopted(BootTime now, bool healthy) {
 }
 
 void HealthJudge::result(const ProbeResult& result, BootTime) {
-    refused_ = result.refused;
     reason_ = result.healthy ? "" : result.reason;
+    if (!result.asked) {
+        return;
+    }
+    refused_ = result.refused;
     if (result.healthy) {
         streak_ = std::min(std::max(streak_, 0) + 1, spec_.rise);
         if (streak_ >= spec_.rise) {

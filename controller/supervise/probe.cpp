@@ -29,6 +29,12 @@ ProbeResult failure(std::string reason) {
     return {false, false, std::move(reason)};
 }
 
+ProbeResult not_asked(std::string reason) {
+    ProbeResult result = failure(std::move(reason));
+    result.asked = false;
+    return result;
+}
+
 ProbeResult socket_failure(int code) {
     if (code == ECONNREFUSED) {
         return {false, true, "connection refused"};
@@ -119,7 +125,7 @@ public:
             return socket_ ? Status() : errno_error("cannot create a socket");
         });
         if (!created) {
-            finish_after(Millis(0), failure(created.error().what));
+            finish_after(Millis(0), not_asked(created.error().what));
             return;
         }
         if (::connect(socket_.get(), reinterpret_cast<const sockaddr*>(&address.storage), address.length) != 0 &&
@@ -129,7 +135,7 @@ public:
         }
         const auto watched = loop().watch(socket_.get(), Order::clients, EPOLLOUT, [this](std::uint32_t) { ready(); });
         if (!watched) {
-            finish_after(Millis(0), failure(watched.error().what));
+            finish_after(Millis(0), not_asked(watched.error().what));
         }
     }
 

@@ -44,6 +44,20 @@ TEST_CASE("health: a service starts as down and comes up with `rise` successes i
     CHECK_FALSE(judge.starting());
 }
 
+TEST_CASE("health: a probe that could not be made says nothing of the service") {
+    HealthSpec spec;
+    spec.fall = spec.rise = 1;
+    HealthJudge judge(spec);
+    judge.started(0s);
+    ProbeResult result{true, false, ""};
+    judge.result(result, 0s);
+    CHECK(judge.up());
+    result = {false, false, "cannot create a socket: Too many open files", false};
+    judge.result(result, 1s);
+    CHECK(judge.up());
+    CHECK(judge.reason() == "cannot create a socket: Too many open files");
+}
+
 TEST_CASE("health: `fall` failures in a row take it down, refused or not") {
     HealthJudge judge(spec());
     judge.started(0s);
