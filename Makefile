@@ -3,12 +3,15 @@
 BUILD ?= build
 JOBS  ?= $(shell nproc)
 
+MAKEFLAGS += --no-print-directory
+
 .PHONY: all demo test lint sanitize deps clean help configure need-root
 
 all: configure ## build everything into build/
 	@cmake --build $(BUILD) -j $(JOBS)
 
-demo: need-root deps all ## show it: a hotspot, its clients and a cloud in namespaces of their own (root)
+demo: need-root deps configure ## show it: a hotspot, its clients and a cloud in namespaces of their own (root)
+	@cmake --build $(BUILD) -j $(JOBS) --target viscum-demo
 	@$(BUILD)/bin/viscum-demo
 
 test: deps all ## run all tests; those that need root are skipped without it

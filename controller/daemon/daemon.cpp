@@ -5,6 +5,7 @@
 #include <sys/inotify.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <csignal>
@@ -66,9 +67,19 @@ Result<UniqueFd> take_lock(const Instance& instance) {
 }  // namespace
 
 Result<RouterConfig> load_router_config(const Instance& instance) {
-    const auto text = read_file(instance.config_file(), kConfigLimit);
+    const std::string file = instance.config_file();
+    const auto text = read_file(file, kConfigLimit);
+    if (!text && text.error().errno_code == ENOENT) {
+        return Error{EINVAL, cat("there is no '", file,
+                                 "'; a short one: lan: [br-lan] and, on a line of its own, claimable: []")};
+    }
     if (!text) {
         return text.error();
+    }
+    // It decides whose traffic is redirected.
+    struct stat info {};
+    if (stat(file.c_str(), &info) != 0 || info.st_uid != 0 || (info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+        return Error{EINVAL, cat("'", file, "' is not root's alone to write: chown root and chmod 644 it")};
     }
     auto parsed = parse_router_config(*text, instance.config_file());
     if (const auto* diagnostics = std::get_if<Diagnostics>(&parsed)) {

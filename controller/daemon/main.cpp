@@ -3,8 +3,10 @@
 #include <getopt.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <climits>
 #include <cstdio>
+#include <cstring>
 #include <string>
 
 #include "base/build_info.h"
@@ -19,16 +21,22 @@ constexpr int kRefused = 5;
 constexpr const char* kHelp =
     "usage: viscumd [--instance NAME] [--shim PATH] [--uninstall]\n"
     "  --instance NAME  decides every path and name (default: viscum)\n"
-    "  --shim PATH      viscum-shim (default: beside viscumd, else /usr/libexec/viscum/viscum-shim)\n"
+    "  --shim PATH      viscum-shim (default: beside viscumd, or ../libexec/viscum/viscum-shim)\n"
     "  --uninstall      takes all that the instance has on this machine away, but for its files in /etc and /var\n"
     "  --version, --help\n";
 
+/// Beside viscumd, where an installation has it beside viscumd's directory, or where packages put it.
 std::string default_shim() {
     char self[PATH_MAX] = {};
     const auto length = readlink("/proc/self/exe", self, sizeof self - 1);
-    std::string path(self, length > 0 ? static_cast<std::size_t>(length) : 0);
-    path = path.substr(0, path.rfind('/') + 1) + "viscum-shim";
-    return access(path.c_str(), X_OK) == 0 ? path : "/usr/libexec/viscum/viscum-shim";
+    std::string dir(self, length > 0 ? static_cast<std::size_t>(length) : 0);
+    dir = dir.substr(0, dir.rfind('/') + 1);
+    for (const auto& path : {dir + "viscum-shim", dir + "../libexec/viscum/viscum-shim"}) {
+        if (access(path.c_str(), X_OK) == 0) {
+            return path;
+        }
+    }
+    return "/usr/libexec/viscum/viscum-shim";
 }
 
 }  // namespace
@@ -63,6 +71,10 @@ int main(int argc, char** argv) {
     if (uninstall) {
         const auto status = Daemon::uninstall(*instance);
         return status ? 0 : fail(status.error());
+    }
+    if (access(shim.c_str(), X_OK) != 0) {
+        return fail({EINVAL, cat("cannot run '", shim, "': ", std::strerror(errno),
+                                 "; --shim PATH says where viscum-shim is")});
     }
     auto daemon = Daemon::open(*instance, shim);
     if (!daemon) {

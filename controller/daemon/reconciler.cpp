@@ -158,7 +158,8 @@ void Reconciler::execute(const std::vector<Step>& plan, const Wanted& wanted) {
             report(step, status.error());
             skipped.insert(step.backend);
             if (Run* run = run_of(step.backend); run != nullptr && run->state() == RunState::preparing) {
-                run->launch_failed(std::move(status).error().in(step.text()));
+                // A launch tells whose it is; other steps have their own words.
+                run->launch_failed(step.kind == Step::Kind::launch ? status.error() : status.error().in(step.text()));
             } else if (of_backend) {
                 resting_[step.backend] = boot_now() + kRetry;
             }

@@ -73,7 +73,8 @@ ServiceReport report_service(const Service& service, World& world, const Instanc
     out.pid = run->pid();
     out.restarts = static_cast<std::uint64_t>(std::max(0, run->starts() - 1));
     out.up_ms = run->has_process() ? millis(boot_now() - run->started_at()) : 0;
-    out.updating = service.run(1 - service.primary) != nullptr;
+    const Run* other = service.run(1 - service.primary);
+    out.updating = other != nullptr && other->stopping() && other->view().was_up;
     out.digest = digest_of(run->text());
     return out;
 }

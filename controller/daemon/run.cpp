@@ -5,6 +5,7 @@
 #include <random>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/text.h"
 
 namespace viscum {
@@ -203,6 +204,9 @@ void Run::ended() {
     context_.loop.unwatch(process_->pidfd());
     last_exit_ = process_->finish(dir());
     process_.reset();
+    if (!stopping()) {
+        log_warn(cat("'", spec_.name, "' ended: ", last_exit_->describe()));
+    }
     probe_.reset();
     context_.loop.cancel(probe_timer_);
     if (judge_.up()) {
@@ -248,6 +252,7 @@ void Run::probed(const ProbeResult& result) {
             hold_.admitted(now);
             handle(RunEvent::healthy);
         } else {
+            log_warn(cat("'", spec_.name, "' is unhealthy: ", judge_.reason()));
             fell();
         }
         context_.changed();

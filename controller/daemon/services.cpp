@@ -166,6 +166,7 @@ void Services::start_candidate(Service& service) {
     if (current == nullptr || current->stopping()) {
         service.primary = *slot;
     }
+    log_info(cat("'", service.name, "' is started", current != nullptr ? " beside the version that runs" : ""));
     answer_(candidate.client, progress(cat(service.name, ": starting")));
 }
 
@@ -183,13 +184,14 @@ void Services::remove(const std::string& name, std::uint64_t client, Millis drai
     }
     service.committed = false;
     if (service.candidate) {
-        give_up(service, "it was removed");
+        give_up(service, "it was removed while it was deployed", false);
     }
     service.keep_log = false;
     service.remover = client;
     if (auto status = wish_drained(name, false); !status) {
         log_warn(status.error().what);
     }
+    log_info(cat("'", name, "' is removed"));
     answer_(client, progress(cat(name, ": draining")));
     take_down(service, drain);
 }
@@ -207,6 +209,7 @@ void Services::set_drained(const std::string& name, bool drained, std::uint64_t 
         return;
     }
     service.drained = drained;
+    log_info(cat("'", name, "' is ", drained ? "drained" : "resumed", " by the operator"));
     context_.changed();
     const std::string what = drained ? "drained: new connections go to the cloud" : "resumed";
     answer_(client, done(changed ? cat(name, ": ", what)
@@ -293,7 +296,7 @@ void Services::promote(Service& service) {
     context_.changed();
 }
 
-void Services::give_up(Service& service, const std::string& why) {
+void Services::give_up(Service& service, const std::string& why, bool keeps_before) {
     const Candidate candidate = std::move(*service.candidate);
     service.candidate.reset();
     context_.loop.cancel(candidate.timer);
@@ -305,7 +308,7 @@ void Services::give_up(Service& service, const std::string& why) {
     } else {
         before = service.current();
     }
-    const bool serves = before != nullptr && !before->stopping();
+    const bool serves = keeps_before && before != nullptr && !before->stopping();
     service.removed = !serves;
     service.keep_log = true;
     log_warn(cat("'", service.name, "' was not deployed: ", why));

@@ -68,7 +68,7 @@ private:
     void start_candidate(Service& service);
     void settle_candidate(Service& service, const std::string& rules_problem);
     void promote(Service& service);
-    void give_up(Service& service, const std::string& why);
+    void give_up(Service& service, const std::string& why, bool keeps_before = true);
     void take_down(Service& service, Millis drain = Millis::max());
     void remove_log(const std::string& name);
     /// Notes on disk that a service is drained, or not.

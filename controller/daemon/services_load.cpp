@@ -204,7 +204,7 @@ void Services::recheck(const ClaimCheck& check, std::vector<std::string>* proble
         service.committed = false;
         problems->push_back(cat("'", name, "' is taken down: ", objection));
         if (service.candidate) {
-            give_up(service, objection);
+            give_up(service, objection, false);
         }
         service.keep_log = true;
         take_down(service);
