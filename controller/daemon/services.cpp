@@ -166,7 +166,8 @@ void Services::start_candidate(Service& service) {
     if (current == nullptr || current->stopping()) {
         service.primary = *slot;
     }
-    log_info(cat("'", service.name, "' is started", current != nullptr ? " beside the version that runs" : ""));
+    log_info(cat("'", service.name, "' is started",
+                 service.run(1 - *slot) != nullptr ? " beside the version that runs" : ""));
     answer_(candidate.client, progress(cat(service.name, ": starting")));
 }
 

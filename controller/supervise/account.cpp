@@ -13,7 +13,8 @@ Result<Account> look_up_account(const std::string& user) {
     errno = 0;
     const passwd* entry = number ? getpwuid(static_cast<uid_t>(*number)) : getpwnam(user.c_str());
     if (entry == nullptr && !number) {
-        return errno_error(cat("no such user '", user, "'"), errno == 0 ? ENOENT : errno);
+        return errno == 0 || errno == ENOENT ? Error{ENOENT, cat("no such user '", user, "'")}
+                                             : errno_error(cat("cannot look user '", user, "' up"));
     }
     Account account;
     if (entry == nullptr) {
