@@ -89,8 +89,11 @@ TEST_CASE("process: one that ended and is never to start again stays ended over 
 TEST_CASE("process: one that another viscumd described in words of its own is replaced by its file's") {
     Scene scene;
     scene.deploy(web_service());
-    for (const char* garbage : {"viscum: 99\nnovelty: true\n", "", "\xff\xfe{[", "viscum: 1\nname: another\n"}) {
-        CAPTURE(std::string(garbage));
+    const std::string too_long(300'000, '#');
+    for (const std::string& garbage :
+         {std::string("viscum: 99\nnovelty: true\n"), std::string(), std::string("\xff\xfe{["),
+          std::string("viscum: 1\nname: another\n"), too_long}) {
+        CAPTURE(garbage.substr(0, 40));
         const auto before = scene.processes_of("web");
         REQUIRE_FALSE(before.empty());
         const std::string directory = scene.status("web").namespace_name == "viscum-web" ? "web.0" : "web.1";
