@@ -29,12 +29,15 @@ static __always_inline int refuses_syn(struct __sk_buff* skb, const struct vs_pa
            bpf_skb_load_bytes(skb, packet->l4_offset + 4, &sequence_be, sizeof sequence_be) == 0 && sequence_be == 0;
 }
 
-/// Whether a socket of the service sent it: what a raw socket makes up belongs to none. Resets have often lost theirs,
-/// and carry nothing; an answer with a SYN cookie comes from the listener.
+/// Whether a socket of the service sent it: what a raw socket makes up belongs to none. A reset has often lost its
+/// socket, and may go if it carries nothing; an answer with a SYN cookie comes from the listener.
 static __always_inline int answers_tcp(struct __sk_buff* skb, const struct vs_packet* packet,
                                        const struct vs_rule* rule) {
-    if (packet->tcp_flags & VS_TCP_RST)
-        return 1;
+    if (packet->tcp_flags & VS_TCP_RST) {
+        __u8 offset = 0;  // of the data, in the upper half, in 4 bytes
+        return bpf_skb_load_bytes(skb, packet->l4_offset + 12, &offset, 1) == 0 &&
+               skb->len == packet->l4_offset + (offset >> 4) * 4U;
+    }
     const __u32 nsid = rule->backend[0].ifindex == skb->ifindex ? rule->backend[0].nsid : rule->backend[1].nsid;
     const struct vs_packet question = {.source = packet->destination,
                                        .destination = packet->source,

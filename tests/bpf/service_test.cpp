@@ -65,7 +65,7 @@ TEST_CASE("bpf: a reply goes to the client's device, with its MACs and otherwise
 TEST_CASE("bpf: a segment that no socket of the service sent is dropped") {
     for (const auto& family : kFamilies) {
         Fence fence(family);
-        for (const int flags : {kAck, kFin | kAck, kAck | kEce}) {
+        for (const int flags : {kAck, kFin | kAck, kAck | kEce, kRst | kAck, int{kRst}}) {
             Frame made_up = turned(tcp(family.client, family.service, flags));
             made_up.payload.assign(33, 'x');
             CHECK(fence.lab->service(made_up).text == "drop: fence-new-flow");

@@ -19,7 +19,7 @@ namespace {
 
 constexpr const char* kPicture =
     "  client1 --.                                  203.0.113.10  web    nginx\n"
-    "             +-- hotspot ===== uplink ===== cloud       .53  DNS    dnsmasq\n"
+    "             +-- hotspot = uplink 100M ==== cloud       .53  DNS    dnsmasq\n"
     "  client2 --'    viscumd                                .20  speed  iperf3\n";
 
 constexpr std::chrono::seconds kLeakLimit{10};
@@ -60,6 +60,15 @@ int demonstrate() {
     auto bed = Bed::make({.firewall = true});
     if (!bed) {
         return give_up(bed.error());
+    }
+    // An uplink as hotspots have it, in both directions.
+    for (const NetNs* ns : {&(*bed)->hotspot(), &(*bed)->cloud()}) {
+        const auto shaped = run(
+            {"tc", "qdisc", "add", "dev", "wan", "root", "tbf", "rate", "100mbit", "burst", "128kb", "latency", "50ms"},
+            {.ns = ns});
+        if (!shaped.success()) {
+            return give_up({0, cat("cannot shape the uplink: ", shaped.err)});
+        }
     }
     const auto cloud = start_cloud(**bed);
     if (!cloud) {

@@ -107,7 +107,9 @@ void Demo::deploy() {
         if (file->find("/web.") != std::string::npos) {
             user_sees("web: from the command to client2's first local answer", "local", start);
         } else {
-            timeline_.line(cat(*file, " deployed and healthy"), duration_text(boot_now() - start), true);
+            const auto name = file->substr(file->rfind('/') + 1);
+            timeline_.line(cat(name.substr(0, name.find('.')), ": deployed and healthy"),
+                           duration_text(boot_now() - start), true);
         }
     }
     http("web page over IPv4: a new connection", kWeb, "local");
@@ -212,6 +214,9 @@ void Demo::account(std::uint64_t uplink_at_start) {
     timeline_.line(cat("client2 asked ", seen.requests, " times: without an answer"),
                    cat(seen.failed, ", and ", seen.resets, " reset"), seen.failed == 0 && seen.resets <= kKills);
     timeline_.note(join(seen.failures, "\n"));
+    if (seen.resets > 0) {
+        timeline_.note("a reset is the request that nginx was just answering when it was killed");
+    }
     timeline_.line("its longest time without an answer: while the service hung", duration_text(seen.longest_gap), true);
     timeline_.line("bytes that went over the uplink",
                    uplink ? bytes_text(*uplink - uplink_at_start) : uplink.error().what, bool(uplink));
