@@ -4,20 +4,12 @@
 #include <algorithm>
 
 #include "base/text.h"
-#include "netns/conntrack.h"
-#include "netns/sock_diag.h"
 #include "tcprog/attach.h"
-#include "tcprog/counters.h"
 
 namespace viscum {
 namespace {
 
 constexpr const char* kServiceDevice = "eth0";
-constexpr std::size_t kTrackedFlows = 4096;
-
-RuleKey rule_key(const Claim& claim) {
-    return {claim.prefix, claim.ports.first, claim.ports.last, static_cast<std::uint8_t>(claim.protocol)};
-}
 
 std::uint32_t number(IfIndex index) {
     return static_cast<std::uint32_t>(index);
@@ -37,6 +29,10 @@ Status prepare_sysctls() {
 }
 
 }  // namespace
+
+RuleKey LinuxWorld::rule_key(const Claim& claim) {
+    return {claim.prefix, claim.ports.first, claim.ports.last, static_cast<std::uint8_t>(claim.protocol)};
+}
 
 LinuxWorld::LinuxWorld(const Instance& instance, NlSocket socket, NlWatch watch, std::unique_ptr<Datapath> datapath,
                        RuleTable rules)
@@ -249,6 +245,19 @@ Status LinuxWorld::make_net_ns(const BackendKey&, Backend& backend) {
     return {};
 }
 
+/// To be called inside the backend's namespace.
+Status LinuxWorld::open_watch(Backend& backend) {
+    if (backend.watch) {
+        return {};
+    }
+    auto watch = NlWatch::open(NlWatch::Groups::service);
+    if (!watch) {
+        return std::move(watch).error();
+    }
+    backend.watch = std::move(*watch);
+    return {};
+}
+
 Status LinuxWorld::make_link(const BackendKey& key, Backend& backend) {
     const VethSpec spec{backend.link_name, kServiceDevice, service_mac(instance_.name, key.service), lan_.mtu()};
     const auto link = create_veth(socket_, spec, *backend.net_ns);
@@ -260,12 +269,8 @@ Status LinuxWorld::make_link(const BackendKey& key, Backend& backend) {
         return nsid.error();
     }
     auto prepared = backend.net_ns->inside([&]() -> Status {
-        if (!backend.watch) {
-            auto watch = NlWatch::open(NlWatch::Groups::service);
-            if (!watch) {
-                return std::move(watch).error();
-            }
-            backend.watch = std::move(*watch);
+        if (auto watched = open_watch(backend); !watched) {
+            return watched;
         }
         const auto inside = NlSocket::open();
         return inside ? prepare_peer(*inside, spec) : Status{inside.error()};
@@ -309,12 +314,8 @@ Status LinuxWorld::set_addresses(Backend& backend, const WantedBackend& wanted) 
     }
     // A backend that was adopted has its watch from here on.
     auto status = backend.net_ns->inside([&]() -> Status {
-        if (!backend.watch) {
-            auto watch = NlWatch::open(NlWatch::Groups::service);
-            if (!watch) {
-                return std::move(watch).error();
-            }
-            backend.watch = std::move(*watch);
+        if (auto watched = open_watch(backend); !watched) {
+            return watched;
         }
         const auto inside = NlSocket::open();
         if (!inside) {
@@ -441,117 +442,6 @@ const NetNs* LinuxWorld::net_ns(const BackendKey& key) const {
 bool LinuxWorld::has_link(const BackendKey& key) const {
     const auto found = backends_.find(key);
     return found != backends_.end() && number(found->second.link) != 0;
-}
-
-Result<std::uint32_t> LinuxWorld::open_connections(const BackendKey& key) {
-    const NetNs* ns = net_ns(key);
-    if (ns == nullptr) {
-        return Error{ENOENT, cat(key.text(), " has no namespace to look into")};
-    }
-    std::uint32_t count = 0;
-    const auto status = ns->inside([&]() -> Status {
-        const auto diag = SockDiag::open();
-        if (!diag) {
-            return diag.error();
-        }
-        const auto open = diag->open_connections();
-        if (!open) {
-            return open.error();
-        }
-        count = *open;
-        return {};
-    });
-    if (!status) {
-        return status.error();
-    }
-    return count;
-}
-
-Admission LinuxWorld::admission_in_kernel(const Claim& claim) const {
-    const auto index = rules_.index_of(rule_key(claim));
-    const auto rule = index ? datapath_->rules.find(*index) : std::nullopt;
-    return rule ? static_cast<Admission>(rule->admission) : Admission::off;
-}
-
-std::optional<int> LinuxWorld::active_in_kernel(const Claim& claim) const {
-    const auto index = rules_.index_of(rule_key(claim));
-    const auto rule = index ? datapath_->rules.find(*index) : std::nullopt;
-    return rule ? std::optional<int>(rule->active & 1) : std::nullopt;
-}
-
-Status LinuxWorld::keep_tracked_flows(const std::vector<Claim>& claims) {
-    std::vector<IpPrefix> destinations;
-    for (const auto& claim : claims) {
-        if (claim.protocol == Protocol::udp) {
-            destinations.push_back(claim.prefix);
-        }
-    }
-    if (destinations.empty()) {
-        return {};
-    }
-    const auto tracked = tracked_udp_flows(destinations, kTrackedFlows);
-    if (!tracked) {
-        return tracked.error();
-    }
-    std::vector<CloudFlow> flows;
-    for (const auto& flow : *tracked) {
-        const bool claimed = std::any_of(claims.begin(), claims.end(), [&](const Claim& claim) {
-            return claim.protocol == Protocol::udp && claim.prefix.contains(flow.destination) &&
-                   claim.ports.first <= flow.destination_port && flow.destination_port <= claim.ports.last;
-        });
-        if (claimed) {
-            flows.push_back({flow.source, flow.destination, flow.source_port, flow.destination_port});
-        }
-    }
-    return rules_.keep_with_cloud(flows);
-}
-
-Result<std::vector<IpPrefix>> LinuxWorld::own_networks() {
-    const auto addresses = list_addresses(socket_);
-    if (!addresses) {
-        return addresses.error();
-    }
-    std::vector<IpPrefix> networks;
-    for (const auto& item : *addresses) {
-        networks.push_back(IpPrefix::around(item.address, item.length));
-    }
-    return networks;
-}
-
-ClaimCounters LinuxWorld::counters(const Claim& claim) {
-    ClaimCounters out;
-    const auto index = rules_.index_of(rule_key(claim));
-    if (!index) {
-        return out;
-    }
-    const auto counted = read_counters(*datapath_, *index);
-    if (!counted) {
-        return out;
-    }
-    out.flows = counted->flows;
-    out.packets_in = counted->packets_in;
-    out.bytes_in = counted->bytes_in;
-    out.packets_out = counted->packets_out;
-    out.bytes_out = counted->bytes_out;
-    out.flows_cloud = counted->flows_cloud;
-    for (std::size_t reason = 0; reason < counted->cloud.size(); ++reason) {
-        if (counted->cloud[reason] != 0) {
-            out.cloud.emplace_back(reason_name(reason), counted->cloud[reason]);
-        }
-    }
-    return out;
-}
-
-std::vector<std::pair<std::string, std::uint64_t>> LinuxWorld::verdicts() {
-    std::vector<std::pair<std::string, std::uint64_t>> out;
-    if (const auto verdicts = read_verdicts(*datapath_)) {
-        for (std::size_t i = 0; i < verdicts->size(); ++i) {
-            if ((*verdicts)[i] != 0) {
-                out.emplace_back(verdict_name(i), (*verdicts)[i]);
-            }
-        }
-    }
-    return out;
 }
 
 }  // namespace viscum

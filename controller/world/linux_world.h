@@ -79,7 +79,10 @@ private:
     Status attach_fence(Backend& backend);
     Status remove_link(Backend& backend);
     Status remove_net_ns(Backend& backend);
+    static Status open_watch(Backend& backend);
     void close_watch(Backend& backend);
+    /// The one place where a claim becomes the rule table's key.
+    [[nodiscard]] static RuleKey rule_key(const Claim& claim);
     Status write_rules(const std::vector<WantedRule>& rules);
     [[nodiscard]] Rule to_rule(const WantedRule& wanted) const;
 
