@@ -102,8 +102,10 @@ int arrange_descriptors(const ChildPlan& plan, int report) {
         files.rlim_cur = kFiles;
         setrlimit(RLIMIT_NOFILE, &files);
     }
-    for (int number = 1; number <= SIGRTMAX; ++number) {
-        ::signal(number, SIG_DFL);
+    // By the bare call: the C library keeps two signals to itself, and refuses to touch them.
+    static const char kDefault[64] = {};  // the kernel's struct sigaction, whatever its layout
+    for (int number = 1; number < _NSIG; ++number) {
+        syscall(SYS_rt_sigaction, number, kDefault, nullptr, _NSIG / 8);
     }
     sigset_t mask;
     plan.is_shim ? sigfillset(&mask) : sigemptyset(&mask);
