@@ -124,6 +124,9 @@ Status show_again(const UniqueFd& tree, const char* path) {
     return attach(tree, path);
 }
 
+/// Other people's test data, beside the sources; tests that lack it skip.
+constexpr const char* kCorpora = VISCUM_SOURCE_DIR "/../shared/corpora";
+
 Status set_up_mounts() {
     if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0) {
         return errno_error("cannot make the mounts private");
@@ -131,6 +134,7 @@ Status set_up_mounts() {
     const auto before = std::filesystem::current_path();
     const UniqueFd sources = copy_of_mount(VISCUM_SOURCE_DIR);
     const UniqueFd programs = copy_of_mount(VISCUM_BIN_DIR);
+    const UniqueFd corpora = copy_of_mount(kCorpora);
     if (auto done = mount_new("proc", "/proc"); !done) {
         return done;
     }
@@ -150,6 +154,9 @@ Status set_up_mounts() {
         return done;
     }
     if (auto done = show_again(programs, VISCUM_BIN_DIR); !done) {
+        return done;
+    }
+    if (auto done = show_again(corpora, kCorpora); !done) {
         return done;
     }
     if (chdir(before.c_str()) < 0 && chdir("/") < 0) {
