@@ -16,6 +16,9 @@
 namespace viscum {
 
 enum class IfIndex : std::uint32_t {};  // 0 is no device
+constexpr std::uint32_t number(IfIndex index) {
+    return static_cast<std::uint32_t>(index);
+}
 
 struct Link {
     IfIndex index{};

@@ -100,6 +100,19 @@ Daemon::Daemon(Instance instance, std::unique_ptr<EventLoop> loop, UniqueFd lock
       table_size_(config_.tables.rules),
       store_(std::move(store)) {}
 
+Result<std::unique_ptr<Daemon>> Daemon::assemble(const Instance& instance, UniqueFd lock, RouterConfig config) {
+    auto store = Store::open(instance);
+    if (!store) {
+        return std::move(store).error();
+    }
+    auto loop = EventLoop::open();
+    if (!loop) {
+        return std::move(loop).error();
+    }
+    return std::unique_ptr<Daemon>(
+        new Daemon(instance, *std::move(loop), std::move(lock), std::move(config), *std::move(store)));
+}
+
 Result<std::unique_ptr<Daemon>> Daemon::open(const Instance& instance, const std::string& shim_path) {
     auto lock = take_lock(instance);
     if (!lock) {
@@ -111,17 +124,11 @@ Result<std::unique_ptr<Daemon>> Daemon::open(const Instance& instance, const std
     }
     set_log_level(level_of(config->log_level));
     raise_descriptor_limit();
-    auto store = Store::open(instance);
-    if (!store) {
-        return std::move(store).error();
+    auto daemon = assemble(instance, *std::move(lock), *std::move(config));
+    if (!daemon) {
+        return daemon;
     }
-    auto loop = EventLoop::open();
-    if (!loop) {
-        return std::move(loop).error();
-    }
-    std::unique_ptr<Daemon> daemon(
-        new Daemon(instance, std::move(*loop), std::move(*lock), std::move(*config), std::move(*store)));
-    if (auto status = daemon->start(shim_path); !status) {
+    if (auto status = (*daemon)->start(shim_path); !status) {
         return std::move(status).error();
     }
     return daemon;
@@ -176,21 +183,17 @@ Status Daemon::uninstall(const Instance& instance) {
     if (!lock) {
         return std::move(lock).error();
     }
-    auto store = Store::open(instance);
-    if (!store) {
-        return std::move(store).error();
-    }
-    auto loop = EventLoop::open();
-    if (!loop) {
-        return std::move(loop).error();
-    }
     // Tables of the size that they have, where that is known: they are adopted then.
     RouterConfig config;
     if (const auto known = load_router_config(instance)) {
         config.tables = known->tables;
     }
     // Without a LAN and without files: what is there is unwanted, and the reconciler takes it down.
-    Daemon daemon(instance, std::move(*loop), std::move(*lock), std::move(config), std::move(*store));
+    auto assembled = assemble(instance, *std::move(lock), std::move(config));
+    if (!assembled) {
+        return std::move(assembled).error();
+    }
+    Daemon& daemon = **assembled;
     if (auto status = daemon.open_world({}); !status) {
         return status;
     }

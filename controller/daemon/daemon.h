@@ -34,6 +34,8 @@ public:
 
 private:
     Daemon(Instance instance, std::unique_ptr<EventLoop> loop, UniqueFd lock, RouterConfig config, Store store);
+    /// With its directories and its loop, and nothing done yet.
+    static Result<std::unique_ptr<Daemon>> assemble(const Instance& instance, UniqueFd lock, RouterConfig config);
     Status start(const std::string& shim_path);
     Status open_world(const std::string& shim_path);
     [[nodiscard]] ClaimCheck claim_check();

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "controller/daemon/answers.h"
 #include "controller/daemon/daemon.h"
 #include "controller/daemon/report_builder.h"
 #include "controller/spec/parse.h"
@@ -15,10 +16,7 @@ constexpr Millis kDefaultWait{30'000};
 constexpr std::size_t kMaxFiles = 64;
 
 Response refusal(Code code, std::string message, std::string hint = {}, std::vector<std::string> details = {}) {
-    Response response;
-    response.code = code;
-    response.message = std::move(message);
-    response.hint = std::move(hint);
+    Response response = failure(code, std::move(message), std::move(hint));
     response.details = std::move(details);
     return response;
 }
@@ -220,8 +218,7 @@ void Daemon::exec_info(ClientId client, const Request& request) {
     const auto found = services_->all().find(request.service);
     const Run* run = found == services_->all().end() ? nullptr : found->second.current();
     if (run == nullptr) {
-        answer(client, refusal(Code::no_such_service, cat("no service '", request.service, "' is deployed"),
-                               "'viscumctl list' shows the ones that are"));
+        answer(client, no_such_service(request.service));
         return;
     }
     if (world_->net_ns(run->key()) == nullptr) {
@@ -236,8 +233,7 @@ void Daemon::exec_info(ClientId client, const Request& request) {
 
 void Daemon::report(ClientId client, const Request& request) {
     if (request.verb == "status" && !request.service.empty() && !services_->all().contains(request.service)) {
-        answer(client, refusal(Code::no_such_service, cat("no service '", request.service, "' is deployed"),
-                               "'viscumctl list' shows the ones that are"));
+        answer(client, no_such_service(request.service));
         return;
     }
     Response response;

@@ -6,38 +6,12 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "controller/daemon/answers.h"
 
 namespace viscum {
 namespace {
 
 constexpr int kStartsBeforeGivingUp = 3;
-
-Response progress(std::string message) {
-    Response response;
-    response.final = false;
-    response.message = std::move(message);
-    return response;
-}
-
-Response done(std::string message, bool changed) {
-    Response response;
-    response.message = std::move(message);
-    response.changed = changed;
-    return response;
-}
-
-Response failure(Code code, std::string message, std::string hint) {
-    Response response;
-    response.code = code;
-    response.message = std::move(message);
-    response.hint = std::move(hint);
-    return response;
-}
-
-Response no_such_service(const std::string& name) {
-    return failure(Code::no_such_service, cat("no service '", name, "' is deployed"),
-                   "'viscumctl list' shows the ones that are");
-}
 
 }  // namespace
 

@@ -13,10 +13,6 @@ namespace {
 constexpr std::uint32_t kDefaultMtu = 1500;
 constexpr std::size_t kMaxMarked = 4096;  // of entries in vs_lans, which has fewer
 
-std::uint32_t number(IfIndex index) {
-    return static_cast<std::uint32_t>(index);
-}
-
 bool matches(const std::vector<std::string>& patterns, const std::string& name) {
     return std::any_of(patterns.begin(), patterns.end(),
                        [&](const auto& pattern) { return fnmatch(pattern.c_str(), name.c_str(), 0) == 0; });

@@ -11,10 +11,6 @@ namespace {
 
 constexpr const char* kServiceDevice = "eth0";
 
-std::uint32_t number(IfIndex index) {
-    return static_cast<std::uint32_t>(index);
-}
-
 /// What a service's namespace needs beside its addresses. Keys that a kernel lacks (no IPv6) are passed over.
 Status prepare_sysctls() {
     for (const auto& [key, value] :
@@ -229,7 +225,7 @@ Result<Actual> LinuxWorld::observe() {
     return actual;
 }
 
-Status LinuxWorld::make_net_ns(const BackendKey&, Backend& backend) {
+Status LinuxWorld::make_net_ns(Backend& backend) {
     if (backend.net_ns) {
         if (auto status = backend.net_ns->keep_name(backend.net_ns_name); !status) {
             return status;
@@ -420,7 +416,7 @@ Status LinuxWorld::execute(const Step& step, const Wanted& wanted) {
     know(step.backend);
     Backend& backend = backends_.find(step.backend)->second;
     switch (step.kind) {
-        case Kind::make_net_ns: return make_net_ns(step.backend, backend);
+        case Kind::make_net_ns: return make_net_ns(backend);
         case Kind::make_link: return make_link(step.backend, backend);
         case Kind::set_addresses: return set_addresses(backend, wanted.backends.at(step.backend));
         case Kind::attach_fence: return attach_fence(backend);

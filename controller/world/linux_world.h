@@ -72,7 +72,7 @@ private:
     Status observe_names();
     Status observe_router();
     Status observe_links(const std::vector<Link>& links);
-    Status make_net_ns(const BackendKey& key, Backend& backend);
+    static Status make_net_ns(Backend& backend);
     Status make_link(const BackendKey& key, Backend& backend);
     static Status set_sysctls(const Backend& backend, const WantedBackend& wanted);
     Status set_addresses(Backend& backend, const WantedBackend& wanted);
