@@ -24,9 +24,18 @@ struct BackendKey {
     [[nodiscard]] std::string text() const;
 };
 
+/// What a backend may begin, and the aliases that stand for its addresses on the router's side.
+struct WantedEgress {
+    EgressSpec allowed;
+    std::optional<IpAddress> alias_v4, alias_v6;            // of its preferred sources
+    std::vector<std::pair<IpAddress, IpAddress>> origins;   // owned address, alias
+    bool operator==(const WantedEgress&) const = default;
+};
+
 struct WantedBackend {
     std::vector<IpAddress> addresses;  // owned singly; the first of a family is the preferred source
     std::vector<IpPrefix> prefixes;    // owned as local routes
+    std::optional<WantedEgress> egress;
     bool process = false;
     bool operator==(const WantedBackend&) const = default;
 };
@@ -36,6 +45,7 @@ struct ActualBackend {
     bool link = false;       // ours, with its other end in the namespace
     bool addresses = false;  // as last written, and no news since
     bool fence = false;      // our filter on the router's end
+    bool egress = false;     // its entry, routes and the filter of the way back are as last written
     bool process = false;
     bool operator==(const ActualBackend&) const = default;
 };
@@ -56,6 +66,7 @@ struct Wanted {
     std::map<BackendKey, WantedBackend> backends;
     std::vector<WantedRule> rules;
     std::set<std::string> lan;  // devices that carry our filter
+    bool masquerade = false;    // our nftables table
     bool operator==(const Wanted&) const = default;
 };
 
@@ -63,6 +74,7 @@ struct Actual {
     std::map<BackendKey, ActualBackend> backends;
     std::optional<std::vector<WantedRule>> rules;  // as last written; nullopt: not known
     std::map<std::string, bool> lan;               // devices that there are: our filter is on them
+    bool masquerade = false;
     std::set<std::string> unprepared_lan;          // devices of `lan:` that nobody has made ready for filters yet
 };
 

@@ -12,6 +12,11 @@ namespace viscum {
 ServiceSpec read_service(const YamlNode& root, Mistakes& mistakes);
 /// `health` may be null; the probe, or its port, then follows from `claims`.
 HealthSpec read_health(const YamlNode* health, const std::vector<Claim>& claims, Mistakes& mistakes);
+SandboxSpec read_sandbox(const YamlNode* node, Mistakes& mistakes);
+LimitsSpec read_limits(const YamlNode* node, Mistakes& mistakes);
+std::vector<FileSpec> read_files(const YamlNode* node, Mistakes& mistakes);
+/// `claims` may not hold ports that flows of the service's own leave from, where it may begin any.
+EgressSpec read_egress(const YamlNode* node, const std::vector<Claim>& claims, Mistakes& mistakes);
 RouterConfig read_router_config(const YamlNode& root, Mistakes& mistakes);
 
 /// `version` may be null.

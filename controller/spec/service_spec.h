@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -42,12 +43,72 @@ struct Claim {
 };
 
 struct RunSpec {
-    std::vector<std::string> command;  // command[0] is an absolute path
-    std::string user;                  // a name of the host's passwd, or a number; empty: root
+    std::vector<std::string> command;  // command[0] is an absolute path; empty with an image: what the image starts
+    std::string user;                  // a name of the host's passwd, or a number; empty: the image's unless that is
+                                       // root, otherwise an account of the service's own
     std::map<std::string, std::string> env;
-    std::string stop_signal = "TERM";  // TERM, QUIT, INT, HUP, USR1 or USR2
-    Millis stop_timeout{10'000};       // then SIGKILL
+    std::string directory;              // where it starts, absolute; empty: the image's, or "/"
+    std::string rootfs;                 // a directory that is its root, absolute; empty: none
+    std::string image;                  // an image of the store that is its root; at most one of the two
+    std::vector<std::string> writable;  // directories that are its own, empty at each start, in memory; beside /tmp
+    std::string stop_signal = "TERM";   // TERM, QUIT, INT, HUP, USR1 or USR2
+    Millis stop_timeout{10'000};        // then SIGKILL
     bool operator==(const RunSpec&) const = default;
+};
+
+/// What a service is let off of, each by its name in spec/allowances.h; "root", "writable-root", "cap_setuid", ...
+struct SandboxSpec {
+    std::set<std::string> allow;
+    bool operator==(const SandboxSpec&) const = default;
+};
+
+/// A limit that the file does not state has a default that is kept where the machine can, and `none` lifts it.
+struct LimitsSpec {
+    enum class Source : std::uint8_t { standard, file, none };
+    template <class T>
+    struct Limit {
+        T value{};
+        Source source = Source::standard;
+        bool operator==(const Limit&) const = default;
+        [[nodiscard]] bool any() const { return source != Source::none; }
+    };
+    Limit<std::uint64_t> memory{0};                // bytes; standard: half of the machine's
+    Limit<std::uint32_t> cpu{0, Source::none};     // hundredths of one CPU: 50 is half of one, 200 are two
+    Limit<std::uint32_t> pids{512};                // processes and threads
+    Limit<std::uint32_t> open_files{1024};         // of one process
+    std::uint64_t tmp = 32ULL * 1024 * 1024;       // bytes: all that it may write, /tmp and the rest; counts as memory
+    bool required = true;  // false: a limit of the file that this machine cannot keep is passed over, and told
+    bool operator==(const LimitsSpec&) const = default;
+};
+
+/// A file that is put into the service's root, read-only.
+struct FileSpec {
+    enum class Source : std::uint8_t {
+        text,    // `content` itself
+        file,    // of /etc/NAME/files: `content` is its name
+        secret,  // of /etc/NAME/secrets: the same; mode 0400 and the service's own, never shown
+    };
+    std::string path;  // absolute, without "." and ".."
+    Source source = Source::text;
+    std::string content;
+    bool operator==(const FileSpec&) const = default;
+};
+
+/// What a service may begin by itself, beside its answers.
+struct EgressTarget {
+    IpPrefix prefix;
+    PortRange ports;  // one port, or any
+    Protocol protocol = Protocol::tcp;
+    bool operator==(const EgressTarget&) const = default;
+    /// "192.0.2.53:53/udp"
+    [[nodiscard]] std::string text() const;
+};
+struct EgressSpec {
+    bool internet = false;  // all that is neither the router nor the LAN nor any private network
+    bool origin = false;    // the real cloud, at the addresses that the service owns
+    std::vector<EgressTarget> targets;
+    bool operator==(const EgressSpec&) const = default;
+    [[nodiscard]] bool any() const { return internet || origin || !targets.empty(); }
 };
 
 /// A TCP connection to `port` succeeds.
@@ -103,10 +164,22 @@ struct RestartSpec {
 /// to the cloud only when nothing listens, health being ignored.
 enum class OnFailure : std::uint8_t { cloud, drop, keep };
 
+/// A host name by which clients know a claimed address (`name:` of a claim).
+struct HostName {
+    std::string name;
+    IpAddress address;
+    bool operator==(const HostName&) const = default;
+};
+
 struct ServiceSpec {
     std::string name;              // [a-z0-9]([a-z0-9-]*[a-z0-9])?, 1-32 characters
     std::vector<Claim> intercept;  // 1-256, pairwise disjoint
+    std::vector<HostName> names;
     RunSpec run;
+    SandboxSpec sandbox;
+    LimitsSpec limits;
+    std::vector<FileSpec> files;  // at most 64, no path twice
+    EgressSpec egress;
     HealthSpec health;
     RestartSpec restart;
     OnFailure on_failure = OnFailure::cloud;
@@ -129,12 +202,21 @@ struct TableSizes {
     bool operator==(const TableSizes&) const = default;
 };
 
+/// Addresses that stand in for services' own on the router's side of their links, where `egress` is not none. They
+/// never leave the router.
+struct AliasRange {
+    IpPrefix v4{IpAddress::parse("198.19.0.0").value_or(IpAddress{}), 16};   // 16 bits: of RFC 2544
+    IpPrefix v6{IpAddress::parse("fd76:6973:6375:6d::").value_or(IpAddress{}), 64};
+    bool operator==(const AliasRange&) const = default;
+};
+
 /// /etc/NAME/viscum.yaml
 struct RouterConfig {
     std::vector<std::string> lan;                  // device names or fnmatch(3) patterns; a bridge stands for its ports
     std::vector<ClaimableSpec> claimable;          // empty: nothing may be claimed
     std::optional<Millis> lease = Millis{30'000};  // nullopt: `lease: off`
     TableSizes tables;
+    AliasRange aliases;
     std::string log_level = "info";  // debug, info, warn, error
     bool operator==(const RouterConfig&) const = default;
 };

@@ -88,10 +88,22 @@ public:
     virtual ~Probe() = default;
 };
 
-/// Starts one probe from inside `ns` against `target` (an address that the service owns). `done` is called exactly
-/// once, from the loop, never from inside this call, at the latest when `spec.timeout` has passed. Reads at most 64
-/// KiB. `run` gives user and environment of an exec probe. The process probe succeeds.
-std::unique_ptr<Probe> start_probe(EventLoop& loop, const NetNs& ns, const HealthSpec& spec, const RunSpec& run,
-                                   const IpAddress& target, std::function<void(const ProbeResult&)> done);
+class Prober;
+
+/// What a probe needs beside its service's file. All of it outlives the probe.
+struct ProbeContext {
+    EventLoop& loop;
+    Prober& prober;  // parses what the service answers (supervise/prober.h)
+    const NetNs& ns;
+    std::string shim_path;  // for exec probes: EnterSpec
+    std::string run_dir;
+};
+
+/// Starts one probe from inside the namespace against `target` (an address that the service owns). `done` is called
+/// exactly once, from the loop, never from inside this call, at the latest when `spec.timeout` has passed. What the
+/// service answers is never looked at in this process: sockets are made here and handed to the prober. The process
+/// probe succeeds.
+std::unique_ptr<Probe> start_probe(const ProbeContext& context, const HealthSpec& spec, const IpAddress& target,
+                                   std::function<void(const ProbeResult&)> done);
 
 }  // namespace viscum

@@ -9,24 +9,30 @@
 //   DIR/lock     held by the shim
 //   DIR/exit     written by the shim at its end, by rename: "exited N", "signaled N" or "failed TEXT" (exec failed)
 //   DIR/spec     the service file that this run was made from, verbatim (the daemon's)
+//   DIR/sandbox  the instructions by which the shim made the service's sandbox; DIR/seccomp its filter
+//   DIR/env      the service's environment, each variable ended by a NUL
+//   DIR/root     an empty directory: where the shim, in its own mount namespace, puts the service's root
 #pragma once
 
 #include <sys/types.h>
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
-#include "controller/spec/service_spec.h"
+#include "controller/sandbox/sandbox.h"
 #include "netns/net_ns.h"
 
 namespace viscum {
 
 struct LaunchSpec {
-    std::string name;  // the service's, for the process title and the log
-    RunSpec run;
+    std::string name;                      // the service's, for the process title and the log
+    std::vector<std::string> command;      // command[0] is looked up in PATH of `env` within the root if it has no '/'
+    std::vector<std::string> env;          // "NAME=value", as execve takes it
+    Sandbox sandbox;                       // also kept in the run directory, for enter()
     std::string run_dir;                   // exists, private to root
     std::string log_file;                  // its directory exists
     std::uint64_t log_bytes = 256 * 1024;  // bound of the log, at least 16 KiB: two generations of half this size
@@ -45,12 +51,13 @@ struct ExitStatus {
     [[nodiscard]] bool success() const { return kind == Kind::exited && value == 0; }
 };
 
-struct ChildSpec;
+struct EnterSpec;
 
 /// A running shim, by pidfd: no pid that could be reused is ever signalled.
 class Process {
 public:
-    /// Starts a shim in `ns`, in new pid and mount namespaces, with descriptors 0-2 only.
+    /// Starts a shim in `ns`, in new pid, mount, ipc and uts namespaces, with descriptors 0-2 only. It makes the
+    /// sandbox before it starts the service; what cannot be made shows as ExitStatus::failed.
     /// Removes a stale DIR/exit first. Returns before the service runs; a failed exec shows as ExitStatus::failed.
     /// errno_code EAGAIN where a shim runs in this directory already: adopt that.
     static Result<Process> launch(const LaunchSpec& spec, const NetNs& ns);
@@ -65,12 +72,12 @@ public:
     Status kill() const;
     /// To be called once pidfd() is readable: reaps a child of ours and reads DIR/exit.
     ExitStatus finish(const std::string& run_dir);
-    /// The same for a child from spawn_in, which has no run directory. `unknown` where it still runs or is none of
+    /// The same for a child from enter(), which has no run directory. `unknown` where it still runs or is none of
     /// ours.
     ExitStatus reap();
 
 private:
-    friend Result<Process> spawn_in(const ChildSpec& spec, const NetNs& ns);
+    friend Result<Process> enter(const EnterSpec& spec);
     Process(UniqueFd pidfd, pid_t pid) : pidfd_(std::move(pidfd)), pid_(pid) {}
     UniqueFd pidfd_;
     pid_t pid_ = 0;
@@ -82,17 +89,21 @@ std::optional<ExitStatus> last_exit(const std::string& run_dir);
 /// SIGTERM for "TERM" and so on; 0 for a name that service_spec.h does not list.
 int signal_number(const std::string& name);
 
-/// A command run once in `ns`, as `user`, for `exec` probes and `viscumctl exec`; descriptors 0-2 are the ones given
-/// (-1: /dev/null), no others. Returns when the command is executed, or says why it cannot be. It leads a process group
-/// of its own. The caller waits for the pidfd and reaps it. Killed when viscumd dies.
-struct ChildSpec {
-    std::vector<std::string> command;
-    std::string user;
-    std::map<std::string, std::string> env;
+/// A command run once beside a service, for `exec` probes and `viscumctl exec`: in all namespaces of the shim that holds
+/// RUN_DIR/lock, in its root and cgroups, as its user, with its filter and without capabilities, just as the service
+/// itself (the shim's binary does it, by RUN_DIR/sandbox). Descriptors 0-2 are the ones given (-1: /dev/null), no
+/// others. Returns when the command is executed, or says why it cannot be. It leads a process group of its own. The
+/// caller waits for the pidfd and reaps it: the status is the command's, 128 + N where a signal ended it. Killed when
+/// the caller dies.
+struct EnterSpec {
+    std::string shim_path;
+    std::string run_dir;
+    std::vector<std::string> command;       // command[0] as in LaunchSpec
+    std::map<std::string, std::string> env; // over the service's own
     int in = -1;
     int out = -1;
     int err = -1;
 };
-Result<Process> spawn_in(const ChildSpec& spec, const NetNs& ns);
+Result<Process> enter(const EnterSpec& spec);
 
 }  // namespace viscum

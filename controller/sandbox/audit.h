@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// What a service can and cannot do: judged by what the kernel says of its process, not by what its file asks for.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "controller/sandbox/cgroup.h"
+#include "controller/spec/service_spec.h"
+
+namespace viscum {
+
+/// What proc(5) says of a service's main process.
+struct ProcessFacts {
+    uid_t uid = 0;
+    gid_t gid = 0;
+    std::uint64_t capabilities = 0;  // of all five sets together
+    bool no_new_privs = false;
+    bool seccomp = false;
+    std::vector<std::string> shared_namespaces;  // with viscumd: "mnt", "pid", "ipc", "uts", "net", "cgroup"
+    bool root_writable = false;
+    bool sees_sys = false;       // /sys has something in it
+    bool sees_processes = false; // its /proc is without hidepid or masks
+    std::uint64_t open_files = 0;       // hard RLIMIT_NOFILE
+    bool core_dumps = false;            // RLIMIT_CORE lets one be written or piped
+    std::vector<std::string> devices;   // in its /dev, beside null, zero, full, random, urandom and tty
+    bool operator==(const ProcessFacts&) const = default;
+};
+
+/// By the process's files under /proc: the caller is root in the same pid namespace or above.
+Result<ProcessFacts> read_process_facts(pid_t pid);
+
+struct AuditItem {
+    std::string name;      // "capabilities", "user", "egress", …: stable, for --json
+    bool ok = true;
+    int exposure = 0;      // 0 where ok, otherwise its weight: tenths of a point
+    std::string text;      // "runs as uid 1879052301, an account of its own"
+    bool operator==(const AuditItem&) const = default;
+};
+
+struct Audit {
+    std::vector<AuditItem> items;
+    /// 0.0 (nothing is exposed) to 10.0: in the manner of `systemd-analyze security`, the weights of what is exposed
+    /// as a part of all weights.
+    double score = 0;
+    std::string word;  // "OK", "MEDIUM", "EXPOSED", "UNSAFE"
+};
+
+/// Pure. `facts` is nullopt where the service does not run: then its file is judged, and that is said. `missing` are
+/// limits that this machine cannot keep.
+Audit audit_service(const ServiceSpec& spec, const std::optional<ProcessFacts>& facts,
+                    const std::vector<std::string>& missing);
+
+}  // namespace viscum

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Limits of a service's processes together: cgroup v2, and v1 for the controllers that live there (hybrid machines).
+// Groups are only ever made below the mounted hierarchies, whose own settings are left as they are.
+//
+//   HIERARCHY/INSTANCE/SERVICE.SLOT     in each hierarchy that is used
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace viscum {
+
+/// nullopt: no such limit.
+struct CgroupLimits {
+    std::optional<std::uint64_t> memory;  // bytes, swap included
+    std::optional<std::uint32_t> cpu;     // hundredths of one CPU
+    std::optional<std::uint32_t> pids;
+    bool operator==(const CgroupLimits&) const = default;
+};
+
+/// What the kernel has counted in a group since it was made; 0 where it does not count.
+struct CgroupEvents {
+    std::uint64_t oom_kills = 0;
+    std::uint64_t forks_refused = 0;
+    std::uint64_t memory_now = 0;  // bytes
+    std::uint64_t cpu_used = 0;    // microseconds
+    std::uint64_t pids_now = 0;
+    bool operator==(const CgroupEvents&) const = default;
+};
+
+/// Where the controllers are on this machine.
+struct CgroupLayout {
+    struct Controller {
+        bool v2 = false;
+        std::string mount;  // of its hierarchy
+        bool operator==(const Controller&) const = default;
+    };
+    std::optional<Controller> memory, cpu, pids;
+    bool operator==(const CgroupLayout&) const = default;
+};
+
+/// Pure: from the text of /proc/self/mountinfo, and of cgroup.controllers in the v2 hierarchy's root (empty: none).
+CgroupLayout read_cgroup_layout(const std::string& mountinfo, const std::string& v2_controllers);
+
+class Cgroups {
+public:
+    /// Looks where the controllers are. A machine without any is no error.
+    static Result<Cgroups> open(const std::string& instance);
+
+    [[nodiscard]] const CgroupLayout& layout() const { return layout_; }
+    /// The limits that this machine cannot keep: "memory", "cpu", "pids".
+    [[nodiscard]] std::vector<std::string> missing(const CgroupLimits& limits) const;
+
+    /// Makes the group of `name` ("web.0") in every hierarchy that a limit needs, and sets the limits. Idempotent; an
+    /// error leaves no new group. Limits without controller are passed over.
+    Status make(const std::string& name, const CgroupLimits& limits) const;
+    /// The files that a process writes "0" to in order to join (cgroup.procs).
+    [[nodiscard]] std::vector<std::string> join_files(const std::string& name) const;
+    [[nodiscard]] bool exists(const std::string& name) const;
+    /// Ends whatever is still in it, and removes it, and the instance's own group with the last one. Idempotent.
+    /// errno_code EBUSY: a process of it has not ended yet, try again.
+    Status remove(const std::string& name) const;
+    [[nodiscard]] CgroupEvents events(const std::string& name) const;
+    /// The names of the groups that the instance has.
+    [[nodiscard]] Result<std::vector<std::string>> names() const;
+
+private:
+    Cgroups(std::string instance, CgroupLayout layout) : instance_(std::move(instance)), layout_(std::move(layout)) {}
+    std::string instance_;
+    CgroupLayout layout_;
+};
+
+}  // namespace viscum
