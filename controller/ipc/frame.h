@@ -28,8 +28,9 @@ enum class Code : std::uint8_t {
 };
 
 struct Request {
-    std::string verb;     // deploy, remove, list, status, drain, resume, restart, exec-info, plan, version
-    std::string service;  // "": all (list, status)
+    // deploy, remove, list, status, drain, resume, restart, exec-info, plan, version, audit, images
+    std::string verb;
+    std::string service;                                     // "": all (list, status)
     std::vector<std::pair<std::string, std::string>> files;  // deploy, plan: (name for diagnostics, text)
     std::int64_t wait_ms = -1;  // deploy, restart, remove: how long to wait; -1: the default
     bool operator==(const Request&) const = default;
@@ -39,11 +40,11 @@ struct Request {
 struct Response {
     bool final = true;
     Code code = Code::done;
-    bool changed = false;                      // whether the request changed anything
-    std::string message;                       // progress, or what was done, or the error
-    std::string hint;                          // what to do next; may be empty
-    std::vector<std::string> details;          // diagnostics, or the steps of a plan
-    std::string report;                        // a report's JSON (list, status, version: DaemonReport); may be empty
+    bool changed = false;              // whether the request changed anything
+    std::string message;               // progress, or what was done, or the error
+    std::string hint;                  // what to do next; may be empty
+    std::vector<std::string> details;  // diagnostics, the steps of a plan; images: "DIGEST SERVICE" of those in use
+    std::string report;                // JSON (list, status, version: DaemonReport; audit: AuditReport); may be empty
     std::map<std::string, std::string> facts;  // exec-info: "namespace", "user"; deploy: "ms_to_healthy"
     bool operator==(const Response&) const = default;
 };

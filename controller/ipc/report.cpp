@@ -38,6 +38,18 @@ void fields(auto& io, FieldsOf<ServiceReport> auto& service) {
     io.field("drained", service.drained);
     io.field("updating", service.updating);
     io.field("digest", service.digest);
+    io.field("user", service.user);
+    io.field("allows", service.allows);
+    io.field("limits", service.limits);
+    io.field("memory_bytes", service.memory_bytes);
+    io.field("cpu_ms", service.cpu_ms);
+    io.field("pids", service.pids);
+    io.field("oom_kills", service.oom_kills);
+    io.field("forks_refused", service.forks_refused);
+    io.field("image", service.image);
+    io.field("egress", service.egress);
+    io.field("egress_counts", service.egress_counts);
+    io.field("log_dropped", service.log_dropped);
     io.field("claims", service.claims);
 }
 
@@ -57,6 +69,21 @@ void fields(auto& io, FieldsOf<DaemonReport> auto& daemon) {
     io.field("lan", daemon.lan);
     io.field("verdicts", daemon.verdicts);
     io.field("services", daemon.services);
+}
+
+void fields(auto& io, FieldsOf<AuditEntry> auto& entry) {
+    io.field("name", entry.name);
+    io.field("ok", entry.ok);
+    io.field("exposure", entry.exposure);
+    io.field("text", entry.text);
+}
+
+void fields(auto& io, FieldsOf<AuditReport> auto& audit) {
+    io.field("service", audit.service);
+    io.field("running", audit.running);
+    io.field("score", audit.score);
+    io.field("word", audit.word);
+    io.field("items", audit.items);
 }
 
 namespace {
@@ -88,12 +115,18 @@ std::string to_json(const DaemonReport& report) {
 std::string to_json(const ServiceReport& report) {
     return written(report);
 }
+std::string to_json(const AuditReport& report) {
+    return written(report);
+}
 
 std::optional<DaemonReport> daemon_report_from_json(const std::string& text) {
     return read_back<DaemonReport>(text);
 }
 std::optional<ServiceReport> service_report_from_json(const std::string& text) {
     return read_back<ServiceReport>(text);
+}
+std::optional<AuditReport> audit_report_from_json(const std::string& text) {
+    return read_back<AuditReport>(text);
 }
 
 }  // namespace viscum

@@ -39,10 +39,22 @@ struct ServiceReport {
     std::string link;      // the router's end of its link
     std::int64_t pid = 0;  // of its shim; 0: none
     std::uint64_t restarts = 0;
-    std::int64_t up_ms = 0;  // since the process started; 0: none
-    bool drained = false;    // by the operator
-    bool updating = false;   // the version before still finishes its connections
-    std::string digest;      // of the service file, 16 hexadecimal digits
+    std::int64_t up_ms = 0;                  // since the process started; 0: none
+    bool drained = false;                    // by the operator
+    bool updating = false;                   // the version before still finishes its connections
+    std::string digest;                      // of the service file, 16 hexadecimal digits
+    std::string user;                        // that it runs as: "33 (www-data)", "1879052301"; empty: it does not run
+    std::vector<std::string> allows;         // what its sandbox lets it off of: names of spec/allowances.h
+    std::vector<std::string> limits;         // "memory 64M", "cpu 50% (not kept: no controller)"
+    std::uint64_t memory_bytes = 0;          // in use now
+    std::uint64_t cpu_ms = 0;                // used since the process started
+    std::uint64_t pids = 0;                  // processes and threads now
+    std::uint64_t oom_kills = 0;             // processes killed because its memory was used up
+    std::uint64_t forks_refused = 0;         // because of its limit of processes
+    std::string image;                       // "nginx (0123456789ab)"; empty: none
+    std::string egress;                      // "none", "internet, origin", "192.0.2.53:53/udp"
+    std::vector<ReasonCount> egress_counts;  // packets of flows that it began: "out", "in", and refused ones by reason
+    std::uint64_t log_dropped = 0;           // bytes of its output that were not logged
     std::vector<ClaimReport> claims;
     bool operator==(const ServiceReport&) const = default;
 };
@@ -67,10 +79,31 @@ struct DaemonReport {
     bool operator==(const DaemonReport&) const = default;
 };
 
+/// One thing that a service can or cannot do.
+struct AuditEntry {
+    std::string name;  // "capabilities", "user", "egress", …
+    bool ok = true;
+    std::uint64_t exposure = 0;  // tenths of a point; 0 where it is ok
+    std::string text;            // "runs as uid 1879052301, an account of its own"
+    bool operator==(const AuditEntry&) const = default;
+};
+
+/// What `viscumctl audit` shows: the answer to the verb "audit", in Response::report.
+struct AuditReport {
+    std::string service;
+    bool running = false;     // false: its file was judged, not its process
+    std::uint64_t score = 0;  // tenths of a point: 0 (nothing is exposed) to 100
+    std::string word;         // "OK", "MEDIUM", "EXPOSED", "UNSAFE"
+    std::vector<AuditEntry> items;
+    bool operator==(const AuditReport&) const = default;
+};
+
 /// The JSON text of a value, and back; nullopt for text that is not such a value. Compact, one line.
 std::string to_json(const DaemonReport& report);
 std::string to_json(const ServiceReport& report);
+std::string to_json(const AuditReport& report);
 std::optional<DaemonReport> daemon_report_from_json(const std::string& text);
 std::optional<ServiceReport> service_report_from_json(const std::string& text);
+std::optional<AuditReport> audit_report_from_json(const std::string& text);
 
 }  // namespace viscum

@@ -23,6 +23,18 @@ DaemonReport sample() {
     service.pid = 42;
     service.up_ms = 1234;
     service.drained = true;
+    service.user = "33 (www-data)";
+    service.allows = {"cap_setuid", "root"};
+    service.limits = {"memory 64M", "cpu 50% (not kept: no controller)"};
+    service.memory_bytes = 1;
+    service.cpu_ms = 2;
+    service.pids = 3;
+    service.oom_kills = 4;
+    service.forks_refused = 5;
+    service.image = "nginx (0123456789ab)";
+    service.egress = "internet, origin";
+    service.egress_counts = {{"out", 12}, {"not-allowed", 1}};
+    service.log_dropped = 6;
     service.claims = {claim, ClaimReport{}};
     DaemonReport report;
     report.instance = "viscum";
@@ -43,7 +55,9 @@ TEST_CASE("report: what is written is read back") {
 TEST_CASE("report: the fields have the names that docs/json.md gives them") {
     CHECK(to_json(sample().services[1]) ==
           R"({"name":"","state":"","health":"","admission":"","reason":"","last_exit":"","namespace":"","link":"",)"
-          R"("pid":0,"restarts":0,"up_ms":0,"drained":false,"updating":false,"digest":"","claims":[]})");
+          R"("pid":0,"restarts":0,"up_ms":0,"drained":false,"updating":false,"digest":"","user":"",)"
+          R"("allows":[],"limits":[],"memory_bytes":0,"cpu_ms":0,"pids":0,"oom_kills":0,"forks_refused":0,"image":"",)"
+          R"("egress":"","egress_counts":[],"log_dropped":0,"claims":[]})");
     CHECK(to_json(DaemonReport{}) ==
           R"({"instance":"","version":"","grade":"","pid":0,"lease_ms_left":-1,"lan":[],"verdicts":[],"services":[]})");
     DaemonReport report;
@@ -57,6 +71,17 @@ TEST_CASE("report: the fields have the names that docs/json.md gives them") {
                     R"("packets_in":0,"bytes_in":1,"packets_out":0,"bytes_out":0,"flows_cloud":0,)"
                     R"("cloud":[{"reason":"no-listener","packets":3},{"reason":"draining","packets":1}]}])") !=
           std::string::npos);
+}
+
+TEST_CASE("report: an audit is written and read back, its score in tenths of a point") {
+    const AuditReport audit{"plates", true, 23, "MEDIUM", {{"user", true, 0, "uid 7"}, {"egress", false, 8, "all"}}};
+    const std::string json = to_json(audit);
+    CHECK(json == R"({"service":"plates","running":true,"score":23,"word":"MEDIUM","items":[)"
+                  R"({"name":"user","ok":true,"exposure":0,"text":"uid 7"},)"
+                  R"({"name":"egress","ok":false,"exposure":8,"text":"all"}]})");
+    CHECK(audit_report_from_json(json) == audit);
+    CHECK_FALSE(audit_report_from_json(to_json(sample())));
+    CHECK_FALSE(audit_report_from_json(json.substr(0, json.size() - 1)));
 }
 
 TEST_CASE("report: text that is no report is none") {
