@@ -294,4 +294,32 @@ Result<int> apply_addresses(const NlSocket& inside, IfIndex device, const OwnedA
     return std::move(writer).result();
 }
 
+Result<bool> has_alias_route(const NlSocket& socket, IfIndex device, const IpAddress& alias) {
+    rtmsg header{};
+    header.rtm_family = static_cast<unsigned char>(family_of(alias));
+    header.rtm_dst_len = static_cast<unsigned char>(alias.width());
+    header.rtm_flags = RTM_F_FIB_MATCH;  // the entry itself; Linux 4.13
+    NlMessage message(RTM_GETROUTE, 0, header);
+    message.put(RTA_DST, alias.wire(), wire_size(alias));
+    bool found = false;
+    const auto status = socket.request(message, [&](nlmsghdr* answer) {
+        const auto route = read_own_route(answer);
+        found = found || (route && !route->local && route->device == device &&
+                          route->destination == IpPrefix{alias, alias.width()});
+    });
+    if (!status && status.error().errno_code != ENETUNREACH && status.error().errno_code != EHOSTUNREACH) {
+        return status.error().in(cat("cannot look for the route to ", alias.text()));
+    }
+    return found;
+}
+
+Status add_alias_route(const NlSocket& socket, IfIndex device, const IpAddress& alias) {
+    const auto present = has_alias_route(socket, device, alias);
+    if (!present) {
+        return present.error();
+    }
+    return *present ? Status{}
+                    : add_route(socket, {false, family_of(alias), {alias, alias.width()}, device, std::nullopt});
+}
+
 }  // namespace viscum

@@ -39,4 +39,10 @@ struct OwnedAddresses {
 /// returns how many writes that were: 0 says that all was in place.
 Result<int> apply_addresses(const NlSocket& inside, IfIndex device, const OwnedAddresses& wanted);
 
+/// The router's way to a service's alias: a route for the single address, `dev DEVICE` without gateway. Idempotent:
+/// nothing is written where it is there. It goes with the device.
+Status add_alias_route(const NlSocket& socket, IfIndex device, const IpAddress& alias);
+/// Whether packets to the address take that route.
+Result<bool> has_alias_route(const NlSocket& socket, IfIndex device, const IpAddress& alias);
+
 }  // namespace viscum

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "controller/plan/aliases.h"
 
 namespace viscum {
 namespace {
@@ -40,11 +41,13 @@ std::uint16_t probe_port(const HealthSpec& health) {
 
 }  // namespace
 
-Run::Run(RunContext& context, BackendKey key, ServiceSpec spec, std::string text)
+Run::Run(RunContext& context, BackendKey key, ServiceSpec spec, std::string text, RunIdentity identity)
     : context_(context),
       key_(std::move(key)),
       spec_(std::move(spec)),
       text_(std::move(text)),
+      identity_(std::move(identity)),
+      egress_(egress_of(spec_, context_.aliases, identity_.number, key_.slot)),
       judge_(spec_.health),
       backoff_(spec_.restart) {}
 
@@ -57,12 +60,21 @@ Run::~Run() {
 }
 
 std::string Run::dir() const {
-    return cat(context_.instance.runs_dir(), '/', key_.service, '.', key_.slot);
+    return cat(context_.instance.runs_dir(), '/', group());
+}
+
+std::string Run::group() const {
+    return cat(key_.service, '.', key_.slot);
 }
 
 Status Run::begin() {
     if (auto status = make_directory(dir(), kRunDirMode); !status) {
         return status;
+    }
+    if (identity_.image) {
+        if (auto status = write_file_atomically(dir() + "/image", identity_.image->digest, kRunFileMode); !status) {
+            return status;
+        }
     }
     if (auto status = write_file_atomically(dir() + "/spec", text_, kRunFileMode); !status) {
         return status;
@@ -137,13 +149,19 @@ Status Run::launch() {
     if (ns == nullptr) {
         return Error{ENOENT, "its namespace is not there"};
     }
-    LaunchSpec launch;
-    launch.name = spec_.name;
-    launch.run = spec_.run;
-    launch.run_dir = dir();
-    launch.log_file = context_.instance.log_file(spec_.name);
-    launch.shim_path = context_.shim_path;
-    auto process = Process::launch(launch, *ns);
+    if (auto status = context_.cgroups.make(group(), group_limits(spec_.limits, memory_of_machine())); !status) {
+        return status;
+    }
+    auto launch =
+        make_launch(spec_, context_.instance, identity_, egress_, context_.cgroups.join_files(group()));
+    if (!launch) {
+        return std::move(launch).error();
+    }
+    launch->run_dir = dir();
+    launch->log_file = context_.instance.log_file(spec_.name);
+    launch->shim_path = context_.shim_path;
+    met_before_ = group_events();
+    auto process = Process::launch(*launch, *ns);
     if (!process && process.error().errno_code == EAGAIN) {
         // A shim of this run is there already: one that could not be adopted before.
         auto found = Process::adopt(dir());
@@ -183,8 +201,31 @@ void Run::network_mended() {
 }
 
 Status Run::dismantled() {
+    if (auto status = context_.cgroups.remove(group()); !status) {
+        return status;
+    }
     handle(RunEvent::dismantled);
     return remove_directory(dir());
+}
+
+std::string Run::limit_met() const {
+    const CgroupEvents now = group_events();
+    const CgroupLimits limits = group_limits(spec_.limits, memory_of_machine());
+    std::vector<std::string> met;
+    if (now.oom_kills > met_before_.oom_kills && limits.memory) {
+        met.push_back(cat("out of memory (limit ", format_size(*limits.memory), ")"));
+    }
+    if (now.forks_refused > met_before_.forks_refused && limits.pids) {
+        met.push_back(cat("out of processes (limit ", *limits.pids, ")"));
+    }
+    return join(met, ", ");
+}
+
+std::string Run::describe_end() const {
+    if (!last_exit_) {
+        return {};
+    }
+    return met_.empty() ? last_exit_->describe() : cat(met_, "; ", last_exit_->describe());
 }
 
 bool Run::starts_again(const ExitStatus& end) const {
@@ -203,9 +244,10 @@ void Run::watch_process() {
 void Run::ended() {
     context_.loop.unwatch(process_->pidfd());
     last_exit_ = process_->finish(dir());
+    met_ = limit_met();
     process_.reset();
     if (!stopping()) {
-        log_warn(cat("'", spec_.name, "' ended: ", last_exit_->describe()));
+        log_warn(cat("'", spec_.name, "' ended: ", describe_end()));
     }
     probe_.reset();
     context_.loop.cancel(probe_timer_);
@@ -238,7 +280,7 @@ void Run::probe_now() {
         return;
     }
     asked_at_ = boot_now();
-    probe_ = start_probe(context_.loop, *ns, spec_.health, spec_.run, probe_target(),
+    probe_ = start_probe({context_.loop, context_.prober, *ns, context_.shim_path, dir()}, spec_.health, probe_target(),
                          [this](const ProbeResult& result) { probed(result); });
 }
 
@@ -315,7 +357,7 @@ void Run::terminate() {
     if (!process_) {
         return;
     }
-    if (auto status = process_->signal(signal_number(spec_.run.stop_signal)); !status) {
+    if (auto status = process_->signal(signal_number(complete_run(spec_.run, identity_.image).stop_signal)); !status) {
         problem_ = status.error().what;
     }
     set_timer(state_timer_, spec_.run.stop_timeout, &Run::stop_timed_out);
@@ -348,12 +390,13 @@ std::string Run::reason() const {
     switch (state_) {
         case RunState::up:
             if (!judge_.up()) {
-                return judge_.reason();
+                const std::string met = limit_met();
+                return met.empty() ? judge_.reason() : cat(judge_.reason(), "; ", met);
             }
             return boot_now() < hold_.until() ? "held down: it went down too often" : "";
         case RunState::starting: return judge_.reason().empty() ? "not healthy yet" : judge_.reason();
         case RunState::backoff:
-        case RunState::failed: return !problem_.empty() ? problem_ : last_exit_ ? last_exit_->describe() : "";
+        case RunState::failed: return !problem_.empty() ? problem_ : describe_end();
         case RunState::stopping: return "stopping";
         case RunState::preparing: return "preparing";
         case RunState::down: return "down";

@@ -12,12 +12,14 @@
 
 #include "base/event_loop.h"
 #include "base/instance.h"
+#include "controller/daemon/launch.h"
 #include "controller/plan/admission.h"
 #include "controller/plan/state.h"
 #include "controller/supervise/backoff.h"
 #include "controller/supervise/fsm.h"
 #include "controller/supervise/health.h"
 #include "controller/supervise/process.h"
+#include "controller/supervise/prober.h"
 #include "controller/world/world.h"
 
 namespace viscum {
@@ -27,18 +29,21 @@ struct RunContext {
     EventLoop& loop;
     World& world;
     const Instance& instance;
+    const Cgroups& cgroups;
+    Prober& prober;
+    AliasRange aliases;
     std::string shim_path;
     std::function<void()> changed;
 };
 
 class Run {
 public:
-    Run(RunContext& context, BackendKey key, ServiceSpec spec, std::string text);
+    Run(RunContext& context, BackendKey key, ServiceSpec spec, std::string text, RunIdentity identity);
     ~Run();
     Run(const Run&) = delete;
     Run& operator=(const Run&) = delete;
 
-    /// Makes the run directory with the service file in it, before anything else of the run exists.
+    /// Makes the run directory with the service file and the image's name in it, before anything else of the run exists.
     Status begin();
     /// Takes over a process that a viscumd before started. `admission` is what the kernel's table held for it: one that
     /// was served is healthy until probes say otherwise, one that drained is not until they do.
@@ -52,12 +57,18 @@ public:
     void launch_failed(const Error& error);
     /// Something of its network was made again: health is asked at once, instead of when it is due.
     void network_mended();
-    /// Nothing of it is left in the kernel: removes the run directory. The owner then drops the run.
+    /// Nothing of it is left in the network: removes its groups and the run directory. The owner then drops the run.
+    /// errno_code EBUSY: a process of it has not quite ended.
     Status dismantled();
 
     [[nodiscard]] const BackendKey& key() const { return key_; }
     [[nodiscard]] const ServiceSpec& spec() const { return spec_; }
     [[nodiscard]] const std::string& text() const { return text_; }
+    [[nodiscard]] const RunIdentity& identity() const { return identity_; }
+    /// What it may begin; nullopt: nothing.
+    [[nodiscard]] const std::optional<WantedEgress>& egress() const { return egress_; }
+    /// The image's digest; empty: it has none.
+    [[nodiscard]] std::string image_digest() const { return identity_.image ? identity_.image->digest : ""; }
     [[nodiscard]] RunState state() const { return state_; }
     [[nodiscard]] bool has_process() const { return process_.has_value(); }
     [[nodiscard]] bool stopping() const { return state_ == RunState::stopping || state_ == RunState::down; }
@@ -67,6 +78,13 @@ public:
     [[nodiscard]] std::string reason() const;
     [[nodiscard]] pid_t pid() const { return process_ ? process_->pid() : 0; }
     [[nodiscard]] const std::optional<ExitStatus>& last_exit() const { return last_exit_; }
+    /// How it ended last, and which limit it met; empty: it has not ended.
+    [[nodiscard]] std::string describe_end() const;
+    /// What the kernel has counted in its groups since they were made.
+    [[nodiscard]] CgroupEvents group_events() const { return context_.cgroups.events(group()); }
+    /// A limit of its own that the current process has met: "out of memory (limit 64M)"; empty: none.
+    [[nodiscard]] std::string limit_met() const;
+    [[nodiscard]] std::string dir() const;
     [[nodiscard]] int starts() const { return starts_; }
     [[nodiscard]] BootTime started_at() const { return started_at_; }
 
@@ -90,12 +108,14 @@ private:
     void stop_timed_out() { handle(RunEvent::stop_timed_out); }
     void hold_over() { context_.changed(); }
     [[nodiscard]] IpAddress probe_target() const;
-    [[nodiscard]] std::string dir() const;
+    [[nodiscard]] std::string group() const;
 
     RunContext& context_;
     BackendKey key_;
     ServiceSpec spec_;
     std::string text_;
+    RunIdentity identity_;
+    std::optional<WantedEgress> egress_;
     RunState state_ = RunState::down;
     std::optional<Process> process_;
     HealthJudge judge_;
@@ -103,7 +123,9 @@ private:
     HoldDown hold_;
     std::unique_ptr<Probe> probe_;
     std::optional<ExitStatus> last_exit_;
-    std::string problem_;  // of the last launch that failed
+    std::string problem_;    // of the last launch that failed
+    std::string met_;        // the limit that the last process met before it ended
+    CgroupEvents met_before_;  // what its groups had counted when the current process started
     bool was_up_ = false;  // healthy once: it may have flows
     BootTime started_at_{};
     BootTime asked_at_{};  // when the last probe began

@@ -322,16 +322,16 @@ void Services::remove_log(const std::string& name) {
 }
 
 Status Services::wish_drained(const std::string& name, bool drained) {
-    Wishes wishes = wishes_;
+    SavedState wishes = saved_;
     if (drained) {
         wishes.drained.insert(name);
     } else {
         wishes.drained.erase(name);
     }
-    if (auto status = store_.save_wishes(wishes); !status) {
+    if (auto status = store_.save_state(wishes); !status) {
         return status;
     }
-    wishes_ = std::move(wishes);
+    saved_ = std::move(wishes);
     return {};
 }
 

@@ -79,7 +79,7 @@ private:
     Store& store_;
     std::function<void(std::uint64_t, const Response&)> answer_;
     std::map<std::string, Service> services_;
-    Wishes wishes_;               // as on disk
+    SavedState saved_;               // as on disk
     bool look_at_files_ = false;  // a file in services/ could not be judged, or came free
 };
 

@@ -15,7 +15,7 @@ constexpr std::size_t kSpecLimit = 256 * 1024;
 }  // namespace
 
 void Services::load(const ClaimCheck& check, std::vector<std::string>* problems) {
-    wishes_ = store_.load_wishes(problems);
+    saved_ = store_.load_state(problems);
     adopt_runs(problems);
     load_files(check, problems);
     for (auto& [name, service] : services_) {
@@ -181,7 +181,7 @@ Service& Services::service_named(const std::string& name) {
     const auto [found, fresh] = services_.try_emplace(name);
     if (fresh) {
         found->second.name = name;
-        found->second.drained = wishes_.drained.contains(name);
+        found->second.drained = saved_.drained.contains(name);
     }
     return found->second;
 }

@@ -15,10 +15,18 @@ constexpr const char* kUnfinished = ".new";  // write_file_atomically
 constexpr mode_t kPrivateDir = 0750;
 constexpr mode_t kFileMode = 0640;
 
-std::string body_of(const Wishes& wishes) {
+constexpr std::uint64_t kLargestNumber = 65535;
+
+std::string body_of(const SavedState& state) {
     std::string body;
-    for (const auto& name : wishes.drained) {
+    for (const auto& name : state.drained) {
         body += cat("drained ", name, '\n');
+    }
+    for (const auto& [name, number] : state.numbers) {
+        body += cat("number ", name, ' ', number, '\n');
+    }
+    for (const auto& [name, digest] : state.images) {
+        body += cat("image ", name, ' ', digest, '\n');
     }
     return body;
 }
@@ -29,12 +37,12 @@ std::string checksum(std::uint64_t generation, const std::string& body) {
 
 }  // namespace
 
-std::string encode_wishes(const Wishes& wishes, std::uint64_t generation) {
-    const std::string body = body_of(wishes);
+std::string encode_state(const SavedState& state, std::uint64_t generation) {
+    const std::string body = body_of(state);
     return cat(kMagic, generation, ' ', checksum(generation, body), '\n', body);
 }
 
-Result<Wishes> decode_wishes(const std::string& bytes, std::uint64_t* generation) {
+Result<SavedState> decode_state(const std::string& bytes, std::uint64_t* generation) {
     const auto end = bytes.find('\n');
     if (!bytes.starts_with(kMagic) || end == std::string::npos) {
         return Error{EBADMSG, "no state file"};
@@ -45,15 +53,21 @@ Result<Wishes> decode_wishes(const std::string& bytes, std::uint64_t* generation
     if (!number || words[3] != checksum(*number, body)) {
         return Error{EBADMSG, "its checksum does not hold"};
     }
-    Wishes wishes;
+    SavedState state;
     for (const auto& line : split(body, '\n')) {
-        constexpr std::string_view kDrained = "drained ";
-        if (line.starts_with(kDrained)) {
-            wishes.drained.insert(line.substr(kDrained.size()));
+        const auto fields = split(line, ' ');
+        if (fields.size() == 2 && fields[0] == "drained") {
+            state.drained.insert(fields[1]);
+        } else if (fields.size() == 3 && fields[0] == "image") {
+            state.images[fields[1]] = fields[2];
+        } else if (fields.size() == 3 && fields[0] == "number") {
+            if (const auto value = parse_decimal(fields[2], kLargestNumber)) {
+                state.numbers[fields[1]] = static_cast<std::uint32_t>(*value);
+            }
         }
     }
     *generation = *number;
-    return wishes;
+    return state;
 }
 
 Result<Store> Store::open(const Instance& instance) {
@@ -116,8 +130,8 @@ Status Store::remove_service(const std::string& name) const {
     return remove_file(service_file(name));
 }
 
-Wishes Store::load_wishes(std::vector<std::string>* problems) {
-    Wishes newest;
+SavedState Store::load_state(std::vector<std::string>* problems) {
+    SavedState newest;
     for (const std::uint64_t parity : {0U, 1U}) {
         const auto bytes = read_file(generation_file(parity), kStateLimit);
         if (!bytes) {
@@ -127,30 +141,30 @@ Wishes Store::load_wishes(std::vector<std::string>* problems) {
             continue;
         }
         std::uint64_t generation = 0;
-        auto wishes = decode_wishes(*bytes, &generation);
-        if (!wishes) {
-            problems->push_back(cat("'", generation_file(parity), "' is not used: ", wishes.error().what,
+        auto state = decode_state(*bytes, &generation);
+        if (!state) {
+            problems->push_back(cat("'", generation_file(parity), "' is not used: ", state.error().what,
                                     "; the generation before it counts"));
         } else if (generation > generation_) {
             generation_ = generation;
-            newest = std::move(*wishes);
+            newest = std::move(*state);
         }
     }
     saved_ = newest;
     return newest;
 }
 
-Status Store::save_wishes(const Wishes& wishes) {
-    if (wishes == saved_) {
+Status Store::save_state(const SavedState& state) {
+    if (state == saved_) {
         return {};
     }
     if (auto status =
-            write_file_atomically(generation_file(generation_ + 1), encode_wishes(wishes, generation_ + 1), kFileMode);
+            write_file_atomically(generation_file(generation_ + 1), encode_state(state, generation_ + 1), kFileMode);
         !status) {
         return status;
     }
     ++generation_;
-    saved_ = wishes;
+    saved_ = state;
     return {};
 }
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// What survives a power cut: service files, verbatim, and the operator's wishes about them.
+// What survives a power cut: service files, verbatim, and what belongs to them and stands in none.
 //
 //   /etc/NAME/services/SERVICE.yaml   one per deployed service
-//   /var/lib/NAME/state.0, state.1    two generations of the wishes, each with a checksum; written in turn
+//   /var/lib/NAME/state.0, state.1    two generations of the state, each with a checksum; written in turn
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -20,10 +21,12 @@ struct StoredService {
     std::string text;
 };
 
-/// What the operator asked for beside the files.
-struct Wishes {
-    std::set<std::string> drained;  // services that are to get no new flows
-    bool operator==(const Wishes&) const = default;
+/// What is known of services beside their files.
+struct SavedState {
+    std::set<std::string> drained;                 // by the operator: they are to get no new flows
+    std::map<std::string, std::uint32_t> numbers;  // each service's own, from which its user id and aliases follow
+    std::map<std::string, std::string> images;     // the image that the deployed version was healthy with, by digest
+    bool operator==(const SavedState&) const = default;
 };
 
 class Store {
@@ -42,9 +45,9 @@ public:
     Status remove_service(const std::string& name) const;
 
     /// The newest generation whose checksum holds; none is the empty one. Broken ones are told in `problems`.
-    Wishes load_wishes(std::vector<std::string>* problems);
+    SavedState load_state(std::vector<std::string>* problems);
     /// Writes the older generation over. Writes nothing when nothing changed.
-    Status save_wishes(const Wishes& wishes);
+    Status save_state(const SavedState& state);
 
 private:
     explicit Store(Instance instance) : instance_(std::move(instance)) {}
@@ -53,12 +56,13 @@ private:
 
     Instance instance_;
     std::uint64_t generation_ = 0;
-    Wishes saved_;
+    SavedState saved_;
 };
 
-/// A generation as it is on disk: "viscum-state 1 GENERATION CHECKSUM\n", then a line "drained NAME" each. Pure.
-std::string encode_wishes(const Wishes& wishes, std::uint64_t generation);
-/// An error for whatever encode_wishes did not write, whole and unchanged.
-Result<Wishes> decode_wishes(const std::string& bytes, std::uint64_t* generation);
+/// A generation as it is on disk: "viscum-state 1 GENERATION CHECKSUM\n", then a line each: "drained SERVICE",
+/// "number SERVICE N", "image SERVICE DIGEST". Lines of other kinds are passed over. Pure.
+std::string encode_state(const SavedState& state, std::uint64_t generation);
+/// An error for whatever encode_state did not write, whole and unchanged.
+Result<SavedState> decode_state(const std::string& bytes, std::uint64_t* generation);
 
 }  // namespace viscum

@@ -27,6 +27,9 @@ void plan_coming(const BackendKey& key, const WantedBackend& wanted, const Actua
     if (!link || !actual.fence) {
         steps.push_back({Kind::attach_fence, key, {}});
     }
+    if (wanted.egress != (link ? actual.egress : std::nullopt)) {
+        steps.push_back({Kind::set_egress, key, {}});
+    }
     if (wanted.process && !actual.process) {
         steps.push_back({Kind::launch, key, {}});
     }
@@ -57,6 +60,9 @@ std::string Step::text() const {
         case Kind::make_link: return cat("make link for ", backend.text());
         case Kind::set_addresses: return cat("set addresses of ", backend.text());
         case Kind::attach_fence: return cat("attach fence of ", backend.text());
+        case Kind::set_egress: return cat("set egress of ", backend.text());
+        case Kind::make_masquerade: return "make masquerade";
+        case Kind::remove_masquerade: return "remove masquerade";
         case Kind::launch: return cat("launch ", backend.text());
         case Kind::write_rules: return "write rules";
         case Kind::attach_lan: return cat("attach filter to ", device);
@@ -85,6 +91,9 @@ std::vector<Step> make_plan(const Wanted& wanted, const Actual& actual) {
             steps.push_back({Kind::detach_lan, {}, device});
         }
     }
+    if (wanted.masquerade && !actual.masquerade) {
+        steps.push_back({Kind::make_masquerade, {}, {}});
+    }
     for (const auto& [key, backend] : wanted.backends) {
         const auto found = actual.backends.find(key);
         plan_coming(key, backend, found == actual.backends.end() ? ActualBackend{} : found->second, steps);
@@ -93,6 +102,9 @@ std::vector<Step> make_plan(const Wanted& wanted, const Actual& actual) {
         if (!wanted.backends.contains(key)) {
             plan_going(key, backend, steps);
         }
+    }
+    if (!wanted.masquerade && actual.masquerade) {
+        steps.push_back({Kind::remove_masquerade, {}, {}});
     }
     return steps;
 }

@@ -16,6 +16,8 @@ struct Step {
         make_link,
         set_addresses,
         attach_fence,
+        set_egress,       // what it may begin: entry, routes, and the filter of the way back
+        make_masquerade,  // for all of them
         launch,
         write_rules,  // all rules at once: the table writes only what differs
         attach_lan,
@@ -23,6 +25,7 @@ struct Step {
         end_process,
         remove_link,
         remove_net_ns,
+        remove_masquerade,
     };
     Kind kind;
     BackendKey backend;  // of the steps that concern one
@@ -33,7 +36,7 @@ struct Step {
 };
 
 /// Rules and filters first, so that traffic leaves what is about to go and is off for what is about to come. Then what
-/// comes: namespace, link, addresses, fence, process; its rules admit in a later plan, when it is healthy. Then what
+/// comes: namespace, link, addresses, fence, egress, process; its rules admit in a later plan, when it is healthy. Then what
 /// goes: process, link, namespace. Nothing to do is an empty plan.
 std::vector<Step> make_plan(const Wanted& wanted, const Actual& actual);
 

@@ -7,6 +7,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/admission.h"
@@ -24,11 +25,11 @@ struct BackendKey {
     [[nodiscard]] std::string text() const;
 };
 
-/// What a backend may begin, and the aliases that stand for its addresses on the router's side.
+/// What a backend may begin, and what stands for its addresses on the router's side of its link.
 struct WantedEgress {
     EgressSpec allowed;
-    std::optional<IpAddress> alias_v4, alias_v6;            // of its preferred sources
-    std::vector<std::pair<IpAddress, IpAddress>> origins;   // owned address, alias
+    std::optional<IpAddress> alias_v4, alias_v6;           // of the preferred sources
+    std::vector<std::pair<IpAddress, IpAddress>> origins;  // owned address, and what stands for it in the cloud
     bool operator==(const WantedEgress&) const = default;
 };
 
@@ -45,7 +46,7 @@ struct ActualBackend {
     bool link = false;       // ours, with its other end in the namespace
     bool addresses = false;  // as last written, and no news since
     bool fence = false;      // our filter on the router's end
-    bool egress = false;     // its entry, routes and the filter of the way back are as last written
+    std::optional<WantedEgress> egress;  // as last written, and still in place
     bool process = false;
     bool operator==(const ActualBackend&) const = default;
 };
