@@ -85,6 +85,16 @@ std::string format_duration(std::chrono::milliseconds duration) {
     return cat(millis / best->millis, best->suffix);
 }
 
+std::string format_size(std::uint64_t bytes) {
+    constexpr std::pair<const char*, std::uint64_t> kUnits[] = {{"G", 1ULL << 30}, {"M", 1ULL << 20}, {"K", 1ULL << 10}};
+    for (const auto& [name, unit] : kUnits) {
+        if (bytes >= unit && (bytes % unit == 0 || bytes >= 10 * unit)) {
+            return cat(bytes / unit, name);
+        }
+    }
+    return std::to_string(bytes);
+}
+
 std::uint64_t fnv1a(std::string_view text) {
     std::uint64_t hash = 0xcbf29ce484222325ULL;
     for (const char c : text) {

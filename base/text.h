@@ -40,6 +40,9 @@ std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
 /// The shortest text that parse_duration reads back as the same value.
 std::string format_duration(std::chrono::milliseconds duration);
 
+/// "64M", "2G", "512K", "100": bytes in binary units, rounded down to whole ones where that changes less than a tenth.
+std::string format_size(std::uint64_t bytes);
+
 /// FNV-1a, 64 bits: stable over builds and machines, for names that are derived from names.
 std::uint64_t fnv1a(std::string_view text);
 std::string hex(std::uint64_t value, int digits);

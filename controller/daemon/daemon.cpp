@@ -92,13 +92,15 @@ Result<RouterConfig> load_router_config(const Instance& instance) {
     return std::move(std::get<RouterConfig>(parsed));
 }
 
-Daemon::Daemon(Instance instance, std::unique_ptr<EventLoop> loop, UniqueFd lock, RouterConfig config, Store store)
+Daemon::Daemon(Instance instance, std::unique_ptr<EventLoop> loop, UniqueFd lock, RouterConfig config, Store store,
+               Cgroups cgroups)
     : instance_(std::move(instance)),
       loop_(std::move(loop)),
       lock_(std::move(lock)),
       config_(std::move(config)),
       table_size_(config_.tables.rules),
-      store_(std::move(store)) {}
+      store_(std::move(store)),
+      cgroups_(std::move(cgroups)) {}
 
 Result<std::unique_ptr<Daemon>> Daemon::assemble(const Instance& instance, UniqueFd lock, RouterConfig config) {
     auto store = Store::open(instance);
@@ -109,8 +111,12 @@ Result<std::unique_ptr<Daemon>> Daemon::assemble(const Instance& instance, Uniqu
     if (!loop) {
         return std::move(loop).error();
     }
-    return std::unique_ptr<Daemon>(
-        new Daemon(instance, *std::move(loop), std::move(lock), std::move(config), *std::move(store)));
+    auto cgroups = Cgroups::open(instance.name);
+    if (!cgroups) {
+        return std::move(cgroups).error();
+    }
+    return std::unique_ptr<Daemon>(new Daemon(instance, *std::move(loop), std::move(lock), std::move(config),
+                                              *std::move(store), *std::move(cgroups)));
 }
 
 Result<std::unique_ptr<Daemon>> Daemon::open(const Instance& instance, const std::string& shim_path) {
@@ -218,6 +224,10 @@ Status Daemon::uninstall(const Instance& instance) {
     if (auto status = daemon.loop_->run(); !status || late) {
         return late ? Status{Error{ETIMEDOUT, "something cannot be taken away; see the messages before"}} : status;
     }
+    // Also one that was made for other aliases than the file has now.
+    if (auto status = remove_masquerade(instance.name); !status && status.error().errno_code != EOPNOTSUPP) {
+        return status;
+    }
     if (auto status = remove_pins(instance.bpf_dir()); !status) {
         return status;
     }
@@ -300,8 +310,9 @@ void Daemon::reload() {
         log_error(cat("viscum.yaml is not used, the one before counts: ", config.error().what));
         return;
     }
-    if (config->tables.rules != table_size_ || config->tables != config_.tables) {
-        log_warn("a change of 'tables' counts from the next start on");
+    if (config->tables.rules != table_size_ || config->tables != config_.tables ||
+        config->aliases != context_->aliases) {
+        log_warn("a change of 'tables' or 'aliases' counts from the next start on");
     }
     config_ = std::move(*config);
     set_log_level(level_of(config_.log_level));
@@ -361,6 +372,19 @@ void Daemon::watch_backends() {
     }
 }
 
+/// Once a service has needed masquerading.
+void Daemon::watch_nft() {
+    if (nft_watched_ || world_->nft_watch_fd() < 0) {
+        return;
+    }
+    nft_watched_ = static_cast<bool>(
+        loop_->watch(world_->nft_watch_fd(), Order::netlink, EPOLLIN, [this](std::uint32_t) {
+            if (world_->drain_nft_watch()) {
+                reconciler_->touch_after(kNewsDelay);
+            }
+        }));
+}
+
 void Daemon::renew_lease() {
     lease_until_ = config_.lease ? std::optional(boot_now() + *config_.lease) : std::nullopt;
     loop_->cancel(lease_timer_);
@@ -379,6 +403,7 @@ void Daemon::renew_lease() {
 void Daemon::turn() {
     reconciler_->turn();
     watch_backends();
+    watch_nft();
     send_finished();
 }
 

@@ -33,7 +33,8 @@ public:
     Status run();
 
 private:
-    Daemon(Instance instance, std::unique_ptr<EventLoop> loop, UniqueFd lock, RouterConfig config, Store store);
+    Daemon(Instance instance, std::unique_ptr<EventLoop> loop, UniqueFd lock, RouterConfig config, Store store,
+           Cgroups cgroups);
     /// With its directories and its loop, and nothing done yet.
     static Result<std::unique_ptr<Daemon>> assemble(const Instance& instance, UniqueFd lock, RouterConfig config);
     Status start(const std::string& shim_path);
@@ -43,6 +44,7 @@ private:
     Status watch_signals();
     Status watch_names();
     void watch_backends();
+    void watch_nft();
     void on_signal();
     void reload();
     void recheck(bool read_files);
@@ -53,6 +55,8 @@ private:
     void deploy(ClientId client, const Request& request);
     void plan(ClientId client, const Request& request);
     void exec_info(ClientId client, const Request& request);
+    void audit(ClientId client, const Request& request);
+    void images(ClientId client);
     void report(ClientId client, const Request& request);
     /// One of the answers that a request with several services waits for.
     void answer(ClientId client, const Response& response);
@@ -70,14 +74,17 @@ private:
     RouterConfig config_;
     std::uint32_t table_size_;  // as the datapath was opened; a changed file counts from the next start on
     Store store_;
+    Cgroups cgroups_;
     UniqueFd signals_;
     UniqueFd names_;
     std::unique_ptr<LinuxWorld> world_;
+    std::unique_ptr<Prober> prober_;
     std::unique_ptr<RunContext> context_;
     std::unique_ptr<Services> services_;
     std::unique_ptr<Reconciler> reconciler_;
     std::unique_ptr<Server> server_;
     std::map<BackendKey, int> backend_watches_;
+    bool nft_watched_ = false;
     struct Pending {
         std::size_t open = 0;  // answers that are still to come
         Response sum;

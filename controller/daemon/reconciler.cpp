@@ -46,6 +46,8 @@ Wanted Reconciler::wanted() const {
             if (run && wants_network(run->state(), run->has_process())) {
                 WantedBackend backend = owned_by(run->spec());
                 backend.process = wants_process(run->state());
+                backend.egress = run->egress();
+                wanted.masquerade = wanted.masquerade || backend.egress.has_value();
                 wanted.backends[run->key()] = std::move(backend);
             }
         }
@@ -198,6 +200,10 @@ void Reconciler::drop_dismantled() {
                 continue;
             }
             if (auto status = run->dismantled(); !status) {
+                if (status.error().errno_code == EBUSY) {
+                    touch_after(kRetry);
+                    continue;
+                }
                 log_warn(status.error().what);
             }
             world_.forget(key);

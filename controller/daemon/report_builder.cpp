@@ -4,12 +4,20 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <climits>
 
 #include "base/build_info.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "controller/sandbox/audit.h"
 #include "netns/ifname.h"
 
 namespace viscum {
 namespace {
+
+constexpr std::size_t kNumberLimit = 64;
+constexpr std::size_t kChildrenLimit = 64 * 1024;
+constexpr std::size_t kShortDigest = 12;
 
 std::int64_t millis(BootTime time) {
     return std::chrono::duration_cast<Millis>(time).count();
@@ -42,9 +50,89 @@ std::string why_not_served(const Service& service, const Run& run, Admission bes
     return best == Admission::serve ? "" : "not served yet";
 }
 
+/// A limit, and whether this machine keeps it.
+std::string limit_text(const std::string& name, const std::string& value, const std::vector<std::string>& missing) {
+    const bool kept = std::find(missing.begin(), missing.end(), name) == missing.end();
+    return cat(name, ' ', value, kept ? "" : " (not kept: no controller)");
+}
+
+std::vector<std::string> limit_texts(const LimitsSpec& spec, const Cgroups& cgroups) {
+    const CgroupLimits limits = group_limits(spec, memory_of_machine());
+    const auto missing = cgroups.missing(limits);
+    std::vector<std::string> texts;
+    if (limits.memory) {
+        texts.push_back(limit_text("memory", format_size(*limits.memory), missing));
+    }
+    if (limits.cpu) {
+        texts.push_back(limit_text("cpu", cat(*limits.cpu, '%'), missing));
+    }
+    if (limits.pids) {
+        texts.push_back(limit_text("pids", std::to_string(*limits.pids), missing));
+    }
+    texts.push_back(cat("open_files ", spec.open_files.value));
+    texts.push_back(cat("tmp ", format_size(spec.tmp)));
+    return texts;
+}
+
+std::string egress_text(const EgressSpec& egress) {
+    std::vector<std::string> words;
+    if (egress.internet) {
+        words.emplace_back("internet");
+    }
+    if (egress.origin) {
+        words.emplace_back("origin");
+    }
+    for (const auto& target : egress.targets) {
+        words.push_back(target.text());
+    }
+    return words.empty() ? "none" : join(words, ", ");
+}
+
+std::string user_text(const Run& run, const Instance& instance) {
+    const auto identity = identity_of(run.spec().run, instance, run.identity());
+    if (!run.has_process() || !identity) {
+        return {};
+    }
+    return identity->name.empty() ? std::to_string(identity->uid) : cat(identity->uid, " (", identity->name, ')');
+}
+
+/// What the shim says of output that it did not log: one number.
+std::uint64_t log_dropped(const Run& run) {
+    const auto text = read_file(run.dir() + "/dropped", kNumberLimit);
+    return text ? parse_decimal(std::string_view(*text).substr(0, text->find('\n')), UINT64_MAX).value_or(0) : 0;
+}
+
+void report_sandbox(const Run& run, World& world, const RunContext& context, ServiceReport& out) {
+    const ServiceSpec& spec = run.spec();
+    out.user = user_text(run, context.instance);
+    out.allows = {spec.sandbox.allow.begin(), spec.sandbox.allow.end()};
+    out.limits = limit_texts(spec.limits, context.cgroups);
+    const CgroupEvents events = run.group_events();
+    out.memory_bytes = events.memory_now;
+    out.cpu_ms = events.cpu_used / 1000;
+    out.pids = events.pids_now;
+    out.oom_kills = events.oom_kills;
+    out.forks_refused = events.forks_refused;
+    if (!spec.run.image.empty()) {
+        out.image = cat(spec.run.image, " (", run.image_digest().substr(0, kShortDigest), ')');
+    }
+    out.egress = egress_text(spec.egress);
+    for (const auto& [name, packets] : world.egress_counters(run.key())) {
+        out.egress_counts.push_back({name, packets});
+    }
+    out.log_dropped = log_dropped(run);
+}
+
+/// The service's main process: the one child that its shim began with. 0: it has none now.
+pid_t main_process(pid_t shim) {
+    const auto children = read_file(cat("/proc/", shim, "/task/", shim, "/children"), kChildrenLimit);
+    const auto pid = children ? parse_decimal(children->substr(0, children->find(' ')), INT_MAX) : std::nullopt;
+    return pid ? static_cast<pid_t>(*pid) : 0;
+}
+
 }  // namespace
 
-ServiceReport report_service(const Service& service, World& world, const Instance& instance) {
+ServiceReport report_service(const Service& service, World& world, const RunContext& context) {
     ServiceReport out;
     out.name = service.name;
     out.drained = service.drained;
@@ -66,23 +154,46 @@ ServiceReport report_service(const Service& service, World& world, const Instanc
     }
     out.reason = why_not_served(service, *run, best);
     if (run->last_exit()) {
-        out.last_exit = run->last_exit()->describe();
+        out.last_exit = run->describe_end();
     }
-    out.namespace_name = net_ns_name(instance.name, service.name, service.primary);
-    out.link = host_ifname(instance.name, service.name, service.primary);
+    out.namespace_name = net_ns_name(context.instance.name, service.name, service.primary);
+    out.link = host_ifname(context.instance.name, service.name, service.primary);
     out.pid = run->pid();
     out.restarts = static_cast<std::uint64_t>(std::max(0, run->starts() - 1));
     out.up_ms = run->has_process() ? millis(boot_now() - run->started_at()) : 0;
     const Run* other = service.run(1 - service.primary);
     out.updating = other != nullptr && other->stopping() && other->view().was_up;
     out.digest = digest_of(run->text());
+    report_sandbox(*run, world, context, out);
     return out;
 }
 
-DaemonReport report_daemon(const Services& services, World& world, const Instance& instance,
+AuditReport report_audit(const Service& service, const RunContext& context) {
+    AuditReport out;
+    out.service = service.name;
+    const Run* run = service.current();
+    std::optional<ProcessFacts> facts;
+    if (const pid_t main = run->has_process() ? main_process(run->pid()) : 0; main != 0) {
+        // One that ends in this instant is judged by its file.
+        if (auto read = read_process_facts(main)) {
+            facts = std::move(*read);
+        }
+    }
+    out.running = facts.has_value();
+    const auto limits = group_limits(run->spec().limits, memory_of_machine());
+    const Audit audit = audit_service(run->spec(), facts, context.cgroups.missing(limits));
+    out.score = static_cast<std::uint64_t>(audit.score * 10 + 0.5);
+    out.word = audit.word;
+    for (const auto& item : audit.items) {
+        out.items.push_back({item.name, item.ok, static_cast<std::uint64_t>(item.exposure), item.text});
+    }
+    return out;
+}
+
+DaemonReport report_daemon(const Services& services, World& world, const RunContext& context,
                            std::optional<BootTime> lease_until, const std::string& only) {
     DaemonReport out;
-    out.instance = instance.name;
+    out.instance = context.instance.name;
     out.version = kVersion;
     out.grade = "socket";
     out.pid = getpid();
@@ -95,7 +206,7 @@ DaemonReport report_daemon(const Services& services, World& world, const Instanc
     }
     for (const auto& [name, service] : services.all()) {
         if (only.empty() || only == name) {
-            out.services.push_back(report_service(service, world, instance));
+            out.services.push_back(report_service(service, world, context));
         }
     }
     return out;

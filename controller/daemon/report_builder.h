@@ -12,10 +12,13 @@
 
 namespace viscum {
 
-ServiceReport report_service(const Service& service, World& world, const Instance& instance);
+ServiceReport report_service(const Service& service, World& world, const RunContext& context);
+
+/// What the service can and cannot do, by its process where it runs.
+AuditReport report_audit(const Service& service, const RunContext& context);
 
 /// Everything, or one service alone.
-DaemonReport report_daemon(const Services& services, World& world, const Instance& instance,
+DaemonReport report_daemon(const Services& services, World& world, const RunContext& context,
                            std::optional<BootTime> lease_until, const std::string& only);
 
 }  // namespace viscum

@@ -6,8 +6,8 @@
 #include "controller/daemon/answers.h"
 #include "controller/daemon/daemon.h"
 #include "controller/daemon/report_builder.h"
+#include "controller/plan/aliases.h"
 #include "controller/spec/parse.h"
-#include "netns/ifname.h"
 
 namespace viscum {
 namespace {
@@ -42,6 +42,10 @@ void Daemon::on_request(ClientId client, const Request& request) {
         services_->restart(request.service, client, wait_of(request));
     } else if (verb == "exec-info") {
         exec_info(client, request);
+    } else if (verb == "audit") {
+        audit(client, request);
+    } else if (verb == "images") {
+        images(client);
     } else if (verb == "list" || verb == "status" || verb == "version") {
         report(client, request);
     } else {
@@ -134,6 +138,17 @@ std::optional<std::vector<Daemon::Checked>> Daemon::check_files(ClientId client,
         mistakes.push_back(cat(claims, " claims do not fit into the table of ", table_size_,
                                " rules: raise 'tables: {rules: N}' and restart viscumd"));
     }
+    for (const auto& item : checked) {
+        const auto missing = cgroups_.missing(stated_limits(item.spec.limits));
+        if (item.spec.limits.required && !missing.empty()) {
+            answer(client,
+                   refusal(Code::refused,
+                           cat("nothing was deployed: this machine cannot limit ", join(missing, " and "), " of '",
+                               item.spec.name, "': there is no cgroup controller for it"),
+                           "'limits: {required: false}' runs it without"));
+            return std::nullopt;
+        }
+    }
     const auto check = claim_check();
     for (const auto& item : checked) {
         const auto objections = check(item.spec, others);
@@ -190,6 +205,8 @@ void Daemon::plan(ClientId client, const Request& request) {
         const int slot = service == nullptr ? 0 : service->free_slot().value_or(1 - service->primary);
         WantedBackend backend = owned_by(item.spec);
         backend.process = true;
+        backend.egress = egress_of(item.spec, context_->aliases, service == nullptr ? 0 : service->number, slot);
+        wanted.masquerade = wanted.masquerade || backend.egress;
         if (service != nullptr) {
             wanted.backends.erase({item.spec.name, 1 - slot});
         }
@@ -221,13 +238,32 @@ void Daemon::exec_info(ClientId client, const Request& request) {
         answer(client, no_such_service(request.service));
         return;
     }
-    if (world_->net_ns(run->key()) == nullptr) {
-        answer(client, refusal(Code::failed, cat("'", request.service, "' has no namespace yet: ", run->reason())));
+    if (!run->has_process()) {
+        answer(client, refusal(Code::failed, cat("'", request.service, "' does not run: ", run->reason())));
         return;
     }
     Response response;
-    response.facts["namespace"] = net_ns_name(instance_.name, run->key().service, run->key().slot);
-    response.facts["user"] = run->spec().run.user;
+    response.facts["run_dir"] = run->dir();
+    response.facts["shim"] = context_->shim_path;
+    answer(client, response);
+}
+
+void Daemon::audit(ClientId client, const Request& request) {
+    const auto found = services_->all().find(request.service);
+    if (found == services_->all().end() || found->second.current() == nullptr) {
+        answer(client, no_such_service(request.service));
+        return;
+    }
+    Response response;
+    response.report = to_json(report_audit(found->second, *context_));
+    answer(client, response);
+}
+
+void Daemon::images(ClientId client) {
+    Response response;
+    for (const auto& [digest, service] : services_->images_in_use()) {
+        response.details.push_back(cat(digest, ' ', service));
+    }
     answer(client, response);
 }
 
@@ -237,7 +273,7 @@ void Daemon::report(ClientId client, const Request& request) {
         return;
     }
     Response response;
-    response.report = to_json(report_daemon(*services_, *world_, instance_, lease_until_, request.service));
+    response.report = to_json(report_daemon(*services_, *world_, *context_, lease_until_, request.service));
     answer(client, response);
 }
 

@@ -95,6 +95,7 @@ void Run::adopt(std::optional<Process> process, Admission admission) {
     }
     process_ = std::move(process);
     started_at_ = boot_now();
+    met_before_ = group_events();
     was_up_ = admission != Admission::off;
     state_ = was_up_ ? RunState::up : RunState::starting;
     if (was_up_) {

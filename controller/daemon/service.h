@@ -17,6 +17,7 @@ namespace viscum {
 struct Candidate {
     ServiceSpec spec;
     std::string text;
+    std::optional<Image> image;    // of `run.image`, as the store had it when it was asked for
     std::uint64_t client = 0;      // who waits for it; 0: nobody
     BootTime asked{};              // when
     BootTime begun{};              // when its run began: it may have had to wait for a slot
@@ -37,6 +38,7 @@ struct Service {
     std::uint64_t remover = 0;  // the client that waits for that
     bool keep_log = false;      // it never got healthy: its log is all there is to see
     bool drained = false;
+    std::uint32_t number = 0;   // its own among the instance's services
 
     [[nodiscard]] Run* run(int slot) const { return runs[static_cast<std::size_t>(slot)].get(); }
     [[nodiscard]] Run* current() const { return run(primary); }

@@ -7,6 +7,8 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "controller/daemon/answers.h"
+#include "controller/daemon/numbers.h"
+#include "controller/plan/aliases.h"
 
 namespace viscum {
 namespace {
@@ -56,6 +58,12 @@ std::vector<ServiceSpec> Services::specs() const {
 }
 
 void Services::deploy(const ServiceSpec& spec, const std::string& text, std::uint64_t client, Millis wait) {
+    auto image = image_of(spec, "");
+    if (!image) {
+        answer_(client, failure(Code::refused, cat("'", spec.name, "': ", image.error().what),
+                                "'viscumctl image import FILE' puts an image into the store"));
+        return;
+    }
     Service& service = service_named(spec.name);
     if (service.candidate) {
         answer_(client, failure(Code::refused, cat("'", spec.name, "' is being deployed already"),
@@ -64,13 +72,14 @@ void Services::deploy(const ServiceSpec& spec, const std::string& text, std::uin
     }
     Run* current = service.current();
     if (!service.removed && current != nullptr && !current->stopping() && current->state() != RunState::failed &&
-        current->text() == text) {
+        current->text() == text && current->image_digest() == (*image ? (*image)->digest : "")) {
         answer_(client, done(cat(spec.name, ": nothing to do, this version is deployed"), false));
         return;
     }
     Candidate candidate;
     candidate.spec = spec;
     candidate.text = text;
+    candidate.image = *std::move(image);
     candidate.client = client;
     candidate.wait = std::min(wait, spec.health.start_timeout);
     if (service.removed) {
@@ -96,6 +105,7 @@ void Services::restart(const std::string& name, std::uint64_t client, Millis wai
     Candidate candidate;
     candidate.spec = service.current()->spec();
     candidate.text = service.current()->text();
+    candidate.image = service.current()->identity().image;
     candidate.client = client;
     candidate.wait = std::min(wait, candidate.spec.health.start_timeout);
     candidate.restart = true;
@@ -124,7 +134,12 @@ void Services::start_candidate(Service& service) {
         give_up(service, cat("a namespace of the name that ", key.text(), " would have is there, and is not ours"));
         return;
     }
-    auto run = std::make_unique<Run>(context_, key, candidate.spec, candidate.text);
+    if (auto status = give_number(service); !status) {
+        give_up(service, status.error().what);
+        return;
+    }
+    auto run = std::make_unique<Run>(context_, key, candidate.spec, candidate.text,
+                                     RunIdentity{service.number, candidate.image});
     if (auto status = run->begin(); !status) {
         give_up(service, status.error().what);
         return;
@@ -163,7 +178,11 @@ void Services::remove(const std::string& name, std::uint64_t client, Millis drai
     }
     service.keep_log = false;
     service.remover = client;
-    if (auto status = wish_drained(name, false); !status) {
+    if (auto status = save([&name](SavedState& state) {
+            state.drained.erase(name);
+            state.images.erase(name);
+        });
+        !status) {
         log_warn(status.error().what);
     }
     log_info(cat("'", name, "' is removed"));
@@ -179,7 +198,10 @@ void Services::set_drained(const std::string& name, bool drained, std::uint64_t 
     }
     Service& service = found->second;
     const bool changed = service.drained != drained;
-    if (auto status = wish_drained(name, drained); !status) {
+    const auto note = [&](SavedState& state) {
+        drained ? static_cast<void>(state.drained.insert(name)) : static_cast<void>(state.drained.erase(name));
+    };
+    if (auto status = save(note); !status) {
         answer_(client, failure(Code::failed, status.error().what, ""));
         return;
     }
@@ -250,7 +272,15 @@ void Services::settle_candidate(Service& service, const std::string& rules_probl
 void Services::promote(Service& service) {
     Candidate candidate = std::move(*service.candidate);
     if (!candidate.restart) {
-        if (auto status = store_.save_service(service.name, candidate.text); !status) {
+        // The image first: a file whose image is not known would take whatever has its name by then.
+        auto status = save([&](SavedState& state) {
+            candidate.image ? static_cast<void>(state.images[service.name] = candidate.image->digest)
+                            : static_cast<void>(state.images.erase(service.name));
+        });
+        if (status) {
+            status = store_.save_service(service.name, candidate.text);
+        }
+        if (!status) {
             service.candidate = std::move(candidate);
             give_up(service, status.error().what);
             return;
@@ -305,6 +335,11 @@ void Services::settle(const std::string& rules_problem) {
             }
             answer_(service.remover, done(cat(service.name, ": removed"), true));
             look_at_files_ = true;  // its file may stand, and be permitted again
+            if (!store_.has_service(service.name)) {
+                if (auto status = save([&](SavedState& state) { state.numbers.erase(service.name); }); !status) {
+                    log_warn(status.error().what);
+                }
+            }
             it = services_.erase(it);
             continue;
         }
@@ -321,18 +356,54 @@ void Services::remove_log(const std::string& name) {
     }
 }
 
-Status Services::wish_drained(const std::string& name, bool drained) {
-    SavedState wishes = saved_;
-    if (drained) {
-        wishes.drained.insert(name);
-    } else {
-        wishes.drained.erase(name);
-    }
-    if (auto status = store_.save_state(wishes); !status) {
+Status Services::save(const std::function<void(SavedState&)>& change) {
+    SavedState state = saved_;
+    change(state);
+    if (auto status = store_.save_state(state); !status) {
         return status;
     }
-    saved_ = std::move(wishes);
+    saved_ = std::move(state);
     return {};
+}
+
+Status Services::give_number(Service& service) {
+    const auto number = number_of(saved_.numbers, service.name);
+    if (!number) {
+        return Error{ENOSPC, cat("all of the ", kNumbers, " numbers for services are taken")};
+    }
+    service.number = *number;
+    return save([&](SavedState& state) { state.numbers[service.name] = *number; });
+}
+
+Result<std::optional<Image>> Services::image_of(const ServiceSpec& spec, const std::string& digest) const {
+    if (spec.run.image.empty()) {
+        return std::optional<Image>();
+    }
+    auto image = find_image(context_.instance, digest.empty() ? spec.run.image : digest);
+    if (!image) {
+        return std::move(image).error();
+    }
+    return std::optional<Image>(*std::move(image));
+}
+
+std::multimap<std::string, std::string> Services::images_in_use() const {
+    std::multimap<std::string, std::string> in_use;
+    const auto add = [&in_use](const std::string& digest, const std::string& service) {
+        const auto [first, last] = in_use.equal_range(digest);
+        if (!digest.empty() && std::none_of(first, last, [&](const auto& entry) { return entry.second == service; })) {
+            in_use.emplace(digest, service);
+        }
+    };
+    for (const auto& [name, digest] : saved_.images) {
+        add(digest, name);
+    }
+    for (const auto& [name, service] : services_) {
+        for (const auto& run : service.runs) {
+            add(run ? run->image_digest() : "", name);
+        }
+        add(service.candidate && service.candidate->image ? service.candidate->image->digest : "", name);
+    }
+    return in_use;
 }
 
 }  // namespace viscum

@@ -37,6 +37,8 @@ public:
     /// Open connections finish first, within `drain` at most.
     void remove(const std::string& name, std::uint64_t client, Millis drain);
     void set_drained(const std::string& name, bool drained, std::uint64_t client);
+    /// The images that services use, and by which service: what runs, and what a deployed version was healthy with.
+    [[nodiscard]] std::multimap<std::string, std::string> images_in_use() const;
     /// After a change of viscum.yaml or of the router's addresses: services that may not claim any more what they claim
     /// are taken down, and their files stay.
     void recheck(const ClaimCheck& check, std::vector<std::string>* problems);
@@ -63,7 +65,7 @@ private:
                    std::vector<ServiceSpec>& accepted, std::vector<std::string>* problems);
     Service& service_named(const std::string& name);
     [[nodiscard]] static std::vector<ServiceSpec> specs_of(const Service& service);
-    void want_file(Service& service, const ServiceSpec& spec, const std::string& text);
+    void want_file(Service& service, const ServiceSpec& spec, const std::string& text, std::optional<Image> image);
     void propose(Service& service, Candidate candidate);
     void start_candidate(Service& service);
     void settle_candidate(Service& service, const std::string& rules_problem);
@@ -71,15 +73,21 @@ private:
     void give_up(Service& service, const std::string& why, bool keeps_before = true);
     void take_down(Service& service, Millis drain = Millis::max());
     void remove_log(const std::string& name);
-    /// Notes on disk that a service is drained, or not.
-    Status wish_drained(const std::string& name, bool drained);
+    /// A change of what is known beside the files, durably.
+    Status save(const std::function<void(SavedState&)>& change);
+    /// The number of a service that is about to have its first run.
+    Status give_number(Service& service);
+    /// The image of `run.image`: the one that the deployed version had, or what the store has now; nullopt where the
+    /// file names none.
+    [[nodiscard]] Result<std::optional<Image>> image_of(const ServiceSpec& spec, const std::string& digest) const;
+    void forget_groups(std::vector<std::string>* problems) const;
     [[nodiscard]] static std::string candidate_failure(const Service& service);
 
     RunContext& context_;
     Store& store_;
     std::function<void(std::uint64_t, const Response&)> answer_;
     std::map<std::string, Service> services_;
-    SavedState saved_;               // as on disk
+    SavedState saved_;            // as on disk
     bool look_at_files_ = false;  // a file in services/ could not be judged, or came free
 };
 

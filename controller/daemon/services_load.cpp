@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // How services come to be known without an operator's request: by what runs, and by their files.
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "base/file.h"
@@ -11,22 +13,41 @@ namespace viscum {
 namespace {
 
 constexpr std::size_t kSpecLimit = 256 * 1024;
+constexpr std::size_t kDigestLimit = 64;
+
+/// The image that the run of this directory was made from.
+std::optional<Image> adopted_image(const Instance& instance, const std::string& dir) {
+    const auto digest = read_file(dir + "/image", kDigestLimit);
+    auto image = digest ? find_image(instance, *digest) : Result<Image>(Error{});
+    return image ? std::optional<Image>(*std::move(image)) : std::nullopt;
+}
 
 }  // namespace
 
 void Services::load(const ClaimCheck& check, std::vector<std::string>* problems) {
     saved_ = store_.load_state(problems);
     adopt_runs(problems);
+    forget_groups(problems);
     load_files(check, problems);
     for (auto& [name, service] : services_) {
         if (!service.committed) {
             take_down(service);  // removed, or never deployed to the end, when the viscumd before ended
         }
     }
+    auto status = save([this](SavedState& state) {
+        std::erase_if(state.numbers, [this](const auto& entry) {
+            return !services_.contains(entry.first) && !store_.has_service(entry.first);
+        });
+    });
+    if (!status) {
+        problems->push_back(status.error().what);
+    }
 }
 
 void Services::dissolve(std::vector<std::string>* problems) {
+    saved_ = store_.load_state(problems);
     adopt_runs(problems);
+    forget_groups(problems);
     for (auto& [name, service] : services_) {
         take_down(service, Millis(0));
     }
@@ -84,7 +105,11 @@ void Services::adopt_runs(std::vector<std::string>* problems) {
             }
         }
         Service& service = service_named(key.service);
-        auto run = std::make_unique<Run>(context_, key, *spec, text ? *text : "");
+        if (auto status = give_number(service); !status) {
+            problems->push_back(status.error().what);
+        }
+        auto run = std::make_unique<Run>(context_, key, *spec, text ? *text : "",
+                                         RunIdentity{service.number, adopted_image(context_.instance, dir)});
         run->adopt(std::move(*process), admission);
         if (active) {
             service.primary = key.slot;
@@ -98,8 +123,26 @@ void Services::adopt_runs(std::vector<std::string>* problems) {
     }
 }
 
+/// Groups whose run is not there: what an earlier version, or somebody who emptied /run, left.
+void Services::forget_groups(std::vector<std::string>* problems) const {
+    const auto names = context_.cgroups.names();
+    if (!names) {
+        problems->push_back(names.error().what);
+        return;
+    }
+    for (const auto& name : *names) {
+        if (access(cat(context_.instance.runs_dir(), '/', name).c_str(), F_OK) == 0) {
+            continue;
+        }
+        if (auto status = context_.cgroups.remove(name); !status) {
+            problems->push_back(status.error().what);
+        }
+    }
+}
+
 /// The version of a file in services/: its run goes on, and the service's other run finishes.
-void Services::want_file(Service& service, const ServiceSpec& spec, const std::string& text) {
+void Services::want_file(Service& service, const ServiceSpec& spec, const std::string& text,
+                         std::optional<Image> image) {
     for (const int slot : {0, 1}) {
         const Run* run = service.run(slot);
         if (run != nullptr && run->text() == text &&
@@ -116,6 +159,7 @@ void Services::want_file(Service& service, const ServiceSpec& spec, const std::s
     Candidate candidate;
     candidate.spec = spec;
     candidate.text = text;
+    candidate.image = std::move(image);
     propose(service, std::move(candidate));
 }
 
@@ -171,9 +215,18 @@ void Services::load_file(const std::string& name, const std::string& text, const
         problems->push_back(cat("'", path, "' is not served: ", objections->front()));
         return;
     }
+    const auto pinned = saved_.images.find(name);
+    auto image = image_of(*spec, pinned == saved_.images.end() ? "" : pinned->second);
+    if (!image) {
+        problems->push_back(cat("'", path, "' is not served: ", image.error().what));
+        if (running != services_.end()) {
+            running->second.committed = true;
+        }
+        return;
+    }
     Service& service = service_named(name);
     service.committed = true;
-    want_file(service, *spec, text);
+    want_file(service, *spec, text, *std::move(image));
     accepted.push_back(*spec);
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "controller/daemon/store.h"
 
+#include <unistd.h>
+
 #include "base/file.h"
 #include "base/text.h"
 
@@ -128,6 +130,10 @@ Status Store::save_service(const std::string& name, const std::string& text) con
 
 Status Store::remove_service(const std::string& name) const {
     return remove_file(service_file(name));
+}
+
+bool Store::has_service(const std::string& name) const {
+    return access(service_file(name).c_str(), F_OK) == 0 || errno != ENOENT;
 }
 
 SavedState Store::load_state(std::vector<std::string>* problems) {

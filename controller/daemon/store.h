@@ -43,6 +43,8 @@ public:
     /// Both at one instant and durably; idempotent.
     Status save_service(const std::string& name, const std::string& text) const;
     Status remove_service(const std::string& name) const;
+    /// Whether its file is there, or that cannot be known.
+    [[nodiscard]] bool has_service(const std::string& name) const;
 
     /// The newest generation whose checksum holds; none is the empty one. Broken ones are told in `problems`.
     SavedState load_state(std::vector<std::string>* problems);

@@ -30,15 +30,17 @@ RuleKey LinuxWorld::rule_key(const Claim& claim) {
     return {claim.prefix, claim.ports.first, claim.ports.last, static_cast<std::uint8_t>(claim.protocol)};
 }
 
-LinuxWorld::LinuxWorld(const Instance& instance, NlSocket socket, NlWatch watch, std::unique_ptr<Datapath> datapath,
-                       RuleTable rules)
+LinuxWorld::LinuxWorld(const Instance& instance, const AliasRange& aliases, NlSocket socket, NlWatch watch,
+                       std::unique_ptr<Datapath> datapath)
     : instance_(instance),
       filter_handle_(viscum::filter_handle(instance.name)),
       socket_(std::move(socket)),
       router_watch_(std::move(watch)),
       datapath_(std::move(datapath)),
-      rules_(std::move(rules)),
-      lan_(*datapath_, rules_, filter_handle_) {}
+      rules_(RuleTable::adopt(*datapath_)),
+      links_(LinkTable::adopt(*datapath_)),
+      lan_(*datapath_, rules_, filter_handle_),
+      masquerade_{instance.name, aliases.v4, aliases.v6} {}
 
 Result<std::unique_ptr<LinuxWorld>> LinuxWorld::open(const Instance& instance, const RouterConfig& config) {
     auto socket = NlSocket::open();
@@ -54,9 +56,8 @@ Result<std::unique_ptr<LinuxWorld>> LinuxWorld::open(const Instance& instance, c
     if (!datapath) {
         return std::move(datapath).error();
     }
-    RuleTable rules = RuleTable::adopt(**datapath);
     std::unique_ptr<LinuxWorld> world(
-        new LinuxWorld(instance, std::move(*socket), std::move(*watch), std::move(*datapath), std::move(rules)));
+        new LinuxWorld(instance, config.aliases, std::move(*socket), std::move(*watch), std::move(*datapath)));
     world->lan_.set_patterns(config.lan);
     return world;
 }
@@ -75,6 +76,12 @@ bool LinuxWorld::drain_router_watch() {
     const auto news = router_watch_.drain();
     const bool any = news.links || news.tc || news.overflow;
     router_suspected_ = router_suspected_ || any;
+    return any;
+}
+
+bool LinuxWorld::drain_nft_watch() {
+    const bool any = nft_watch_ && nft_watch_->drain();
+    masquerade_suspected_ = masquerade_suspected_ || any;
     return any;
 }
 
@@ -184,8 +191,17 @@ Status LinuxWorld::observe_links(const std::vector<Link>& links) {
             return attached.error();
         }
         backend.actual.fence = *attached;
+        if (backend.actual.egress) {
+            const auto in_place = egress_in_place(backend);
+            if (!in_place) {
+                return in_place.error();
+            }
+            if (!*in_place) {
+                backend.actual.egress.reset();
+            }
+        }
     }
-    return {};
+    return forget_gone_links();
 }
 
 Status LinuxWorld::observe_router() {
@@ -216,7 +232,14 @@ Result<Actual> LinuxWorld::observe() {
         }
         router_suspected_ = false;
     }
+    if (masquerade_suspected_) {
+        if (auto status = observe_masquerade(); !status) {
+            return std::move(status).error();
+        }
+        masquerade_suspected_ = false;
+    }
     Actual actual;
+    actual.masquerade = masquerade_there_;
     for (const auto& [key, backend] : backends_) {
         actual.backends[key] = backend.actual;
     }
@@ -274,11 +297,16 @@ Status LinuxWorld::make_link(const BackendKey& key, Backend& backend) {
     if (!prepared) {
         return prepared;
     }
+    // A number that was another link's may have an entry still.
+    if (const auto cleared = links_.apply(number(link->index), std::nullopt); !cleared) {
+        return cleared.error();
+    }
     backend.link = link->index;
     backend.nsid = *nsid;
     backend.actual.link = true;
     backend.actual.addresses = false;
     backend.actual.fence = false;
+    backend.actual.egress.reset();
     written_.reset();
     return {};
 }
@@ -343,6 +371,11 @@ Status LinuxWorld::attach_fence(Backend& backend) {
 }
 
 Status LinuxWorld::remove_link(Backend& backend) {
+    // Its number may be given to another link one day.
+    if (const auto written = links_.apply(number(backend.link), std::nullopt); !written) {
+        return written.error();
+    }
+    backend.actual.egress.reset();
     if (auto status = delete_link(socket_, backend.link_name); !status) {
         return status;
     }
@@ -409,6 +442,8 @@ Status LinuxWorld::execute(const Step& step, const Wanted& wanted) {
         case Kind::write_rules: return write_rules(wanted.rules);
         case Kind::attach_lan: return lan_.attach(step.device);
         case Kind::detach_lan: return lan_.detach(step.device);
+        case Kind::make_masquerade: return make_masquerade();
+        case Kind::remove_masquerade: return remove_masquerade();
         case Kind::launch:
         case Kind::end_process: return Error{EINVAL, "processes are not the world's"};
         default: break;
@@ -420,6 +455,7 @@ Status LinuxWorld::execute(const Step& step, const Wanted& wanted) {
         case Kind::make_link: return make_link(step.backend, backend);
         case Kind::set_addresses: return set_addresses(backend, wanted.backends.at(step.backend));
         case Kind::attach_fence: return attach_fence(backend);
+        case Kind::set_egress: return set_egress(step.backend, backend, wanted.backends.at(step.backend));
         case Kind::remove_link: return remove_link(backend);
         case Kind::remove_net_ns: return remove_net_ns(backend);
         default: return {};

@@ -14,7 +14,9 @@
 #include "controller/world/world.h"
 #include "netns/addr.h"
 #include "netns/link.h"
+#include "netns/masquerade.h"
 #include "netns/nl_socket.h"
+#include "tcprog/link_table.h"
 #include "tcprog/rule_table.h"
 
 namespace viscum {
@@ -26,6 +28,10 @@ public:
 
     /// A changed viscum.yaml; table sizes keep until the next start.
     void set_lan(const std::vector<std::string>& patterns);
+
+    /// For the loop: news of nftables' rules, once a service has needed masquerading; -1 before.
+    [[nodiscard]] int nft_watch_fd() const { return nft_watch_ ? nft_watch_->fd() : -1; }
+    bool drain_nft_watch();
 
     /// Called with a backend's watch before it is closed.
     void before_closing(std::function<void(int fd)> hook) { before_closing_ = std::move(hook); }
@@ -55,6 +61,7 @@ public:
     [[nodiscard]] std::vector<LanDevice> lan_devices() const override { return lan_.list(); }
     Result<std::vector<IpPrefix>> own_networks() override;
     ClaimCounters counters(const Claim& claim) override;
+    std::vector<std::pair<std::string, std::uint64_t>> egress_counters(const BackendKey& key) override;
     std::vector<std::pair<std::string, std::uint64_t>> verdicts() override;
 
 private:
@@ -67,8 +74,8 @@ private:
         std::uint32_t nsid = 0;
         ActualBackend actual;
     };
-    LinuxWorld(const Instance& instance, NlSocket socket, NlWatch watch, std::unique_ptr<Datapath> datapath,
-               RuleTable rules);
+    LinuxWorld(const Instance& instance, const AliasRange& aliases, NlSocket socket, NlWatch watch,
+               std::unique_ptr<Datapath> datapath);
     Status observe_names();
     Status observe_router();
     Status observe_links(const std::vector<Link>& links);
@@ -77,6 +84,14 @@ private:
     static Status set_sysctls(const Backend& backend, const WantedBackend& wanted);
     Status set_addresses(Backend& backend, const WantedBackend& wanted);
     Status attach_fence(Backend& backend);
+    Status set_egress(const BackendKey& key, Backend& backend, const WantedBackend& wanted);
+    [[nodiscard]] Result<bool> egress_in_place(const Backend& backend) const;
+    /// Entries of links that are none of ours any more: an interrupted step may have left one.
+    Status forget_gone_links();
+    Status observe_masquerade();
+    Status open_nft_watch();
+    Status make_masquerade();
+    Status remove_masquerade();
     Status remove_link(Backend& backend);
     Status remove_net_ns(Backend& backend);
     static Status open_watch(Backend& backend);
@@ -92,7 +107,12 @@ private:
     NlWatch router_watch_;
     std::unique_ptr<Datapath> datapath_;
     RuleTable rules_;
+    LinkTable links_;
     LanDevices lan_;
+    Masquerade masquerade_;
+    std::optional<NftWatch> nft_watch_;
+    bool masquerade_there_ = false;
+    bool masquerade_suspected_ = true;
     std::map<BackendKey, Backend> backends_;
     std::function<void(int fd)> before_closing_;
     std::optional<std::vector<WantedRule>> written_;

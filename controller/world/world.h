@@ -76,6 +76,8 @@ public:
     [[nodiscard]] virtual std::vector<LanDevice> lan_devices() const = 0;
     virtual Result<std::vector<IpPrefix>> own_networks() = 0;
     virtual ClaimCounters counters(const Claim& claim) = 0;
+    /// Packets of flows that a backend began, or tried to: "out", "in", and refused ones by reason.
+    virtual std::vector<std::pair<std::string, std::uint64_t>> egress_counters(const BackendKey& key) = 0;
     virtual std::vector<std::pair<std::string, std::uint64_t>> verdicts() = 0;
 };
 
