@@ -10,12 +10,7 @@
 namespace viscum {
 namespace {
 
-struct Reserved {
-    std::string_view prefix;
-    std::string_view what;
-};
-// RFC 6890 and 4291, as far as a router must never redirect it.
-constexpr std::array<Reserved, 9> kNeverClaimable{{
+constexpr std::array<SpecialRange, 9> kNeverClaimable{{
     {"0.0.0.0/8", "an unspecified address"},
     {"127.0.0.0/8", "a loopback address"},
     {"169.254.0.0/16", "a link-local address"},
@@ -27,7 +22,7 @@ constexpr std::array<Reserved, 9> kNeverClaimable{{
     {"ff00::/8", "a multicast address"},
 }};
 
-std::optional<std::string> never_claimable(const Claim& claim, const OwnNetworks& own) {
+std::optional<std::string> never_claimable(const Claim& claim, const OwnNetworks& own, const AliasRange& aliases) {
     for (const auto& reserved : kNeverClaimable) {
         if (claim.prefix.overlaps(*IpPrefix::parse(reserved.prefix))) {
             return claim.prefix.is_single()
@@ -39,6 +34,12 @@ std::optional<std::string> never_claimable(const Claim& claim, const OwnNetworks
         if (claim.prefix.overlaps(network)) {
             return cat(claim.text(), " overlaps ", network.text(),
                        ", a network of this router, which is never claimable");
+        }
+    }
+    for (const auto& range : {aliases.v4, aliases.v6}) {
+        if (claim.prefix.overlaps(range)) {
+            return cat(claim.text(), " overlaps ", range.text(),
+                       ", which 'aliases' of the router's configuration keeps for itself");
         }
     }
     return std::nullopt;
@@ -80,11 +81,19 @@ std::vector<std::string> conflicts(const Claim& claim, const ServiceSpec& servic
 
 }  // namespace
 
+const SpecialRange* special_range_around(const IpPrefix& prefix) {
+    const auto found = std::find_if(kNeverClaimable.begin(), kNeverClaimable.end(), [&](const SpecialRange& range) {
+        const auto whole = IpPrefix::parse(range.prefix);
+        return whole && whole->contains(prefix);
+    });
+    return found == kNeverClaimable.end() ? nullptr : &*found;
+}
+
 std::vector<std::string> check_claims(const ServiceSpec& service, const RouterConfig& config, const OwnNetworks& own,
                                       const std::vector<ServiceSpec>& others) {
     std::vector<std::string> found;
     for (const auto& claim : service.intercept) {
-        if (auto never = never_claimable(claim, own)) {
+        if (auto never = never_claimable(claim, own, config.aliases)) {
             found.push_back(*std::move(never));
         } else if (auto refused = not_permitted(claim, config.claimable)) {
             found.push_back(*std::move(refused));

@@ -74,8 +74,9 @@ Fields::Fields(const YamlNode& map, const Keys& keys, Mistakes& mistakes) : map_
         if (child.key_refused || !mistakes.wants(child.key_place)) {
             continue;
         }
-        if (contains(keys.later, child.key)) {
-            mistakes.add(child.key_place, cat(quoted(child.key), " is not supported by this version"), "leave it out");
+        if (contains(keys.misplaced, child.key)) {
+            mistakes.add(child.key_place, cat(quoted(child.key), " does not belong here"),
+                         cat("it stands ", keys.where));
         } else if (!contains(keys.known, child.key)) {
             mistakes.add(child.key_place, cat("unknown key ", quoted(child.key)),
                          unknown_key_hint(child.key, keys.known));
@@ -127,7 +128,8 @@ std::vector<const YamlNode*> read_list(const YamlNode* node, std::size_t max, Mi
     return items;
 }
 
-std::optional<std::string> read_any_text(const YamlNode* node, Mistakes& mistakes, std::string_view hint) {
+std::optional<std::string> read_any_text(const YamlNode* node, Mistakes& mistakes, std::string_view hint,
+                                         std::size_t max) {
     if (node == nullptr || !expect_kind(*node, YamlNode::Kind::text, mistakes, hint)) {
         return std::nullopt;
     }
@@ -135,8 +137,8 @@ std::optional<std::string> read_any_text(const YamlNode* node, Mistakes& mistake
         mistakes.add(node->place, cat(label(*node), " holds a NUL byte"));
         return std::nullopt;
     }
-    if (node->text.size() > kMaxText) {
-        mistakes.add(node->place, cat(label(*node), " is too long"), cat("at most ", kMaxText, " bytes"));
+    if (node->text.size() > max) {
+        mistakes.add(node->place, cat(label(*node), " is too long"), cat("at most ", max, " bytes"));
         return std::nullopt;
     }
     return node->text;
@@ -170,6 +172,32 @@ std::optional<int> read_number(const YamlNode* node, int min, int max, Mistakes&
         return std::nullopt;
     }
     return static_cast<int>(*value);
+}
+
+std::optional<std::uint64_t> read_size(const YamlNode* node, std::uint64_t min, std::uint64_t max, Mistakes& mistakes) {
+    constexpr std::string_view kHint = "a whole number and K, M or G, such as 64M";
+    const auto text = read_text(node, mistakes, kHint);
+    if (!text) {
+        return std::nullopt;
+    }
+    constexpr std::string_view kUnits = "KMG";
+    const auto unit = kUnits.find(text->back());
+    const auto count = parse_decimal(std::string_view(*text).substr(0, text->size() - 1), 1ULL << 30U);
+    if (unit == std::string_view::npos || !count) {
+        mistakes.add(node->place, cat(label(*node), ": ", quoted(*text), " is no size"), std::string(kHint));
+        return std::nullopt;
+    }
+    const std::uint64_t bytes = *count << (10 * (unit + 1));
+    if (bytes < min || bytes > max) {
+        mistakes.add(node->place, cat(label(*node), ": ", *text, " is out of range"),
+                     cat(size_text(min), " to ", size_text(max)));
+        return std::nullopt;
+    }
+    return bytes;
+}
+
+std::optional<bool> read_flag(const YamlNode* node, Mistakes& mistakes) {
+    return read_choice<bool>(node, {{"true", true}, {"false", false}}, mistakes);
 }
 
 std::optional<Millis> read_duration(const YamlNode* node, Millis min, Millis max, Mistakes& mistakes) {

@@ -22,7 +22,8 @@ class Fields {
 public:
     struct Keys {
         std::vector<std::string_view> known;
-        std::vector<std::string_view> later{};  // of a later version
+        std::vector<std::string_view> misplaced{};  // known keys of another map, ...
+        std::string_view where{};                   // ... and which: "within 'run'"
     };
 
     /// Reports a node that is no map, unknown keys and keys without value.
@@ -51,10 +52,14 @@ std::vector<const YamlNode*> read_list(const YamlNode* node, std::size_t max, Mi
 
 /// Not empty, without NUL, at most kMaxText bytes.
 std::optional<std::string> read_text(const YamlNode* node, Mistakes& mistakes, std::string_view hint = {});
-/// The same, and may be empty.
-std::optional<std::string> read_any_text(const YamlNode* node, Mistakes& mistakes, std::string_view hint = {});
+/// At most `max` bytes without NUL; may be empty.
+std::optional<std::string> read_any_text(const YamlNode* node, Mistakes& mistakes, std::string_view hint = {},
+                                         std::size_t max = kMaxText);
 
 std::optional<int> read_number(const YamlNode* node, int min, int max, Mistakes& mistakes);
+/// A number and K, M or G (powers of 1024), in bytes.
+std::optional<std::uint64_t> read_size(const YamlNode* node, std::uint64_t min, std::uint64_t max, Mistakes& mistakes);
+std::optional<bool> read_flag(const YamlNode* node, Mistakes& mistakes);
 std::optional<Millis> read_duration(const YamlNode* node, Millis min, Millis max, Mistakes& mistakes);
 
 /// One of the words in `choices`.
@@ -76,8 +81,20 @@ std::optional<std::uint16_t> read_port(const YamlNode* node, Mistakes& mistakes)
 /// N, FIRST-LAST or any.
 std::optional<PortRange> read_ports(const YamlNode* node, Mistakes& mistakes);
 std::optional<IpPrefix> read_prefix(const YamlNode* node, Mistakes& mistakes);
-/// 1-256 words, the first an absolute path.
-std::optional<std::vector<std::string>> read_command(const YamlNode* node, Mistakes& mistakes);
+/// The prefix or port in `text`, which is a part of `node`.
+std::optional<IpPrefix> prefix_of(const std::string& text, const YamlNode& node, Mistakes& mistakes);
+std::optional<std::uint16_t> port_of(std::string_view text, const YamlNode& node, std::string_view hint,
+                                     Mistakes& mistakes);
+/// 1-256 words, the first an absolute path, or, with `by_path`, a name without '/'.
+std::optional<std::vector<std::string>> read_command(const YamlNode* node, bool by_path, Mistakes& mistakes);
+/// Absolute, without "." and "..", empty parts and control characters; at most 1024 bytes. "/" is one.
+std::optional<std::string> read_path(const YamlNode* node, Mistakes& mistakes);
+/// The same, for what is put into a service's root: not "/", and not in /proc, /sys or /dev.
+std::optional<std::string> read_inner_path(const YamlNode* node, Mistakes& mistakes);
+/// Whether `path` is `directory` or below it.
+bool is_within(std::string_view path, std::string_view directory);
+/// Whether a text in UTF-8 holds control characters (C0, DEL, C1).
+bool has_control(std::string_view text);
 /// Raw bytes, at most `max`: text with the escapes \xNN, \r, \n, \t, \0 and \\.
 std::optional<std::string> read_bytes(const YamlNode* node, std::size_t max, Mistakes& mistakes);
 

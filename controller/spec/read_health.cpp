@@ -74,7 +74,7 @@ UdpProbe read_udp(const YamlNode& node, const std::vector<Claim>& claims, Mistak
     return probe;
 }
 
-Probe read_probe(const Fields& fields, const std::vector<Claim>& claims, Mistakes& mistakes) {
+Probe read_probe(const Fields& fields, const std::vector<Claim>& claims, bool by_path, Mistakes& mistakes) {
     std::optional<std::string_view> kind;
     for (const auto candidate : kProbes) {
         if (!fields.has(candidate)) {
@@ -101,7 +101,7 @@ Probe read_probe(const Fields& fields, const std::vector<Claim>& claims, Mistake
         return read_udp(*node, claims, mistakes);
     }
     if (*kind == "exec") {
-        return ExecProbe{read_command(node, mistakes).value_or(std::vector<std::string>{})};
+        return ExecProbe{read_command(node, by_path, mistakes).value_or(std::vector<std::string>{})};
     }
     const Fields none(*node, {}, mistakes);
     return ProcessProbe{};
@@ -109,7 +109,7 @@ Probe read_probe(const Fields& fields, const std::vector<Claim>& claims, Mistake
 
 }  // namespace
 
-HealthSpec read_health(const YamlNode* node, const std::vector<Claim>& claims, Mistakes& mistakes) {
+HealthSpec read_health(const YamlNode* node, const std::vector<Claim>& claims, bool by_path, Mistakes& mistakes) {
     HealthSpec health;
     health.probe = default_probe(claims);
     if (node == nullptr) {
@@ -118,7 +118,7 @@ HealthSpec read_health(const YamlNode* node, const std::vector<Claim>& claims, M
     const Fields fields(
         *node, {{"http", "tcp", "udp", "exec", "process", "interval", "timeout", "fall", "rise", "start_timeout"}},
         mistakes);
-    health.probe = read_probe(fields, claims, mistakes);
+    health.probe = read_probe(fields, claims, by_path, mistakes);
     health.interval = read_duration(fields.find("interval"), 100ms, 1h, mistakes).value_or(health.interval);
     // One probe at a time: the next one begins when this one is judged.
     const auto timeout = read_duration(fields.find("timeout"), 10ms, 1h, mistakes);

@@ -89,16 +89,55 @@ TableSizes read_tables(const YamlNode* node, Mistakes& mistakes) {
     return tables;
 }
 
+/// What never is on the way of a packet to the Internet: RFC 1918, 2544, 6598, 3927 and 4193.
+constexpr std::array<std::string_view, 7> kPrivate{"10.0.0.0/8",    "172.16.0.0/12",  "192.168.0.0/16", "198.18.0.0/15",
+                                                   "100.64.0.0/10", "169.254.0.0/16", "fc00::/7"};
+
+IpPrefix read_alias(const YamlNode* node, const IpPrefix& standard, Mistakes& mistakes) {
+    const auto prefix = read_prefix(node, mistakes);
+    if (!prefix) {
+        return standard;
+    }
+    const bool v4 = standard.address.is_v4();
+    const bool known = std::any_of(kPrivate.begin(), kPrivate.end(), [&](std::string_view range) {
+        const auto whole = IpPrefix::parse(range);
+        return whole && whole->contains(*prefix);
+    });
+    if (prefix->address.is_v4() != v4 || prefix->length != standard.length) {
+        mistakes.add(node->place,
+                     cat(quoted(node->key), ": ", prefix->text(), " is no IPv", v4 ? '4' : '6', " prefix of ",
+                         standard.length, " bits"),
+                     cat("such as ", standard.text()));
+    } else if (!known) {
+        mistakes.add(node->place, cat(quoted(node->key), ": ", prefix->text(), " is no private network"),
+                     v4 ? "of 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 198.18.0.0/15, 100.64.0.0/10 or 169.254.0.0/16"
+                        : "of fc00::/7");
+    }
+    return *prefix;
+}
+
+AliasRange read_aliases(const YamlNode* node, Mistakes& mistakes) {
+    AliasRange aliases;
+    if (node == nullptr) {
+        return aliases;
+    }
+    const Fields fields(*node, {{"v4", "v6"}}, mistakes);
+    aliases.v4 = read_alias(fields.find("v4"), aliases.v4, mistakes);
+    aliases.v6 = read_alias(fields.find("v6"), aliases.v6, mistakes);
+    return aliases;
+}
+
 }  // namespace
 
 RouterConfig read_router_config(const YamlNode& root, Mistakes& mistakes) {
     RouterConfig config;
-    const Fields fields(root, {{"viscum", "lan", "claimable", "lease", "tables", "log_level"}}, mistakes);
+    const Fields fields(root, {{"viscum", "lan", "claimable", "lease", "tables", "aliases", "log_level"}}, mistakes);
     check_version(fields.find("viscum"), mistakes);
     config.lan = read_lan(fields.require("lan", "lan: [br-lan]"), mistakes);
     config.claimable = read_claimable(fields.find("claimable"), mistakes);
     config.lease = read_lease(fields.find("lease"), config.lease, mistakes);
     config.tables = read_tables(fields.find("tables"), mistakes);
+    config.aliases = read_aliases(fields.find("aliases"), mistakes);
     const Choices<std::string> levels{{"debug", "debug"}, {"info", "info"}, {"warn", "warn"}, {"error", "error"}};
     config.log_level = read_choice(fields.find("log_level"), levels, mistakes).value_or(config.log_level);
     return config;

@@ -29,24 +29,65 @@ std::string read_name(const YamlNode* node, Mistakes& mistakes) {
     return *name;
 }
 
-std::optional<Claim> read_claim(const YamlNode& node, Mistakes& mistakes) {
-    const Fields fields(node, {{"address", "port", "protocol"}}, mistakes);
+bool is_label(const std::string& label) {
+    return !label.empty() && label.size() <= 63 && label.front() != '-' && label.back() != '-' &&
+           label.find_first_not_of(cat(kLowerDigits, '-')) == std::string::npos;
+}
+
+/// A host name (RFC 1123, 2.1), in small letters.
+std::optional<std::string> read_host_name(const YamlNode* node, Mistakes& mistakes) {
+    constexpr std::string_view kHint = "such as plates.example: labels of letters, digits and, within, '-'";
+    auto name = read_text(node, mistakes, kHint);
+    if (!name) {
+        return std::nullopt;
+    }
+    std::transform(name->begin(), name->end(), name->begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    const auto labels = split(*name, '.');
+    const bool valid = name->size() <= 253 && std::all_of(labels.begin(), labels.end(), is_label) &&
+                       labels.back().find_first_not_of("0123456789") != std::string::npos && *name != "localhost";
+    if (!valid) {
+        mistakes.add(node->place, cat(quoted(node->text), " is no host name"), std::string(kHint));
+        return std::nullopt;
+    }
+    return name;
+}
+
+void read_claim_name(const YamlNode* node, const std::optional<IpPrefix>& prefix, std::vector<HostName>& names,
+                     Mistakes& mistakes) {
+    const auto name = read_host_name(node, mistakes);
+    if (!name || !prefix) {
+        return;
+    }
+    if (!prefix->is_single()) {
+        mistakes.add(node->place, cat("a name for ", prefix->text()), "only a single address can have one");
+        return;
+    }
+    const HostName host{*name, prefix->address};
+    if (std::find(names.begin(), names.end(), host) == names.end()) {
+        names.push_back(host);
+    }
+}
+
+std::optional<Claim> read_claim(const YamlNode& node, std::vector<HostName>& names, Mistakes& mistakes) {
+    const Fields fields(node, {{"address", "port", "protocol", "name"}}, mistakes);
     const auto prefix = read_prefix(fields.require("address", "address: 203.0.113.10"), mistakes);
     const auto ports = read_ports(fields.find("port"), mistakes);
     const auto protocol =
         read_choice<Protocol>(fields.find("protocol"), {{"tcp", Protocol::tcp}, {"udp", Protocol::udp}}, mistakes);
+    read_claim_name(fields.find("name"), prefix, names, mistakes);
     if (!prefix || (fields.has("port") && !ports)) {
         return std::nullopt;
     }
     return Claim{*prefix, ports.value_or(PortRange{}), protocol.value_or(Protocol::tcp)};
 }
 
-std::vector<Claim> read_intercept(const YamlNode* node, Mistakes& mistakes) {
+std::vector<Claim> read_intercept(const YamlNode* node, std::vector<HostName>& names, Mistakes& mistakes) {
     std::vector<Claim> claims;
     std::vector<Place> places;
     for (const YamlNode* item :
          read_list(node, kMaxClaims, mistakes, "intercept: [{ address: 203.0.113.10, port: 443, protocol: tcp }]")) {
-        const auto claim = read_claim(*item, mistakes);
+        const auto claim = read_claim(*item, names, mistakes);
         if (!claim) {
             continue;
         }
@@ -66,8 +107,8 @@ std::vector<Claim> read_intercept(const YamlNode* node, Mistakes& mistakes) {
     return claims;
 }
 
-std::string read_user(const YamlNode* node, Mistakes& mistakes) {
-    constexpr std::string_view kHint = "a user's name or number, or leave it out for root";
+std::string read_user(const YamlNode* node, bool image, const SandboxSpec& sandbox, Mistakes& mistakes) {
+    constexpr std::string_view kHint = "a user's name or number, or leave it out for an account of its own";
     const auto user = read_text(node, mistakes, kHint);
     if (!user) {
         return {};
@@ -77,6 +118,14 @@ std::string read_user(const YamlNode* node, Mistakes& mistakes) {
                       user->find_first_not_of(cat(kLetters, "0123456789_.-")) == std::string::npos;
     if (!number && !name) {
         mistakes.add(node->place, cat(quoted(*user), " is no user"), std::string(kHint));
+    } else if (*user == "root" || *user == "0") {
+        if (sandbox.allow.count("root") == 0) {
+            mistakes.add(node->place, "a service does not run as root",
+                         "leave 'user' out for an account of its own, or write sandbox: { allow: [root] }");
+        }
+    } else if (image && !number) {
+        mistakes.add(node->place, cat("user ", quoted(*user), " is a name, and names are the image's own"),
+                     "write its number, or leave it out for the image's user");
     }
     return *user;
 }
@@ -107,18 +156,49 @@ std::map<std::string, std::string> read_env(const YamlNode* node, Mistakes& mist
     return env;
 }
 
-RunSpec read_run(const YamlNode* node, Mistakes& mistakes) {
+std::string read_image(const YamlNode* node, Mistakes& mistakes) {
+    constexpr std::size_t kMaxImage = 255;
+    constexpr std::string_view kHint = "the name of an image, or a file: see viscumctl image list";
+    const auto image = read_text(node, mistakes, kHint);
+    if (!image) {
+        return {};
+    }
+    if (image->size() > kMaxImage || image->front() == '-' || has_control(*image)) {
+        mistakes.add(node->place, cat(quoted(*image), " is no image"),
+                     cat("at most ", kMaxImage, " bytes, no '-' first and no control characters"));
+    }
+    return *image;
+}
+
+/// Where its root comes from.
+void read_root(const Fields& fields, RunSpec& run, Mistakes& mistakes) {
+    run.rootfs = read_inner_path(fields.find("rootfs"), mistakes).value_or("");
+    const YamlNode* image = fields.find("image");
+    run.image = read_image(image, mistakes);
+    if (image != nullptr && fields.has("rootfs")) {
+        mistakes.add(image->key_place, "'image' beside 'rootfs'", "one of the two, or none for the host's files");
+    }
+}
+
+RunSpec read_run(const YamlNode* node, const SandboxSpec& sandbox, Mistakes& mistakes) {
+    constexpr std::string_view kCommandHint = "command: [/usr/sbin/nginx, -g, \"daemon off;\"]";
     RunSpec run;
     if (node == nullptr) {
         return run;
     }
     const Fields fields(
         *node,
-        {{"command", "user", "env", "stop_signal", "stop_timeout"}, {"rootfs", "image", "sandbox", "files", "limits"}},
+        {{"command", "user", "env", "directory", "rootfs", "image", "writable", "stop_signal", "stop_timeout"},
+         {"limits", "sandbox", "files", "egress"},
+         "beside 'run'"},
         mistakes);
-    run.command = read_command(fields.require("command", "command: [/usr/sbin/nginx, -g, \"daemon off;\"]"), mistakes)
-                      .value_or(run.command);
-    run.user = read_user(fields.find("user"), mistakes);
+    read_root(fields, run, mistakes);
+    const bool image = fields.has("image");
+    const YamlNode* command = image ? fields.find("command") : fields.require("command", kCommandHint);
+    run.command = read_command(command, image || fields.has("rootfs"), mistakes).value_or(run.command);
+    run.user = read_user(fields.find("user"), image, sandbox, mistakes);
+    run.directory = read_path(fields.find("directory"), mistakes).value_or("");
+    run.writable = read_writable(fields.find("writable"), mistakes);
     run.env = read_env(fields.find("env"), mistakes);
     const Choices<std::string> signals{{"TERM", "TERM"}, {"QUIT", "QUIT"}, {"INT", "INT"},
                                        {"HUP", "HUP"},   {"USR1", "USR1"}, {"USR2", "USR2"}};
@@ -146,12 +226,6 @@ RestartSpec read_restart(const YamlNode* node, Mistakes& mistakes) {
     return restart;
 }
 
-void check_egress(const YamlNode* node, Mistakes& mistakes) {
-    if (node != nullptr && node->text != "none") {
-        mistakes.add(node->place, "'egress' other than none is not supported by this version", "leave it out");
-    }
-}
-
 }  // namespace
 
 void check_version(const YamlNode* version, Mistakes& mistakes) {
@@ -163,22 +237,29 @@ void check_version(const YamlNode* version, Mistakes& mistakes) {
 
 ServiceSpec read_service(const YamlNode& root, Mistakes& mistakes) {
     ServiceSpec spec;
-    const Fields fields(
-        root,
-        {{"viscum", "name", "intercept", "run", "health", "restart", "on_failure", "egress", "drain_timeout"},
-         {"limits", "rootfs", "image", "sandbox", "files"}},
-        mistakes);
+    const Fields fields(root,
+                        {{"viscum", "name", "intercept", "run", "sandbox", "limits", "files", "egress", "health",
+                          "restart", "on_failure", "drain_timeout"},
+                         {"command", "user", "env", "directory", "rootfs", "image", "writable"},
+                         "within 'run'"},
+                        mistakes);
     check_version(fields.require("viscum", "begin the file with viscum: 1"), mistakes);
     spec.name = read_name(fields.require("name", "name: web"), mistakes);
-    spec.intercept = read_intercept(
-        fields.require("intercept", "intercept: [{ address: 203.0.113.10, port: 443, protocol: tcp }]"), mistakes);
-    spec.run = read_run(fields.require("run", "run: { command: [/usr/sbin/nginx, -g, \"daemon off;\"] }"), mistakes);
-    spec.health = read_health(fields.find("health"), spec.intercept, mistakes);
+    spec.intercept =
+        read_intercept(fields.require("intercept", "intercept: [{ address: 203.0.113.10, port: 443, protocol: tcp }]"),
+                       spec.names, mistakes);
+    spec.sandbox = read_sandbox(fields.find("sandbox"), mistakes);
+    spec.run = read_run(fields.require("run", "run: { command: [/usr/sbin/nginx, -g, \"daemon off;\"] }"), spec.sandbox,
+                        mistakes);
+    spec.limits = read_limits(fields.find("limits"), mistakes);
+    spec.files = read_files(fields.find("files"), spec.run.writable, mistakes);
+    spec.egress = read_egress(fields.find("egress"), spec.intercept, mistakes);
+    const bool own_root = !spec.run.image.empty() || !spec.run.rootfs.empty();
+    spec.health = read_health(fields.find("health"), spec.intercept, own_root, mistakes);
     spec.restart = read_restart(fields.find("restart"), mistakes);
     const Choices<OnFailure> choices{{"cloud", OnFailure::cloud}, {"drop", OnFailure::drop}, {"keep", OnFailure::keep}};
     spec.on_failure = read_choice(fields.find("on_failure"), choices, mistakes).value_or(spec.on_failure);
     spec.drain_timeout = read_duration(fields.find("drain_timeout"), 0ms, 24h, mistakes).value_or(spec.drain_timeout);
-    check_egress(fields.find("egress"), mistakes);
     return spec;
 }
 

@@ -10,11 +10,15 @@
 namespace viscum {
 
 ServiceSpec read_service(const YamlNode& root, Mistakes& mistakes);
-/// `health` may be null; the probe, or its port, then follows from `claims`.
-HealthSpec read_health(const YamlNode* health, const std::vector<Claim>& claims, Mistakes& mistakes);
+/// `health` may be null; the probe, or its port, then follows from `claims`. `by_path`: the program of an exec probe
+/// may be a name that is looked up.
+HealthSpec read_health(const YamlNode* health, const std::vector<Claim>& claims, bool by_path, Mistakes& mistakes);
+/// Here and below `node` may be null: nothing but defaults.
 SandboxSpec read_sandbox(const YamlNode* node, Mistakes& mistakes);
 LimitsSpec read_limits(const YamlNode* node, Mistakes& mistakes);
-std::vector<FileSpec> read_files(const YamlNode* node, Mistakes& mistakes);
+std::vector<std::string> read_writable(const YamlNode* node, Mistakes& mistakes);
+/// `writable` directories may hold a file, and none may hide one.
+std::vector<FileSpec> read_files(const YamlNode* node, const std::vector<std::string>& writable, Mistakes& mistakes);
 /// `claims` may not hold ports that flows of the service's own leave from, where it may begin any.
 EgressSpec read_egress(const YamlNode* node, const std::vector<Claim>& claims, Mistakes& mistakes);
 RouterConfig read_router_config(const YamlNode& root, Mistakes& mistakes);

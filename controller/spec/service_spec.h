@@ -72,14 +72,25 @@ struct LimitsSpec {
         bool operator==(const Limit&) const = default;
         [[nodiscard]] bool any() const { return source != Source::none; }
     };
-    Limit<std::uint64_t> memory{0};                // bytes; standard: half of the machine's
-    Limit<std::uint32_t> cpu{0, Source::none};     // hundredths of one CPU: 50 is half of one, 200 are two
-    Limit<std::uint32_t> pids{512};                // processes and threads
-    Limit<std::uint32_t> open_files{1024};         // of one process
-    std::uint64_t tmp = 32ULL * 1024 * 1024;       // bytes: all that it may write, /tmp and the rest; counts as memory
+    Limit<std::uint64_t> memory{0};             // bytes; standard: half of the machine's
+    Limit<std::uint32_t> cpu{0, Source::none};  // hundredths of one CPU: 50 is half of one, 200 are two
+    Limit<std::uint32_t> pids{512};             // processes and threads
+    Limit<std::uint32_t> open_files{1024};      // of one process
+    std::uint64_t tmp = 32ULL * 1024 * 1024;    // bytes: all that it may write, /tmp and the rest; counts as memory
     bool required = true;  // false: a limit of the file that this machine cannot keep is passed over, and told
     bool operator==(const LimitsSpec&) const = default;
+    struct Text {
+        std::string name;  // "memory", "cpu", "pids", "open_files", "tmp"
+        std::string text;  // "memory 64M", "cpu 50%", "pids none"
+        bool operator==(const Text&) const = default;
+    };
+    /// Every limit that the file states, and those that hold by themselves; a memory limit of 0 is "half of the
+    /// machine's".
+    [[nodiscard]] std::vector<Text> texts() const;
 };
+
+/// "64M", "1536K", "100" (bytes): the shortest text that is exact, in powers of 1024.
+std::string size_text(std::uint64_t bytes);
 
 /// A file that is put into the service's root, read-only.
 struct FileSpec {
@@ -104,11 +115,17 @@ struct EgressTarget {
     [[nodiscard]] std::string text() const;
 };
 struct EgressSpec {
+    static constexpr std::size_t kMaxOrigins = 6;  // addresses that it may claim with `origin`
+    static constexpr std::size_t kMaxTargets = 64;
+    /// Where flows of the service's own leave from (ip_local_port_range); claims may not hold them then.
+    static constexpr PortRange kOwnPorts{32768, 60999};
     bool internet = false;  // all that is neither the router nor the LAN nor any private network
     bool origin = false;    // the real cloud, at the addresses that the service owns
     std::vector<EgressTarget> targets;
     bool operator==(const EgressSpec&) const = default;
     [[nodiscard]] bool any() const { return internet || origin || !targets.empty(); }
+    /// "none", "internet, origin, 192.0.2.53:53/udp"
+    [[nodiscard]] std::string text() const;
 };
 
 /// A TCP connection to `port` succeeds.
@@ -205,7 +222,7 @@ struct TableSizes {
 /// Addresses that stand in for services' own on the router's side of their links, where `egress` is not none. They
 /// never leave the router.
 struct AliasRange {
-    IpPrefix v4{IpAddress::parse("198.19.0.0").value_or(IpAddress{}), 16};   // 16 bits: of RFC 2544
+    IpPrefix v4{IpAddress::parse("198.19.0.0").value_or(IpAddress{}), 16};  // 16 bits: of RFC 2544
     IpPrefix v6{IpAddress::parse("fd76:6973:6375:6d::").value_or(IpAddress{}), 64};
     bool operator==(const AliasRange&) const = default;
 };

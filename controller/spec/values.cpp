@@ -14,26 +14,6 @@ constexpr std::string_view kPortsHint = "a port is 1 to 65535, FIRST-LAST, or an
 constexpr std::string_view kAddressHint = "an address or prefix, such as 203.0.113.10, 198.51.100.0/28 or 2001:db8::10";
 constexpr std::size_t kMaxWords = 256;
 
-/// The port in `text`, which is a part of `node`.
-std::optional<std::uint16_t> port_of(std::string_view text, const YamlNode& node, std::string_view hint,
-                                     Mistakes& mistakes) {
-    const auto value = parse_decimal(text, 65535);
-    if (value && *value > 0) {
-        return static_cast<std::uint16_t>(*value);
-    }
-    const bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
-    const auto significant = text.find_first_not_of('0');
-    if (!digits) {
-        mistakes.add(node.place, cat(quoted(text), " is no port"), std::string(hint));
-    } else if (text.size() > 1 && text.front() == '0' && significant != std::string_view::npos) {
-        mistakes.add(node.place, cat("port ", shown(text), " has a leading zero"),
-                     cat("write ", shown(text.substr(significant))));
-    } else {
-        mistakes.add(node.place, cat("port ", shown(text), " is out of range"), std::string(hint));
-    }
-    return std::nullopt;
-}
-
 /// Whether an IPv4 octet begins with a zero: some programs read it as octal, so nobody knows which address is meant.
 bool has_padded_octet(std::string_view address) {
     const auto octets = split(address, '.');
@@ -91,6 +71,25 @@ std::optional<char> take_escape(std::string_view& text) {
 
 }  // namespace
 
+std::optional<std::uint16_t> port_of(std::string_view text, const YamlNode& node, std::string_view hint,
+                                     Mistakes& mistakes) {
+    const auto value = parse_decimal(text, 65535);
+    if (value && *value > 0) {
+        return static_cast<std::uint16_t>(*value);
+    }
+    const bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+    const auto significant = text.find_first_not_of('0');
+    if (!digits) {
+        mistakes.add(node.place, cat(quoted(text), " is no port"), std::string(hint));
+    } else if (text.size() > 1 && text.front() == '0' && significant != std::string_view::npos) {
+        mistakes.add(node.place, cat("port ", shown(text), " has a leading zero"),
+                     cat("write ", shown(text.substr(significant))));
+    } else {
+        mistakes.add(node.place, cat("port ", shown(text), " is out of range"), std::string(hint));
+    }
+    return std::nullopt;
+}
+
 std::optional<std::uint16_t> read_port(const YamlNode* node, Mistakes& mistakes) {
     const auto text = read_text(node, mistakes, kPortHint);
     return text ? port_of(*text, *node, kPortHint, mistakes) : std::nullopt;
@@ -123,14 +122,18 @@ std::optional<IpPrefix> read_prefix(const YamlNode* node, Mistakes& mistakes) {
     if (!text) {
         return std::nullopt;
     }
-    auto prefix = IpPrefix::parse(*text);
+    return prefix_of(*text, *node, mistakes);
+}
+
+std::optional<IpPrefix> prefix_of(const std::string& text, const YamlNode& node, Mistakes& mistakes) {
+    auto prefix = IpPrefix::parse(text);
     if (!prefix) {
-        explain_prefix(*text, *node, mistakes);
+        explain_prefix(text, node, mistakes);
     }
     return prefix;
 }
 
-std::optional<std::vector<std::string>> read_command(const YamlNode* node, Mistakes& mistakes) {
+std::optional<std::vector<std::string>> read_command(const YamlNode* node, bool by_path, Mistakes& mistakes) {
     constexpr std::string_view kHint = "a list of words: [/usr/sbin/nginx, -g, \"daemon off;\"]";
     std::vector<std::string> command;
     for (const YamlNode* item : read_list(node, kMaxWords, mistakes, kHint)) {
@@ -138,14 +141,73 @@ std::optional<std::vector<std::string>> read_command(const YamlNode* node, Mista
         if (!word) {
             return std::nullopt;
         }
-        if (command.empty() && (word->size() < 2 || word->front() != '/' || word->back() == '/')) {
+        const bool absolute = word->size() > 1 && word->front() == '/' && word->back() != '/';
+        const bool found = by_path && !word->empty() && word->find('/') == std::string::npos;
+        if (command.empty() && !absolute && !found) {
             mistakes.add(item->place, cat("program ", quoted(*word), " is no absolute path"),
-                         "no shell and no PATH are involved: write /usr/sbin/nginx");
+                         by_path ? "write /usr/sbin/nginx, or nginx to have it looked up in PATH"
+                                 : "no shell and no PATH are involved: write /usr/sbin/nginx");
             return std::nullopt;
         }
         command.push_back(*word);
     }
     return command.empty() ? std::nullopt : std::optional(std::move(command));
+}
+
+bool has_control(std::string_view text) {
+    unsigned char before = 0;
+    return std::any_of(text.begin(), text.end(), [&before](char c) {
+        const auto byte = static_cast<unsigned char>(c);
+        const bool c1 = before == 0xc2 && byte < 0xa0;
+        before = byte;
+        return byte < 0x20 || byte == 0x7f || c1;
+    });
+}
+
+bool is_within(std::string_view path, std::string_view directory) {
+    return directory == "/" || path == directory ||
+           (path.starts_with(directory) && path.substr(directory.size(), 1) == "/");
+}
+
+std::optional<std::string> read_path(const YamlNode* node, Mistakes& mistakes) {
+    constexpr std::string_view kHint = "an absolute path without '.' and '..', such as /var/cache/nginx";
+    constexpr std::size_t kMaxPath = 1024;
+    constexpr std::size_t kMaxPart = 255;  // NAME_MAX
+    const auto path = read_text(node, mistakes, kHint);
+    if (!path) {
+        return std::nullopt;
+    }
+    bool fine = path->front() == '/' && path->size() <= kMaxPath && !has_control(*path);
+    if (fine && *path != "/") {
+        const auto parts = split(std::string_view(*path).substr(1), '/');
+        fine = std::none_of(parts.begin(), parts.end(), [](const std::string& part) {
+            return part.empty() || part == "." || part == ".." || part.size() > kMaxPart;
+        });
+    }
+    if (!fine) {
+        mistakes.add(node->place, cat(quoted(*path), " is no plain absolute path"), std::string(kHint));
+        return std::nullopt;
+    }
+    return path;
+}
+
+std::optional<std::string> read_inner_path(const YamlNode* node, Mistakes& mistakes) {
+    auto path = read_path(node, mistakes);
+    if (!path) {
+        return std::nullopt;
+    }
+    for (const std::string_view kernel : {"/proc", "/sys", "/dev"}) {
+        if (is_within(*path, kernel)) {
+            mistakes.add(node->place, cat(quoted(*path), " is the kernel's"),
+                         cat("nothing in ", kernel, " can be replaced"));
+            return std::nullopt;
+        }
+    }
+    if (*path == "/") {
+        mistakes.add(node->place, "'/' is the whole root", "name something below it");
+        return std::nullopt;
+    }
+    return path;
 }
 
 std::optional<std::string> read_bytes(const YamlNode* node, std::size_t max, Mistakes& mistakes) {
