@@ -87,6 +87,18 @@ TEST_CASE("spec: the router's own networks are never claimable, from within and 
     CHECK(said(service("a", "10.78.0.1"), kEverything, own) == "");
 }
 
+TEST_CASE("spec: the aliases are never claimable, from within and from above") {
+    const std::string why = ", which 'aliases' of the router's configuration keeps for itself";
+    CHECK(said(service("a", "198.19.0.1", {80, 80}), kEverything) == "198.19.0.1:80/tcp overlaps 198.19.0.0/16" + why);
+    CHECK(said(service("a", "198.18.0.0/15"), kEverything) == "198.18.0.0/15:any/tcp overlaps 198.19.0.0/16" + why);
+    CHECK(said(service("a", "fd76:6973:6375:6d::5", {80, 80}), kEverything) ==
+          "[fd76:6973:6375:6d::5]:80/tcp overlaps fd76:6973:6375:6d::/64" + why);
+    auto moved = kEverything;
+    moved.aliases.v4 = *IpPrefix::parse("10.99.0.0/16");
+    CHECK(said(service("a", "198.19.0.1"), moved) == "");
+    CHECK(said(service("a", "10.99.1.1"), moved) == "10.99.1.1:any/tcp overlaps 10.99.0.0/16" + why);
+}
+
 TEST_CASE("spec: two services may not claim the same, and both are named") {
     const std::vector<ServiceSpec> others{service("web", "203.0.113.10", {80, 90}),
                                           service("dns", "203.0.113.53", {53, 53}, Protocol::udp)};

@@ -22,6 +22,10 @@ intercept:
     protocol: udp
 run: { command: [/bin/web, -g, "off;"], env: { A: b } }
 health: { udp: { port: 53, send: '\x00\n' }, interval: 2s } # one
+sandbox: { allow: [root, cap_kill] }
+limits: { memory: 64M, cpu: 50%, pids: none }
+files: [{ path: /etc/a, text: "b" }, { path: /etc/c, secret: c }]
+egress: [internet, 192.0.2.53:53/udp, "[2001:db8:1::1]:443"]
 )";
 
 template <class T>

@@ -160,6 +160,11 @@ TEST_CASE("spec: thousands of mistakes cost no more than twenty") {
     CHECK(refused_cheaply(variables));
     CHECK(refused_cheaply(repeated("name: x\n", 9'000)));
     CHECK(refused_cheaply("intercept: [" + repeated("{a: b},", 4'900) + "]"));
+    CHECK(refused_cheaply(kService + "sandbox: { allow: [" + repeated("cap_x,", 19'000) + "] }"));
+    CHECK(refused_cheaply(kService + "egress: [" + repeated("'[::1]:x',", 4'500) + "]"));
+    CHECK(refused_cheaply(kService + "files: [" + repeated("{path: /a/b},", 4'000) + "]"));
+    CHECK(refused_cheaply(kService + "limits: { memory: " + repeated("9", 200'000) + "K }"));
+    CHECK(refused_cheaply("run: { writable: [" + repeated("/a/", 60'000) + "] }"));
     CHECK(within_limits([] {
         const auto text = "lan: [" + repeated("a/b,", 19'000) + "]";
         return std::holds_alternative<Diagnostics>(parse_router_config(text, "a"));

@@ -16,6 +16,7 @@ claimable:
   - { address: 198.51.100.7, port: 8000-8100 }
 lease: 5s
 tables: { rules: 16, flows: 1048576, fragments: 64 }
+aliases: { v4: 10.99.0.0/16, v6: "fd00:1::/64" }
 log_level: debug
 )");
     RouterConfig expected;
@@ -25,6 +26,7 @@ log_level: debug
                           {*IpPrefix::parse("198.51.100.7"), {8000, 8100}}};
     expected.lease = 5s;
     expected.tables = {16, 1'048'576, 64};
+    expected.aliases = {*IpPrefix::parse("10.99.0.0/16"), *IpPrefix::parse("fd00:1::/64")};
     expected.log_level = "debug";
     CHECK(config == expected);
 }
@@ -58,6 +60,28 @@ TEST_CASE("spec: table sizes have bounds") {
     CHECK(says_of("flows: 1048577") == "viscum.yaml:2:18: 'flows': 1048577 is out of range (64 to 1048576)");
     CHECK(says_of("fragments: 63") == "viscum.yaml:2:22: 'fragments': 63 is out of range (64 to 65536)");
     CHECK(says_of("rule: 64") == "viscum.yaml:2:11: unknown key 'rule' (did you mean 'rules'?)");
+}
+
+TEST_CASE("spec: aliases are private prefixes of one length, each with a default") {
+    const auto says_of = [](const std::string& aliases) {
+        return router_says("lan: [eth1]\naliases: { " + aliases + " }\n");
+    };
+    CHECK(router_of("lan: [eth1]\naliases: { v6: 'fd00::/64' }\n").aliases.v4 == *IpPrefix::parse("198.19.0.0/16"));
+    for (const std::string v4 : {"10.0.0.0", "172.31.0.0", "192.168.0.0", "198.18.0.0", "100.127.0.0", "169.254.0.0"}) {
+        CHECK(says_of("v4: " + v4 + "/16") == "accepted");
+    }
+    CHECK(says_of("v4: 198.19.0.0/17") ==
+          "viscum.yaml:2:16: 'v4': 198.19.0.0/17 is no IPv4 prefix of 16 bits (such as 198.19.0.0/16)");
+    CHECK(says_of("v4: 'fd00::/64'") ==
+          "viscum.yaml:2:16: 'v4': fd00::/64 is no IPv4 prefix of 16 bits (such as 198.19.0.0/16)");
+    CHECK(says_of("v6: 'fd00::/48'") ==
+          "viscum.yaml:2:16: 'v6': fd00::/48 is no IPv6 prefix of 64 bits (such as fd76:6973:6375:6d::/64)");
+    CHECK(says_of("v4: 203.0.0.0/16") ==
+          "viscum.yaml:2:16: 'v4': 203.0.0.0/16 is no private network (of 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, "
+          "198.18.0.0/15, 100.64.0.0/10 or 169.254.0.0/16)");
+    CHECK(says_of("v6: '2001:db8::/64'") ==
+          "viscum.yaml:2:16: 'v6': 2001:db8::/64 is no private network (of fc00::/7)");
+    CHECK(says_of("v5: x") == "viscum.yaml:2:12: unknown key 'v5' (did you mean 'v4'?)");
 }
 
 TEST_CASE("spec: devices are names that the kernel takes, or patterns") {

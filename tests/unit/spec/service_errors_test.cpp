@@ -39,7 +39,7 @@ TEST_CASE("spec: what has to be there is asked for, all of it at once") {
               std::string(kInterceptHint) +
               "\n"
               "web.yaml:1:1: 'run' is missing (run: { command: [/usr/sbin/nginx, -g, \"daemon off;\"] })");
-    CHECK(run_says("{ user: root }") ==
+    CHECK(run_says("{ user: nobody }") ==
           "web.yaml:4:6: 'command' is missing (command: [/usr/sbin/nginx, -g, \"daemon off;\"])");
     CHECK(claims_say("[{ port: 443 }]") == "web.yaml:3:13: 'address' is missing (address: 203.0.113.10)");
     CHECK(claims_say("[]") == "web.yaml:3:12: 'intercept' is empty " + std::string(kInterceptHint));
@@ -62,7 +62,7 @@ TEST_CASE("spec: an unknown key names the known one that is near, or all of them
     CHECK(says("on_failur: cloud\n") == "web.yaml:5:1: unknown key 'on_failur' (did you mean 'on_failure'?)");
     CHECK(says("completely: 1\n") ==
           "web.yaml:5:1: unknown key 'completely' (known here: viscum, name, intercept, run, "
-          "health, restart, on_failure, egress, drain_timeout)");
+          "sandbox, limits, files, egress, health, restart, on_failure, drain_timeout)");
     CHECK(claims_say("[{ adress: 203.0.113.1, port: 80 }]") ==
           "web.yaml:3:13: 'address' is missing (address: 203.0.113.10)\n"
           "web.yaml:3:15: unknown key 'adress' (did you mean 'address'?)");
@@ -73,18 +73,14 @@ TEST_CASE("spec: an unknown key names the known one that is near, or all of them
     CHECK(says("health: { process: { port: 1 } }\n") == "web.yaml:5:22: unknown key 'port' (there are no keys here)");
 }
 
-TEST_CASE("spec: what a later version will know is not called unknown") {
-    CHECK(says("limits: { memory: 64M }\n") ==
-          "web.yaml:5:1: 'limits' is not supported by this version (leave it out)");
-    for (const std::string key : {"rootfs", "image", "sandbox", "files"}) {
-        CHECK(says(key + ": x\n") == "web.yaml:5:1: '" + key + "' is not supported by this version (leave it out)");
-        CHECK(run_says("{ command: [/a], " + key + ": x }") ==
-              "web.yaml:4:23: '" + key + "' is not supported by this version (leave it out)");
+TEST_CASE("spec: a key that belongs elsewhere is told where") {
+    for (const std::string key : {"command", "user", "env", "directory", "rootfs", "image", "writable"}) {
+        CHECK(says(key + ": x\n") == "web.yaml:5:1: '" + key + "' does not belong here (it stands within 'run')");
     }
-    CHECK(says("egress: internet\n") ==
-          "web.yaml:5:9: 'egress' other than none is not supported by this version (leave it out)");
-    CHECK(says("egress: [203.0.113.1:80/tcp]\n") ==
-          "web.yaml:5:9: 'egress' other than none is not supported by this version (leave it out)");
+    for (const std::string key : {"limits", "sandbox", "files", "egress"}) {
+        CHECK(run_says("{ command: [/a], " + key + ": x }") ==
+              "web.yaml:4:23: '" + key + "' does not belong here (it stands beside 'run')");
+    }
 }
 
 TEST_CASE("spec: a value of the wrong kind is told from the right one") {
@@ -212,7 +208,7 @@ TEST_CASE("spec: a program is named by its absolute path") {
 }
 
 TEST_CASE("spec: user, environment and signal are checked") {
-    const std::string hint = " (a user's name or number, or leave it out for root)";
+    const std::string hint = " (a user's name or number, or leave it out for an account of its own)";
     CHECK(run_says("{ command: [/a], user: 'a b' }") == "web.yaml:4:29: 'a b' is no user" + hint);
     CHECK(run_says("{ command: [/a], user: '' }") == "web.yaml:4:29: 'user' is empty" + hint);
     CHECK(run_says("{ command: [/a], user: 4294967295 }") == "web.yaml:4:29: '4294967295' is no user" + hint);

@@ -10,6 +10,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
+constexpr std::uint64_t kMega = 1024UL * 1024;
+
 Claim claim(std::string_view prefix, PortRange ports, Protocol protocol) {
     return {*IpPrefix::parse(prefix), ports, protocol};
 }
@@ -23,8 +25,26 @@ ServiceSpec expected() {
     spec.run.command = {"/usr/sbin/nginx", "-g", "daemon off;"};
     spec.run.user = "www-data";
     spec.run.env = {{"LOG_LEVEL", "info"}, {"PORT", "08"}, {"COUNTRY", "NO"}, {"EMPTY", ""}};
+    spec.run.directory = "/srv";
+    spec.run.rootfs = "/srv/plates";
+    spec.run.writable = {"/var/cache/nginx", "/run"};
     spec.run.stop_signal = "QUIT";
     spec.run.stop_timeout = 5s;
+    spec.names = {{"plates.example", spec.intercept[0].prefix.address},
+                  {"plates.example", spec.intercept[1].prefix.address}};
+    spec.sandbox.allow = {"cap_setuid", "root"};
+    spec.limits.memory = {64 * kMega, LimitsSpec::Source::file};
+    spec.limits.cpu = {50, LimitsSpec::Source::file};
+    spec.limits.pids = {0, LimitsSpec::Source::none};
+    spec.limits.open_files = {256, LimitsSpec::Source::file};
+    spec.limits.tmp = 16 * kMega;
+    spec.limits.required = false;
+    spec.files = {{"/etc/app.conf", FileSpec::Source::text, "a\nb\n"},
+                  {"/etc/nginx/nginx.conf", FileSpec::Source::file, "nginx.conf"},
+                  {"/etc/tls/key.pem", FileSpec::Source::secret, "key.pem"}};
+    spec.egress.internet = true;
+    spec.egress.targets = {{*IpPrefix::parse("192.0.2.53"), {53, 53}, Protocol::udp},
+                           {*IpPrefix::parse("2001:db8::1"), {443, 443}, Protocol::tcp}};
     spec.health.probe = HttpProbe{443, "/healthz", "plates.example", 204};
     spec.health.interval = 3s;
     spec.health.timeout = 500ms;
@@ -40,16 +60,29 @@ ServiceSpec expected() {
 constexpr std::string_view kBlock = R"(viscum: 1                  # version of this format
 name: plates
 intercept:                 # what it takes over
-  - { address: 203.0.113.10, port: 443, protocol: tcp }
+  - { address: 203.0.113.10, port: 443, protocol: tcp, name: plates.example }
   - address: 2001:db8::10
     port: 443
+    name: Plates.Example
   - { address: 198.51.100.0/28, port: 8000-8100, protocol: udp }
 run:
   command: [/usr/sbin/nginx, -g, "daemon off;"]
   user: www-data
   env: { LOG_LEVEL: info, PORT: 08, COUNTRY: NO, EMPTY: "" }
+  directory: /srv
+  rootfs: /srv/plates
+  writable: [/var/cache/nginx, /run]
   stop_signal: QUIT
   stop_timeout: 5s
+sandbox: { allow: [root, cap_setuid] }
+limits: { memory: 64M, cpu: 50%, pids: none, open_files: 256, tmp: 16M, required: false }
+files:
+  - path: /etc/app.conf
+    text: |
+      a
+      b
+  - { path: /etc/nginx/nginx.conf, file: nginx.conf }
+  - { path: /etc/tls/key.pem, secret: key.pem }
 health:
   http: { port: 443, path: /healthz, host: plates.example, expect: 204 }
   interval: 3s
@@ -59,23 +92,28 @@ health:
   start_timeout: 1m
 restart: { policy: on-failure, backoff: 300ms, backoff_max: 20s }
 on_failure: drop
-egress: none
+egress: [internet, 192.0.2.53:53/udp, "[2001:db8::1]:443"]
 drain_timeout: 10s
 )";
 
 constexpr std::string_view kFlow = R"({
 	"viscum": 1, "name": "plates",
 	"intercept": [
-		{ "address": "203.0.113.10", "port": "443", "protocol": "tcp" },
-		{ "address": "2001:db8::10", "port": 443 },
+		{ "address": "203.0.113.10", "port": "443", "protocol": "tcp", "name": "plates.example" },
+		{ "address": "2001:db8::10", "port": 443, "name": "plates.example" },
 		{ "address": "198.51.100.0/28", "port": "8000-8100", "protocol": "udp" } ],
 	"run": { "command": [ "/usr/sbin/nginx", "-g", "daemon off;" ], "user": "www-data",
 		"env": { "LOG_LEVEL": "info", "PORT": 08, "COUNTRY": NO, "EMPTY": "" },
+		"directory": "/srv", "rootfs": "/srv/plates", "writable": [ "/var/cache/nginx", "/run" ],
 		"stop_signal": "QUIT", "stop_timeout": "5s" },
+	"sandbox": { "allow": [ "root", "cap_setuid" ] },
+	"limits": { "memory": "64M", "cpu": "50%", "pids": "none", "open_files": 256, "tmp": "16M", "required": false },
+	"files": [ { "path": "/etc/app.conf", "text": "a\nb\n" },
+		{ "path": "/etc/nginx/nginx.conf", "file": "nginx.conf" }, { "path": "/etc/tls/key.pem", "secret": "key.pem" } ],
 	"health": { "http": { "port": 443, "path": "/healthz", "host": "plates.example", "expect": 204 },
 		"interval": "3s", "timeout": "500ms", "fall": 4, "rise": 5, "start_timeout": "1m" },
 	"restart": { "policy": "on-failure", "backoff": "300ms", "backoff_max": "20s" },
-	"on_failure": "drop", "egress": "none", "drain_timeout": "10s"
+	"on_failure": "drop", "egress": [ "internet", "192.0.2.53:53/udp", "[2001:db8::1]:443" ], "drain_timeout": "10s"
 }
 )";
 
