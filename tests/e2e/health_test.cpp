@@ -11,7 +11,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr const char* kFlag = "/tmp/healthy";
+constexpr const char* kFlag = "/srv/healthy";
 
 bool waits_for_admission(const Scene& scene, const std::string& service, const std::string& admission,
                          Millis limit = kLimit) {

@@ -36,7 +36,7 @@ ServiceFile test_service(const std::string& name, std::vector<std::string> claim
 }
 
 Argv test_server(Argv arguments) {
-    arguments.insert(arguments.begin(), VISCUM_BIN_DIR "/viscum-test-server");
+    arguments.insert(arguments.begin(), "/srv/bin/viscum-test-server");
     return arguments;
 }
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "tests/support/servers.h"
 
-#include <sys/stat.h>
-
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -37,12 +35,9 @@ Result<Server> nginx(const std::string& name, const std::string& answer, const s
     if (!program) {
         return std::move(program).error();
     }
-    const std::string directory = "/tmp/nginx-" + name;
+    const std::string directory = "/srv/nginx-" + name;
     if (auto made = make_directory(directory, 0755); !made) {
         return std::move(made).error();
-    }
-    if (chmod(directory.c_str(), 0777) < 0) {  // nginx may run as anybody
-        return errno_error(cat("cannot open ", directory, " to all"));
     }
     std::string listens;
     for (const std::string& one : listen) {
@@ -50,7 +45,7 @@ Result<Server> nginx(const std::string& name, const std::string& answer, const s
     }
     std::string paths;
     for (const char* kind : {"client_body", "proxy", "fastcgi", "uwsgi", "scgi"}) {
-        paths += cat("    ", kind, "_temp_path ", directory, "/", kind, ";\n");
+        paths += cat("    ", kind, "_temp_path /tmp/nginx-", name, "-", kind, ";\n");
     }
     const std::string config =
         cat("user root;\n"
@@ -60,9 +55,9 @@ Result<Server> nginx(const std::string& name, const std::string& answer, const s
 
             "worker_processes 1;\n"
             "daemon off;\n"
-            "pid ",
-            directory,
-            "/pid;\n"
+            "pid /tmp/nginx-",
+            name,
+            ".pid;\n"
             "error_log stderr warn;\n"
             "events { worker_connections 512; }\n"
             "http {\n"
