@@ -20,9 +20,9 @@ namespace viscum {
 
 /// nullopt: no such limit.
 struct CgroupLimits {
-    std::optional<std::uint64_t> memory;  // bytes, swap included; whole pages are enforced
-    std::optional<std::uint32_t> cpu;     // hundredths of one CPU
-    std::optional<std::uint32_t> pids;
+    std::optional<std::uint64_t> memory{};  // bytes, swap included; whole pages are enforced
+    std::optional<std::uint32_t> cpu{};     // hundredths of one CPU
+    std::optional<std::uint32_t> pids{};
     bool operator==(const CgroupLimits&) const = default;
 };
 

@@ -24,6 +24,7 @@
 #include "base/result.h"
 #include "base/text.h"
 #include "base/unique_fd.h"
+#include "tests/support/cgroups.h"
 
 namespace viscum {
 namespace {
@@ -127,7 +128,7 @@ Status show_again(const UniqueFd& tree, const char* path) {
 /// Other people's test data, beside the sources; tests that lack it skip.
 constexpr const char* kCorpora = VISCUM_SOURCE_DIR "/../shared/corpora";
 
-Status set_up_mounts() {
+Status set_up_mounts(const TestGroups& groups) {
     if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0) {
         return errno_error("cannot make the mounts private");
     }
@@ -139,6 +140,9 @@ Status set_up_mounts() {
         return done;
     }
     if (auto done = mount_sys(); !done) {
+        return done;
+    }
+    if (auto done = groups.take_the_place_of_hierarchies(); !done) {
         return done;
     }
     if (auto done = cover_state(); !done) {
@@ -224,13 +228,14 @@ int fail(const Error& error) {
 }
 
 /// pid 1: the body runs in a child of it. `parent_lives` is a pipe's read end whose other end the parent holds.
-int be_init(const std::function<int()>& body, const UniqueFd& parent_lives, const sigset_t& mask) {
+int be_init(const std::function<int()>& body, const TestGroups& groups, const UniqueFd& parent_lives,
+            const sigset_t& mask) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     pollfd parent{parent_lives.get(), 0, 0};
     if (poll(&parent, 1, 0) > 0) {  // it died before PR_SET_PDEATHSIG
         return 1;
     }
-    if (auto done = set_up_mounts(); !done) {
+    if (auto done = set_up_mounts(groups); !done) {
         return fail(done.error());
     }
     if (auto done = set_lo_up(); !done) {
@@ -261,13 +266,14 @@ int run_in_sandbox(const std::function<int()>& body) {
     const sigset_t signals = waited_signals();
     sigset_t mask;
     sigprocmask(SIG_BLOCK, &signals, &mask);
+    const TestGroups groups;
     std::fflush(nullptr);  // or the child would write what is buffered a second time
 
     constexpr unsigned long kFlags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC;
     const auto init = static_cast<pid_t>(syscall(SYS_clone, kFlags | SIGCHLD, nullptr, nullptr, nullptr, nullptr));
     if (init == 0) {
         writer.reset();
-        _exit(be_init(body, reader, mask));
+        _exit(be_init(body, groups, reader, mask));
     }
     int status = kSkipped;
     if (init > 0) {
