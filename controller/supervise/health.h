@@ -64,24 +64,6 @@ private:
     std::string reason_;
 };
 
-/// Reads an HTTP/1.x status line as it comes in, at most 8 KiB; answers interim responses (1xx) by waiting for the
-/// final one. Pure, for hostile bytes (RFC 9112).
-class HttpStatusReader {
-public:
-    enum class State { more, done, bad };
-    State feed(std::string_view bytes);
-    [[nodiscard]] int status() const { return status_; }
-    [[nodiscard]] const std::string& why() const { return why_; }  // of `bad`
-
-private:
-    State state_ = State::more;
-    std::size_t seen_ = 0;
-    std::string line_;
-    bool in_header_ = false;
-    int status_ = 0;
-    std::string why_;
-};
-
 /// One probe under way. Destroying it cancels it: no callback comes after.
 class Probe {
 public:
@@ -101,8 +83,8 @@ struct ProbeContext {
 
 /// Starts one probe from inside the namespace against `target` (an address that the service owns). `done` is called
 /// exactly once, from the loop, never from inside this call, at the latest when `spec.timeout` has passed. What the
-/// service answers is never looked at in this process: sockets are made here and handed to the prober. The process
-/// probe succeeds.
+/// service answers is never looked at in this process: sockets are made here and handed to the prober, and a TCP probe
+/// reads nothing. The process probe succeeds.
 std::unique_ptr<Probe> start_probe(const ProbeContext& context, const HealthSpec& spec, const IpAddress& target,
                                    std::function<void(const ProbeResult&)> done);
 

@@ -9,15 +9,11 @@
 
 #include "base/text.h"
 #include "controller/supervise/health.h"
+#include "controller/supervise/prober.h"
 #include "controller/supervise/process.h"
 
 namespace viscum {
 namespace {
-
-constexpr std::size_t kMaxAnswer = 65536;
-/// How long a final HTTP status waits for the rest of the answer. Closing a socket that holds unread bytes sends a
-/// reset, which services log as an error; nearly all send the rest in the same instant.
-constexpr Millis kRestOfAnswer{10};
 
 using Done = std::function<void(const ProbeResult&)>;
 
@@ -112,71 +108,54 @@ struct SocketAddress {
     }
 };
 
-/// A connected socket in the namespace, of either type.
-class SocketProbe : public TimedProbe {
+/// A socket of the namespace on which connect(2) was called.
+struct Connecting {
+    UniqueFd socket;
+    std::optional<ProbeResult> failed;  // then there is none
+};
+
+Connecting connect_in(const NetNs& ns, int type, const IpAddress& target, std::uint16_t port) {
+    const SocketAddress address(target, port);
+    Connecting out;
+    const auto created = ns.inside([&]() -> Status {
+        out.socket = UniqueFd(::socket(address.storage.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+        return out.socket ? Status() : errno_error("cannot create a socket");
+    });
+    if (!created) {
+        out.failed = not_asked(created.error().what);
+    } else if (::connect(out.socket.get(), reinterpret_cast<const sockaddr*>(&address.storage), address.length) != 0 &&
+               errno != EINPROGRESS) {
+        out.failed = socket_failure(errno);
+    }
+    return out;
+}
+
+/// Connects and closes. An ordinary close (FIN): the service reads an end of file, as from any client that changed its
+/// mind, where a reset would turn up in its log and, before accept(2), in calls that services do not expect to fail.
+/// The price is one time-wait socket a probe, on our side of a connection within the namespace.
+class TcpProbing final : public TimedProbe {
 public:
     using TimedProbe::TimedProbe;
-    ~SocketProbe() override { release_socket(); }
+    ~TcpProbing() override { release_socket(); }
 
-    void start(const NetNs& ns, int type, const IpAddress& target, std::uint16_t port) {
-        const SocketAddress address(target, port);
-        const auto created = ns.inside([&]() -> Status {
-            socket_ = UniqueFd(::socket(address.storage.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-            return socket_ ? Status() : errno_error("cannot create a socket");
-        });
-        if (!created) {
-            finish_after(Millis(0), not_asked(created.error().what));
+    void start(Connecting connecting) {
+        if (connecting.failed) {
+            finish_after(Millis(0), *std::move(connecting.failed));
             return;
         }
-        if (::connect(socket_.get(), reinterpret_cast<const sockaddr*>(&address.storage), address.length) != 0 &&
-            errno != EINPROGRESS) {
-            finish_after(Millis(0), socket_failure(errno));
-            return;
-        }
+        socket_ = std::move(connecting.socket);
         const auto watched = loop().watch(socket_.get(), Order::clients, EPOLLOUT, [this](std::uint32_t) { ready(); });
         if (!watched) {
             finish_after(Millis(0), not_asked(watched.error().what));
         }
     }
 
-protected:
-    /// The socket is connected. Returns a result to finish with, or nothing to read the answer.
-    virtual std::optional<ProbeResult> connected() = 0;
-    /// The socket is readable.
-    virtual void readable() {}
-    [[nodiscard]] int socket() const { return socket_.get(); }
-
-    std::optional<ProbeResult> send_all(std::string_view bytes) {
-        // The send buffer of a fresh socket holds it; what does not fit there is no request for a health probe.
-        const ssize_t sent = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
-        if (sent < 0) {
-            return socket_failure(errno);
-        }
-        if (static_cast<std::size_t>(sent) != bytes.size()) {
-            return failure("the request does not fit into the socket");
-        }
-        return std::nullopt;
-    }
-
 private:
     void ready() {
-        if (is_connected_) {
-            readable();
-            return;
-        }
         int code = 0;
         socklen_t size = sizeof code;
         getsockopt(socket_.get(), SOL_SOCKET, SO_ERROR, &code, &size);
-        std::optional<ProbeResult> result = code != 0 ? socket_failure(code) : connected();
-        if (!result) {
-            is_connected_ = true;
-            if (const auto status = loop().rewatch(socket_.get(), EPOLLIN); !status) {
-                result = failure(status.error().what);
-            }
-        }
-        if (result) {
-            finish(*result);
-        }
+        finish(code != 0 ? socket_failure(code) : healthy());
     }
 
     void release() override { release_socket(); }
@@ -188,143 +167,120 @@ private:
     }
 
     UniqueFd socket_;
-    bool is_connected_ = false;
 };
 
-/// Connects and closes. An ordinary close (FIN): the service reads an end of file, as from any client that changed its
-/// mind, where a reset would turn up in its log and, before accept(2), in calls that services do not expect to fail.
-/// The price is one time-wait socket a probe, on our side of a connection within the namespace.
-class TcpProber final : public SocketProbe {
-public:
-    using SocketProbe::SocketProbe;
+ProbeResult mismatch() {
+    return failure("the answer does not contain what is expected");
+}
 
-private:
-    std::optional<ProbeResult> connected() override { return healthy(); }
-};
-
-class HttpProber final : public SocketProbe {
+/// The prober asks; here its code and its number become a sentence.
+class AskedProbe final : public TimedProbe {
 public:
-    HttpProber(EventLoop& loop, Millis timeout, Done done, const HttpProbe& spec, const IpAddress& target)
-        : SocketProbe(loop, timeout, std::move(done)), spec_(spec), host_(spec.host) {
-        if (host_.empty()) {
-            host_ = target.is_v4() ? target.text() : cat("[", target.text(), "]");
-            host_ += spec.port == 80 ? "" : cat(":", spec.port);
+    AskedProbe(const ProbeContext& context, Millis timeout, Done done, int expect)
+        : TimedProbe(context.loop, timeout, std::move(done)), prober_(context.prober), expect_(expect) {}
+    ~AskedProbe() override { prober_.cancel(id_); }
+
+    void start(Connecting connecting, const Prober::Question& question) {
+        if (connecting.failed) {
+            finish_after(Millis(0), *std::move(connecting.failed));
+            return;
         }
+        auto asked = prober_.ask(std::move(connecting.socket), question,
+                                 [this](const ProberAnswer& answer) { answered(answer); });
+        if (!asked) {
+            finish_after(Millis(0), not_asked(asked.error().what));
+            return;
+        }
+        id_ = *asked;
     }
 
 private:
-    std::optional<ProbeResult> connected() override {
-        return send_all(cat("GET ", spec_.path, " HTTP/1.1\r\nHost: ", host_,
-                            "\r\nUser-Agent: viscum-health\r\nAccept: */*\r\nConnection: close\r\n\r\n"));
-    }
-
-    void readable() override {
-        char bytes[4096];
-        const ssize_t got = ::recv(socket(), bytes, sizeof bytes, 0);
-        if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
-            return;
-        }
-        if (got > 0) {
-            seen_ += static_cast<std::size_t>(got);
-            feed(std::string_view(bytes, static_cast<std::size_t>(got)));
-            return;
-        }
-        if (status_known()) {
-            finish(verdict());
+    void answered(const ProberAnswer& answer) {
+        if (answer.code == ProberCode::udp_mismatch_so_far) {
+            is_mismatch_ = true;
         } else {
-            finish(got < 0 ? socket_failure(errno) : failure("connection closed before an HTTP status came"));
+            finish(result_of(answer));
         }
     }
 
-    void feed(std::string_view bytes) {
-        const bool knew = status_known();
-        if (reader_.feed(bytes) == HttpStatusReader::State::bad) {
-            finish(failure(reader_.why()));
-        } else if (seen_ >= kMaxAnswer) {
-            finish(verdict());  // known: the reader gives up long before
-        } else if (status_known() && !knew) {
-            finish_after(kRestOfAnswer, verdict());
+    [[nodiscard]] ProbeResult result_of(const ProberAnswer& answer) const {
+        switch (answer.code) {
+            case ProberCode::udp_match: return healthy();
+            case ProberCode::http_status:
+                return answer.number == expect_ ? healthy()
+                                                : failure(cat("status ", answer.number, " instead of ", expect_));
+            case ProberCode::not_http: return failure("no HTTP/1 status line");
+            case ProberCode::http_too_long:
+                return failure(cat("no HTTP status in the first ", kProberMaxHttpHead, " bytes"));
+            case ProberCode::closed_early: return failure("connection closed before an HTTP status came");
+            case ProberCode::udp_mismatch: return mismatch();
+            case ProberCode::socket_error: return socket_failure(answer.number);
+            case ProberCode::question_too_long: return failure("the request does not fit into the socket");
+            case ProberCode::busy: return not_asked("too many probes are under way");
+            case ProberCode::lost: return not_asked("the prober ended");
+            default: return not_asked("the prober's answer is not one");
         }
     }
 
-    bool status_known() { return reader_.feed("") == HttpStatusReader::State::done; }
-
-    ProbeResult verdict() {
-        if (reader_.status() == spec_.expect) {
-            return healthy();
+    ProbeResult late(Millis timeout) override {
+        if (!prober_.give_up(id_)) {
+            return not_asked("the prober does not answer");
         }
-        return failure(cat("status ", reader_.status(), " instead of ", spec_.expect));
+        return is_mismatch_ ? mismatch() : TimedProbe::late(timeout);
     }
 
-    HttpProbe spec_;
-    std::string host_;
-    HttpStatusReader reader_;
-    std::size_t seen_ = 0;
+    Prober& prober_;
+    Prober::Id id_ = 0;
+    int expect_;
+    bool is_mismatch_ = false;
 };
 
-class UdpProber final : public SocketProbe {
-public:
-    UdpProber(EventLoop& loop, Millis timeout, Done done, const UdpProbe& spec)
-        : SocketProbe(loop, timeout, std::move(done)), spec_(spec) {}
-
-private:
-    std::optional<ProbeResult> connected() override { return send_all(spec_.send); }
-
-    void readable() override {
-        buffer_.resize(kMaxAnswer);
-        const ssize_t got = ::recv(socket(), buffer_.data(), buffer_.size(), 0);
-        if (got < 0) {
-            if (errno != EAGAIN && errno != EINTR) {
-                finish(socket_failure(errno));
-            }
-            return;
-        }
-        const std::string_view datagram(buffer_.data(), static_cast<std::size_t>(got));
-        seen_ += datagram.size() + 1;  // empty ones count as well
-        if (datagram.find(spec_.expect) != std::string_view::npos) {
-            finish(healthy());
-        } else if (seen_ >= kMaxAnswer) {
-            finish(unexpected());
-        }
+std::string http_request(const HttpProbe& spec, const IpAddress& target) {
+    std::string host = spec.host;
+    if (host.empty()) {
+        host = target.is_v4() ? target.text() : cat("[", target.text(), "]");
+        host += spec.port == 80 ? "" : cat(":", spec.port);
     }
+    return cat("GET ", spec.path, " HTTP/1.1\r\nHost: ", host,
+               "\r\nUser-Agent: viscum-health\r\nAccept: */*\r\nConnection: close\r\n\r\n");
+}
 
-    ProbeResult late(Millis timeout) override { return seen_ > 0 ? unexpected() : TimedProbe::late(timeout); }
-    static ProbeResult unexpected() { return failure("the answer does not contain what is expected"); }
-
-    UdpProbe spec_;
-    std::string buffer_;
-    std::size_t seen_ = 0;
-};
-
-class ExecProber final : public TimedProbe {
+class ExecProbing final : public TimedProbe {
 public:
     using TimedProbe::TimedProbe;
-    ~ExecProber() override { give_up(); }
+    ~ExecProbing() override { give_up(); }
 
-    void start(const NetNs& ns, const ExecProbe& spec, const RunSpec& run) {
-        ChildSpec child;
-        child.command = spec.command;
-        child.user = run.user;
-        child.env = run.env;
-        auto spawned = spawn_in(child, ns);
-        if (!spawned) {
-            finish_after(Millis(0), failure(spawned.error().what));
+    void start(const ProbeContext& context, const ExecProbe& spec) {
+        EnterSpec command;
+        command.shim_path = context.shim_path;
+        command.run_dir = context.run_dir;
+        command.command = spec.command;
+        auto entered = enter(command);
+        if (!entered) {
+            const Error& error = entered.error();
+            finish_after(Millis(0), is_our_fault(error.errno_code) ? not_asked(error.what) : failure(error.what));
             return;
         }
-        process_.emplace(*std::move(spawned));
+        process_.emplace(*std::move(entered));
         const auto watched =
             loop().watch(process_->pidfd(), Order::children, EPOLLIN, [this](std::uint32_t) { ended(); });
         if (!watched) {
-            finish_after(Millis(0), failure(watched.error().what));
+            finish_after(Millis(0), not_asked(watched.error().what));
         }
     }
 
 private:
+    /// Too little of something that the machine has, not the service.
+    static bool is_our_fault(int code) { return code == EMFILE || code == ENFILE || code == ENOMEM || code == EAGAIN; }
+
     void ended() {
         loop().unwatch(process_->pidfd());
         kill_group();  // what it left behind, while its pid is still its own
-        const ExitStatus status = process_->reap();
+        ExitStatus status = process_->reap();
         process_.reset();
+        if (status.kind == ExitStatus::Kind::exited && status.value > kSignaled) {
+            status = {ExitStatus::Kind::signaled, status.value - kSignaled, ""};
+        }
         finish(status.success() ? healthy() : failure(status.describe()));
     }
 
@@ -349,34 +305,38 @@ private:
 
     void release() override { give_up(); }
 
+    static constexpr int kSignaled = 128;  // enter(): 128 + N where a signal ended the command
     std::optional<Process> process_;
 };
 
 }  // namespace
 
-std::unique_ptr<Probe> start_probe(EventLoop& loop, const NetNs& ns, const HealthSpec& spec, const RunSpec& run,
-                                   const IpAddress& target, std::function<void(const ProbeResult&)> done) {
+std::unique_ptr<Probe> start_probe(const ProbeContext& context, const HealthSpec& spec, const IpAddress& target,
+                                   std::function<void(const ProbeResult&)> done) {
     if (const auto* tcp = std::get_if<TcpProbe>(&spec.probe)) {
-        auto probe = std::make_unique<TcpProber>(loop, spec.timeout, std::move(done));
-        probe->start(ns, SOCK_STREAM, target, tcp->port);
+        auto probe = std::make_unique<TcpProbing>(context.loop, spec.timeout, std::move(done));
+        probe->start(connect_in(context.ns, SOCK_STREAM, target, tcp->port));
         return probe;
     }
     if (const auto* http = std::get_if<HttpProbe>(&spec.probe)) {
-        auto probe = std::make_unique<HttpProber>(loop, spec.timeout, std::move(done), *http, target);
-        probe->start(ns, SOCK_STREAM, target, http->port);
+        auto probe = std::make_unique<AskedProbe>(context, spec.timeout, std::move(done), http->expect);
+        const std::string request = http_request(*http, target);
+        probe->start(connect_in(context.ns, SOCK_STREAM, target, http->port),
+                     {ProberKind::http, request, "", spec.timeout});
         return probe;
     }
     if (const auto* udp = std::get_if<UdpProbe>(&spec.probe)) {
-        auto probe = std::make_unique<UdpProber>(loop, spec.timeout, std::move(done), *udp);
-        probe->start(ns, SOCK_DGRAM, target, udp->port);
+        auto probe = std::make_unique<AskedProbe>(context, spec.timeout, std::move(done), 0);
+        probe->start(connect_in(context.ns, SOCK_DGRAM, target, udp->port),
+                     {ProberKind::udp, udp->send, udp->expect, spec.timeout});
         return probe;
     }
     if (const auto* exec = std::get_if<ExecProbe>(&spec.probe)) {
-        auto probe = std::make_unique<ExecProber>(loop, spec.timeout, std::move(done));
-        probe->start(ns, *exec, run);
+        auto probe = std::make_unique<ExecProbing>(context.loop, spec.timeout, std::move(done));
+        probe->start(context, *exec);
         return probe;
     }
-    return std::make_unique<InstantProbe>(loop, std::move(done));
+    return std::make_unique<InstantProbe>(context.loop, std::move(done));
 }
 
 }  // namespace viscum
