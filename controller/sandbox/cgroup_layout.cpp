@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Where the controllers are, and what is to be written for a limit.
-#include <linux/magic.h>
-#include <sys/vfs.h>
+#include <fcntl.h>
 
 #include <algorithm>
 
 #include "base/file.h"
 #include "base/text.h"
+#include "base/unique_fd.h"
 #include "controller/sandbox/cgroup.h"
 
 namespace viscum {
 namespace {
 
 constexpr std::size_t kMaxMountinfo = 16UL << 20;
-constexpr std::size_t kMaxNames = 4096;  // of controllers
+constexpr std::size_t kMaxText = 4096;
 
 struct CgroupMount {
+    std::string id;
     bool v2 = false;
     bool writable = false;
     std::string point;
@@ -54,16 +55,18 @@ std::optional<CgroupMount> read_mount(const std::string& line) {
         return std::ranges::find(list, "ro") != list.end();
     };
     mount.writable = !read_only(fields[5]) && !read_only(dash[3]);
+    mount.id = fields[0];
     mount.point = unescape(fields[4]);
     mount.controllers = split(dash[3], ',');
     return mount;
 }
 
-/// Whether it can be reached by its name: a mount stays in the list when another one hides it.
+/// Whether its mount point leads to it: a mount stays in the list when another one hides it.
 bool is_reachable(const CgroupMount& mount) {
-    struct statfs info {};
-    return statfs(mount.point.c_str(), &info) == 0 &&
-           info.f_type == (mount.v2 ? CGROUP2_SUPER_MAGIC : CGROUP_SUPER_MAGIC);
+    const UniqueFd directory(open(mount.point.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    const auto info = read_file(cat("/proc/self/fdinfo/", directory.get()), kMaxText);
+    const auto lines = info ? split(*info, '\n') : std::vector<std::string>();
+    return directory && std::ranges::find(lines, "mnt_id:\t" + mount.id) != lines.end();
 }
 
 }  // namespace
@@ -130,7 +133,7 @@ Result<Cgroups> Cgroups::open(const std::string& instance) {
         reachable += line + "\n";
         if (mount->v2 && !v2_found) {
             v2_found = true;
-            const auto names = read_file(mount->point + "/cgroup.controllers", kMaxNames);
+            const auto names = read_file(mount->point + "/cgroup.controllers", kMaxText);
             v2_controllers = names ? *names : "";
         }
     }
