@@ -8,6 +8,7 @@
 #include "base/build_info.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "controller/ctl/image.h"
 #include "controller/ctl/render.h"
 #include "controller/ipc/client.h"
 #include "controller/ipc/json.h"
@@ -50,7 +51,8 @@ Response explain(const Session& session, const Error& error) {
 }
 
 bool is_answered_at_once(const std::string& verb) {
-    return verb == "list" || verb == "status" || verb == "plan" || verb == "version" || verb == "exec-info";
+    return verb == "list" || verb == "status" || verb == "plan" || verb == "version" || verb == "exec-info" ||
+           verb == "audit" || verb == "images";
 }
 
 Request request_for(std::string verb, std::string service = "") {
@@ -179,6 +181,22 @@ std::vector<std::string> refused_claims(const std::vector<SpecFile>& files, cons
     return refused;
 }
 
+/// What keeps an image that a file brings along from being imported; nothing where all are.
+std::optional<Response> import_images(const Session& session, const std::vector<SpecFile>& files) {
+    for (const auto& file : files) {
+        const auto path = image_file(file.spec.run.image, file.path);
+        if (!path) {
+            continue;
+        }
+        Response answer = import_quietly(session, *path, file.spec.run.image);
+        if (answer.code != Code::done) {
+            answer.message = cat("nothing was deployed: ", answer.message);
+            return answer;
+        }
+    }
+    return std::nullopt;
+}
+
 }  // namespace
 
 Response ask(const Session& session, const Request& request) {
@@ -213,6 +231,9 @@ int deploy(const Session& session, const std::vector<std::string>& paths, std::o
     }
     if (!read.mistakes.empty()) {
         return fail(session.console, read.mistakes, cat("nothing was deployed: ", count_of_broken(read, paths.size())));
+    }
+    if (const auto problem = import_images(session, read.files)) {
+        return fail(session.console, *problem);
     }
     Request request = request_for("deploy");
     for (auto& file : read.files) {
@@ -259,6 +280,21 @@ int status(const Session& session, const std::string& service) {
     }
     const ServiceReport& one = report.services.front();
     console.out(console.json ? to_json(one) + "\n" : render_service(one, console.colour));
+    return 0;
+}
+
+int audit(const Session& session, const std::string& service) {
+    const Console& console = session.console;
+    const Response answer = ask(session, request_for("audit", service));
+    if (answer.code != Code::done) {
+        return fail(console, answer);
+    }
+    const auto report = audit_report_from_json(answer.report);
+    if (!report) {
+        return fail(console, Code::failed, "viscumd's report cannot be read",
+                    "viscumctl and viscumd must be of the same version");
+    }
+    console.out(console.json ? answer.report + "\n" : render_audit(*report, console.colour));
     return 0;
 }
 

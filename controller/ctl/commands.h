@@ -13,20 +13,23 @@ namespace viscum {
 
 /// Whom a verb speaks to, where it looks, and how it answers. Tests put the paths elsewhere.
 struct Session {
-    Session(const Instance& of, Console with)
+    Session(const Instance& of, std::string images, Console with)
         : instance(of.name),
           socket(of.socket_path()),
           config(of.config_file()),
           logs(of.log_dir()),
+          image_program(std::move(images)),
           console(std::move(with)) {}
     std::string instance;
     std::string socket;
     std::string config;
     std::string logs;
+    std::string image_program;  // viscum-image
     Console console;
 };
 
-/// All files in one request: the daemon takes all or none. No invalid file gets that far.
+/// All files in one request: the daemon takes all or none. No invalid file gets that far. An `image:` that is a file
+/// beside its service file is imported first, under the name that stands there.
 int deploy(const Session& session, const std::vector<std::string>& paths, std::optional<Millis> wait, bool dry_run);
 /// What a deploy of these files would do; without files, what the daemon is about to do.
 int plan(const Session& session, const std::vector<std::string>& paths);
@@ -35,6 +38,8 @@ int change(const Session& session, const std::string& verb, const std::string& s
 int list(const Session& session);
 /// `service` "": the daemon and all services.
 int status(const Session& session, const std::string& service);
+/// What a service can do, and how much that is.
+int audit(const Session& session, const std::string& service);
 /// Without the daemon: each file by itself, and against `claimable` where the configuration can be read.
 int validate(const Session& session, const std::vector<std::string>& paths);
 /// That no daemon runs is no error.

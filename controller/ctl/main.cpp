@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "controller/ctl/commands.h"
 #include "controller/ctl/exec.h"
+#include "controller/ctl/image.h"
 #include "controller/ctl/logs.h"
 
 namespace {
@@ -30,6 +31,9 @@ struct Arguments {
     bool follow = false;
     std::string lines = "100";
     std::vector<std::string> command;
+    std::string image;  // a file, or a name
+    std::string image_name;
+    bool force = false;
 };
 
 bool write_all(int fd, std::string_view text) {
@@ -62,6 +66,22 @@ Console open_console(bool json, bool& broken) {
         console.columns = size.ws_col;
     }
     return console;
+}
+
+void add_image_verbs(CLI::App& image, Arguments& args) {
+    image.require_subcommand(1);
+    const auto verb = [&](const char* name, const char* what) {
+        auto* sub = image.add_subcommand(name, what);
+        sub->fallthrough();
+        return sub;
+    };
+    auto* import = verb("import", "Put an image into the store: an image layout, or an archive of one");
+    import->add_option("FILE", args.image, "A directory or a tar file")->required()->type_name("");
+    import->add_option("--name", args.image_name, "What service files call it")->type_name("NAME");
+    verb("list", "The images of the store");
+    auto* remove = verb("remove", "Take an image that no service uses out of the store");
+    remove->add_option("NAME", args.image, "The image")->required()->type_name("");
+    remove->add_flag("--force", args.force, "Also where no viscumd runs that knows which are used");
 }
 
 void add_verbs(CLI::App& app, Arguments& args) {
@@ -102,9 +122,22 @@ void add_verbs(CLI::App& app, Arguments& args) {
     auto* exec = service(verb("exec", "Run a command in a service's network namespace",
                               "  viscumctl exec plates -- ss -tln\n  viscumctl exec plates -- ip address\n"));
     exec->add_option("CMD", args.command, "The command and its arguments, behind --")->required()->type_name("");
+    service(verb("audit", "What a service can do, and how much that is",
+                 "  viscumctl audit plates\n  viscumctl audit plates --json | jq .score\n"));
+    add_image_verbs(*verb("image", "The images that services are made from",
+                          "  viscumctl image import plates.tar --name plates:1\n  viscumctl image list\n"
+                          "  viscumctl image remove plates:1\n"),
+                    args);
     files(verb("validate", "Check files without the daemon", "  viscumctl validate plates.yaml\n"))->required();
     files(verb("plan", "What a deploy would do, step by step", "  viscumctl plan plates.yaml\n  viscumctl plan\n"));
     verb("version", "The versions of viscumctl and of viscumd", "  viscumctl version --json\n");
+}
+
+int run_image_verb(const std::string& verb, const Arguments& args, const Session& session) {
+    if (verb == "import") {
+        return image_import(session, args.image, args.image_name);
+    }
+    return verb == "list" ? image_list(session) : image_remove(session, args.image, args.force);
 }
 
 int run_verb(const std::string& verb, const Arguments& args, const Session& session) {
@@ -135,6 +168,9 @@ int run_verb(const std::string& verb, const Arguments& args, const Session& sess
     }
     if (verb == "exec") {
         return exec(session, args.service, args.command);
+    }
+    if (verb == "audit") {
+        return audit(session, args.service);
     }
     if (verb == "version") {
         return version(session);
@@ -214,7 +250,11 @@ int run(int argc, char** argv) {
     if (!instance) {
         return fail(console, Code::invalid, instance.error().what, "");
     }
-    const int code = run_verb(app.get_subcommands().front()->get_name(), args, Session(*instance, console));
+    const Session session(*instance, find_image_program(), console);
+    const auto* verb = app.get_subcommands().front();
+    const int code = verb->get_name() == "image"
+                         ? run_image_verb(verb->get_subcommands().front()->get_name(), args, session)
+                         : run_verb(verb->get_name(), args, session);
     return broken && code == 0 ? static_cast<int>(Code::failed) : code;
 }
 

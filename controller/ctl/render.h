@@ -31,4 +31,7 @@ std::string render_daemon(const DaemonReport& report, bool colour);
 /// Everything that a service's report says.
 std::string render_service(const ServiceReport& service, bool colour);
 
+/// One line an item, marked where it exposes something, and the score in the end.
+std::string render_audit(const AuditReport& audit, bool colour);
+
 }  // namespace viscum

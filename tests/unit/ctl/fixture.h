@@ -53,7 +53,7 @@ struct Desk {
         console.out = [this](std::string_view text) { out += text; };
         console.err = [this](std::string_view text) { err += text; };
         console.json = json;
-        Session made(Instance{}, console);
+        Session made(Instance{}, dir + "/viscum-image", console);
         made.socket = dir + "/sock";
         made.config = dir + "/viscum.yaml";
         made.logs = dir + "/log";
