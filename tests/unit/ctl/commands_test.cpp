@@ -183,6 +183,32 @@ TEST_CASE("ctl: list and status show the daemon's report, as a table or as it ca
     CHECK(desk.take(desk.err) == "viscumctl: no service 'none'\n  hint: see: viscumctl list\n");
 }
 
+TEST_CASE("ctl: an audit is shown as a table or as it came, and ends with 0 whatever the score") {
+    Desk desk;
+    desk.serve([](const Request& request) {
+        if (request.verb != "audit" || request.service == "none") {
+            return std::vector{refusal(Code::no_such_service, "no service 'none'")};
+        }
+        AuditReport report;
+        report.service = request.service;
+        report.running = true;
+        report.score = 99;
+        report.word = "UNSAFE";
+        report.items.push_back({"user", false, 9, "root"});
+        Response response;
+        response.report = request.service == "odd" ? "{}" : to_json(report);
+        return std::vector{response};
+    });
+    CHECK(audit(desk.session(), "plates") == 0);
+    CHECK(desk.take(desk.out) == "  !!  user   0.9  root\n\nplates: exposure 9.9 of 10, UNSAFE\n");
+    CHECK(audit(desk.session(true), "plates") == 0);
+    CHECK(desk.take(desk.out) == R"({"service":"plates","running":true,"score":99,"word":"UNSAFE","items":[)"
+                                 R"({"name":"user","ok":false,"exposure":9,"text":"root"}]})"
+                                 "\n");
+    CHECK(audit(desk.session(), "none") == 6);
+    CHECK(audit(desk.session(), "odd") == 1);
+}
+
 TEST_CASE("ctl: a report that cannot be read is told, not shown") {
     Desk desk;
     desk.serve([](const Request&) { return std::vector{done("fine")}; });

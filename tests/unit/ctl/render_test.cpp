@@ -190,6 +190,70 @@ TEST_CASE("render: a service in full, with a remark on a claim that has served n
     CHECK(render_service(bypassed, false).find("all that came for it went to the cloud") != std::string::npos);
 }
 
+TEST_CASE("render: what encloses a service is shown where it says something") {
+    ServiceReport service = plates();
+    service.claims.clear();
+    service.user = "1879052301";
+    service.egress = "none";
+    service.limits = {"memory 64M", "pids 512"};
+    CHECK(render_service(service, false) ==
+          "plates: up, healthy, admission serve\n"
+          "  up         3m 7s\n"
+          "  pid        4711\n"
+          "  restarts   2; it last killed by SIGKILL\n"
+          "  user       1879052301\n"
+          "  limits     memory 64M, pids 512\n"
+          "  namespace  viscum-plates\n"
+          "  link       vs1a2b3c4d\n"
+          "  file       0123456789abcdef\n");
+    service.user = "0 (root)";
+    service.allows = {"cap_setuid", "root"};
+    service.limits = {"memory 64M", "cpu 50% (not kept: no controller)"};
+    service.image = "nginx (0123456789ab)";
+    service.memory_bytes = 12'000'000;
+    service.pids = 1;
+    service.cpu_ms = 4'200;
+    service.oom_kills = 2;
+    service.forks_refused = 1;
+    service.log_dropped = 512;
+    service.egress = "internet, origin";
+    service.egress_counts = {{"out", 12}, {"in", 0}, {"not-allowed", 3}};
+    const std::string text = render_service(service, false);
+    CHECK(text.find("  user       0 (root)\n"
+                    "  sandbox    opened for cap_setuid, root\n"
+                    "  image      nginx (0123456789ab)\n"
+                    "  limits     memory 64M, cpu 50% (not kept: no controller)\n"
+                    "  uses       12 MB of memory, 1 process, 4s of CPU\n"
+                    "  exceeded   2 processes killed, out of memory, 1 fork refused,\n"
+                    "             512 B of output not logged\n"
+                    "  egress     internet, origin\n"
+                    "             12 out, 3 not-allowed (packets)\n"
+                    "  namespace  ") != std::string::npos);
+    INFO(text);
+    CHECK(render_service(service, true).find("\x1b[33mopened for cap_setuid, root\x1b[0m") != std::string::npos);
+    service.egress = "none";
+    CHECK(render_service(service, false).find("  egress     none\n             12 out") != std::string::npos);
+    service.allows = {"\x1b[2J"};
+    CHECK(render_service(service, false).find("opened for ?[2J\n") != std::string::npos);
+}
+
+TEST_CASE("render: an audit marks what is exposed, and ends with the score") {
+    AuditReport audit{"plates", true, 12, "OK", {}};
+    audit.items = {{"user", true, 0, "runs as uid 1879052301, an account of its own"},
+                   {"egress", false, 8, "may reach all of the Internet"}};
+    CHECK(render_audit(audit, false) ==
+          "  ok  user          runs as uid 1879052301, an account of its own\n"
+          "  !!  egress   0.8  may reach all of the Internet\n"
+          "\n"
+          "plates: exposure 1.2 of 10, OK\n");
+    audit.running = false;
+    audit.word = "UNSAFE";
+    audit.score = 100;
+    CHECK(render_audit(audit, false)
+              .ends_with("plates: exposure 10.0 of 10, UNSAFE\nIt does not run: this is what its file says.\n"));
+    CHECK(render_audit(audit, true).find("\x1b[31mUNSAFE\x1b[0m") != std::string::npos);
+}
+
 TEST_CASE("render: everything fits 80 columns") {
     DaemonReport report = daemon_report();
     for (int i = 0; i < 12; ++i) {
@@ -199,6 +263,13 @@ TEST_CASE("render: everything fits 80 columns") {
     CHECK(longest_line(render_daemon(report, false)) <= 80);
     report.services[0].claims[0].claim = "[2001:db8:1111:2222:3333:4444:5555:6666]:10000-10100/udp";
     report.services[0].claims[0].cloud = report.verdicts;
+    report.services[0].allows = {"root",      "writable-root", "namespaces",    "userfaultfd", "cap_net_bind_service",
+                                 "cap_chown", "cap_setuid",    "cap_sys_chroot"};
+    report.services[0].egress_counts = report.verdicts;
+    report.services[0].egress = "internet, origin";
+    for (int i = 0; i < 64; ++i) {
+        report.services[0].egress += cat(", [2001:db8::", i, "]:443/tcp");
+    }
     CHECK(longest_line(render_service(report.services[0], false)) <= 80);
 }
 
