@@ -214,9 +214,13 @@ int usage_error(const CLI::App& app, const CLI::ParseError& error, int argc, cha
         return fail(console, Code::invalid, cat("there is no verb '", word, "'"),
                     near ? cat("did you mean: viscumctl ", *near) : cat("verbs are: ", join(names, ", ")));
     }
-    return fail(
-        console, Code::invalid, error.what(),
-        word == "exec" ? "as in: viscumctl exec NAME -- COMMAND ARGUMENT..." : cat("see: viscumctl ", word, " --help"));
+    std::string hint = cat("see: viscumctl ", word, " --help");
+    if (word == "exec") {
+        hint = "as in: viscumctl exec NAME -- COMMAND ARGUMENT...";
+    } else if (word == "image") {
+        hint = "as in: viscumctl image import FILE, viscumctl image list, viscumctl image remove NAME";
+    }
+    return fail(console, Code::invalid, error.what(), hint);
 }
 
 int run(int argc, char** argv) {
