@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "controller/daemon/numbers.h"
 #include "controller/spec/check.h"
 #include "controller/spec/parse.h"
 
@@ -119,7 +120,7 @@ Result<std::unique_ptr<Daemon>> Daemon::assemble(const Instance& instance, Uniqu
                                               *std::move(store), *std::move(cgroups)));
 }
 
-Result<std::unique_ptr<Daemon>> Daemon::open(const Instance& instance, const std::string& shim_path) {
+Result<std::unique_ptr<Daemon>> Daemon::open(const Instance& instance, const Programs& programs) {
     auto lock = take_lock(instance);
     if (!lock) {
         return std::move(lock).error();
@@ -134,13 +135,13 @@ Result<std::unique_ptr<Daemon>> Daemon::open(const Instance& instance, const std
     if (!daemon) {
         return daemon;
     }
-    if (auto status = (*daemon)->start(shim_path); !status) {
+    if (auto status = (*daemon)->start(programs); !status) {
         return std::move(status).error();
     }
     return daemon;
 }
 
-Status Daemon::open_world(const std::string& shim_path) {
+Status Daemon::open_world(const Programs& programs) {
     // Blocked before anything is launched, so that none is lost.
     if (auto status = watch_signals(); !status) {
         return status;
@@ -154,7 +155,11 @@ Status Daemon::open_world(const std::string& shim_path) {
         loop_->unwatch(fd);
         std::erase_if(backend_watches_, [fd](const auto& watch) { return watch.second == fd; });
     });
-    context_ = std::make_unique<RunContext>(RunContext{*loop_, *world_, instance_, shim_path, [this] {
+    const uid_t uid = prober_uid(instance_.name);
+    prober_ = std::make_unique<Prober>(
+        *loop_, ProberSpec{programs.prober, uid, uid, [](const std::string& text) { log_warn(text); }});
+    context_ = std::make_unique<RunContext>(RunContext{*loop_, *world_, instance_, cgroups_, *prober_, config_.aliases,
+                                                       programs.shim, [this] {
                                                            if (reconciler_) {
                                                                reconciler_->touch();
                                                            }
@@ -239,8 +244,8 @@ Status Daemon::uninstall(const Instance& instance) {
     return {};
 }
 
-Status Daemon::start(const std::string& shim_path) {
-    if (auto status = open_world(shim_path); !status) {
+Status Daemon::start(const Programs& programs) {
+    if (auto status = open_world(programs); !status) {
         return status;
     }
     std::vector<std::string> problems;

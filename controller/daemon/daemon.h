@@ -19,11 +19,17 @@
 
 namespace viscum {
 
+/// The small programs beside viscumd.
+struct Programs {
+    std::string shim;
+    std::string prober;
+};
+
 class Daemon {
 public:
     /// Takes the instance's lock (errno_code EBUSY: another viscumd has it, and nothing was changed), reads
     /// viscum.yaml, adopts what runs, and listens.
-    static Result<std::unique_ptr<Daemon>> open(const Instance& instance, const std::string& shim_path);
+    static Result<std::unique_ptr<Daemon>> open(const Instance& instance, const Programs& programs);
 
     /// Takes everything of the instance off this machine, whose daemon must not run: processes, namespaces, links,
     /// rules, filters, pins and the run directory. Configuration and state stay. Idempotent.
@@ -37,8 +43,8 @@ private:
            Cgroups cgroups);
     /// With its directories and its loop, and nothing done yet.
     static Result<std::unique_ptr<Daemon>> assemble(const Instance& instance, UniqueFd lock, RouterConfig config);
-    Status start(const std::string& shim_path);
-    Status open_world(const std::string& shim_path);
+    Status start(const Programs& programs);
+    Status open_world(const Programs& programs);
     [[nodiscard]] ClaimCheck claim_check();
     void warn(const std::vector<std::string>& problems);
     Status watch_signals();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// viscumd [--instance NAME] [--shim PATH]: runs in the foreground and logs on stderr, as procd and systemd want it.
+// viscumd [--instance NAME] [--shim PATH] [--prober PATH]: runs in the foreground and logs on stderr, as procd and systemd want it.
 #include <getopt.h>
 #include <unistd.h>
 
@@ -19,24 +19,25 @@ namespace {
 constexpr int kUsage = 2;
 constexpr int kRefused = 5;
 constexpr const char* kHelp =
-    "usage: viscumd [--instance NAME] [--shim PATH] [--uninstall]\n"
+    "usage: viscumd [--instance NAME] [--shim PATH] [--prober PATH] [--uninstall]\n"
     "  --instance NAME  decides every path and name (default: viscum)\n"
     "  --shim PATH      viscum-shim (default: beside viscumd, or ../libexec/viscum/viscum-shim)\n"
+    "  --prober PATH    viscum-prober (default: the same way)\n"
     "  --uninstall      takes all that the instance has on this machine away, but for its files in /etc and /var\n"
     "  --version, --help\n";
 
 /// Beside viscumd, where an installation has it beside viscumd's directory, or where packages put it.
-std::string default_shim() {
+std::string find_program(const std::string& name) {
     char self[PATH_MAX] = {};
     const auto length = readlink("/proc/self/exe", self, sizeof self - 1);
     std::string dir(self, length > 0 ? static_cast<std::size_t>(length) : 0);
     dir = dir.substr(0, dir.rfind('/') + 1);
-    for (const auto& path : {dir + "viscum-shim", dir + "../libexec/viscum/viscum-shim"}) {
+    for (const auto& path : {dir + name, cat(dir, "../libexec/viscum/", name)}) {
         if (access(path.c_str(), X_OK) == 0) {
             return path;
         }
     }
-    return "/usr/libexec/viscum/viscum-shim";
+    return "/usr/libexec/viscum/" + name;
 }
 
 }  // namespace
@@ -44,15 +45,17 @@ std::string default_shim() {
 int main(int argc, char** argv) {
     using namespace viscum;
     const option options[] = {{"instance", required_argument, nullptr, 'i'}, {"shim", required_argument, nullptr, 's'},
+                              {"prober", required_argument, nullptr, 'p'},
                               {"uninstall", no_argument, nullptr, 'u'},      {"version", no_argument, nullptr, 'v'},
                               {"help", no_argument, nullptr, 'h'},           {nullptr, 0, nullptr, 0}};
     std::string name = "viscum";
-    std::string shim = default_shim();
+    Programs programs{find_program("viscum-shim"), find_program("viscum-prober")};
     bool uninstall = false;
     for (int c = 0; (c = getopt_long(argc, argv, "", options, nullptr)) != -1;) {
         switch (c) {
             case 'i': name = optarg; break;
-            case 's': shim = optarg; break;
+            case 's': programs.shim = optarg; break;
+            case 'p': programs.prober = optarg; break;
             case 'u': uninstall = true; break;
             case 'v': std::printf("viscumd %s\n", kVersion); return 0;
             case 'h': std::fputs(kHelp, stdout); return 0;
@@ -72,11 +75,13 @@ int main(int argc, char** argv) {
         const auto status = Daemon::uninstall(*instance);
         return status ? 0 : fail(status.error());
     }
-    if (access(shim.c_str(), X_OK) != 0) {
-        return fail({EINVAL, cat("cannot run '", shim, "': ", std::strerror(errno),
-                                 "; --shim PATH says where viscum-shim is")});
+    for (const auto& [option, path] : {std::pair("shim", programs.shim), std::pair("prober", programs.prober)}) {
+        if (access(path.c_str(), X_OK) != 0) {
+            return fail({EINVAL, cat("cannot run '", path, "': ", std::strerror(errno), "; --", option,
+                                     " PATH says where viscum-", option, " is")});
+        }
     }
-    auto daemon = Daemon::open(*instance, shim);
+    auto daemon = Daemon::open(*instance, programs);
     if (!daemon) {
         return fail(daemon.error());
     }

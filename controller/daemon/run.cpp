@@ -162,6 +162,10 @@ Status Run::launch() {
     launch->log_file = context_.instance.log_file(spec_.name);
     launch->shim_path = context_.shim_path;
     met_before_ = group_events();
+    // Where it cannot be started, probes say so in their turn.
+    if (std::holds_alternative<HttpProbe>(spec_.health.probe) || std::holds_alternative<UdpProbe>(spec_.health.probe)) {
+        [[maybe_unused]] const auto prepared = context_.prober.prepare();
+    }
     auto process = Process::launch(*launch, *ns);
     if (!process && process.error().errno_code == EAGAIN) {
         // A shim of this run is there already: one that could not be adopted before.

@@ -125,6 +125,17 @@ Status show_again(const UniqueFd& tree, const char* path) {
     return attach(tree, path);
 }
 
+/// What tests share with services, which have a /tmp of their own and run as accounts that may not reach the sources.
+Status set_up_srv(const UniqueFd& programs) {
+    if (auto done = mount_new("tmpfs", "/srv", "mode=0755"); !done) {
+        return done;
+    }
+    if (auto made = make_directory("/srv/bin", 0755); !made) {
+        return made;
+    }
+    return programs ? attach(programs, "/srv/bin") : Status();
+}
+
 /// Other people's test data, beside the sources; tests that lack it skip.
 constexpr const char* kCorpora = VISCUM_SOURCE_DIR "/../shared/corpora";
 
@@ -135,6 +146,7 @@ Status set_up_mounts(const TestGroups& groups) {
     const auto before = std::filesystem::current_path();
     const UniqueFd sources = copy_of_mount(VISCUM_SOURCE_DIR);
     const UniqueFd programs = copy_of_mount(VISCUM_BIN_DIR);
+    const UniqueFd programs_for_services = copy_of_mount(VISCUM_BIN_DIR);
     const UniqueFd corpora = copy_of_mount(kCorpora);
     if (auto done = mount_new("proc", "/proc"); !done) {
         return done;
@@ -152,6 +164,9 @@ Status set_up_mounts(const TestGroups& groups) {
         return done;
     }
     if (auto done = mount_new("tmpfs", "/tmp", "mode=1777"); !done) {
+        return done;
+    }
+    if (auto done = set_up_srv(programs_for_services); !done) {
         return done;
     }
     if (auto done = show_again(sources, VISCUM_SOURCE_DIR); !done) {

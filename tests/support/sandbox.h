@@ -15,9 +15,10 @@ constexpr int kSkipped = 77;
 ///
 /// Inside: `lo` is up and the only device; /proc and /sys belong to the new namespaces, with an empty bpffs on
 /// /sys/fs/bpf; control group hierarchies show a group that is the sandbox's own (tests/support/cgroups.h), or nothing;
-/// /run and /tmp are empty; /etc and /var/lib show the host's files and may be written, in memory. The directories of
-/// the sources and of the programs stay where they are, wherever that is. pid 1 inside reaps orphans. INT, TERM, HUP
-/// and QUIT reach `body`; 3 s later all is killed. When the caller is killed, so is everything inside.
+/// /run and /tmp are empty; /srv is empty but for the programs in /srv/bin; /etc and /var/lib show the host's files and
+/// may be written, in memory. The directories of the sources and of the programs stay where they are, wherever that
+/// is. pid 1 inside reaps orphans. INT, TERM, HUP and QUIT reach `body`; 3 s later all is killed. When the caller is
+/// killed, so is everything inside.
 ///
 /// To be called from a process with one thread.
 int run_in_sandbox(const std::function<int()>& body);
