@@ -190,7 +190,7 @@ std::optional<std::uint64_t> read_size(const YamlNode* node, std::uint64_t min, 
     const std::uint64_t bytes = *count << (10 * (unit + 1));
     if (bytes < min || bytes > max) {
         mistakes.add(node->place, cat(label(*node), ": ", *text, " is out of range"),
-                     cat(size_text(min), " to ", size_text(max)));
+                     cat(format_size(min), " to ", format_size(max)));
         return std::nullopt;
     }
     return bytes;

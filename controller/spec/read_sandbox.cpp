@@ -221,7 +221,7 @@ LimitsSpec read_limits(const YamlNode* node, Mistakes& mistakes) {
     limits.tmp = read_size(tmp, 64 * kKilo, kTera, mistakes)
                      .value_or(memory == 0 ? limits.tmp : std::min(limits.tmp, memory / 2));
     if (memory != 0 && limits.tmp > memory) {
-        mistakes.add(tmp->place, cat("'tmp' is larger than 'memory', ", size_text(memory)), "it counts as memory");
+        mistakes.add(tmp->place, cat("'tmp' is larger than 'memory', ", format_size(memory)), "it counts as memory");
     }
     limits.required = read_flag(fields.find("required"), mistakes).value_or(limits.required);
     return limits;

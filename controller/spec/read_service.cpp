@@ -226,6 +226,16 @@ RestartSpec read_restart(const YamlNode* node, Mistakes& mistakes) {
     return restart;
 }
 
+/// The names of origins stand in /etc/hosts.
+void check_hosts(const YamlNode* files, const ServiceSpec& spec, Mistakes& mistakes) {
+    const bool own = std::any_of(spec.files.begin(), spec.files.end(),
+                                 [](const FileSpec& file) { return file.path == "/etc/hosts"; });
+    if (own && spec.egress.origin) {
+        mistakes.add(files->place, "a file '/etc/hosts' beside 'egress: origin', which writes it",
+                     "give addresses a 'name' in 'intercept'");
+    }
+}
+
 }  // namespace
 
 void check_version(const YamlNode* version, Mistakes& mistakes) {
@@ -254,6 +264,7 @@ ServiceSpec read_service(const YamlNode& root, Mistakes& mistakes) {
     spec.limits = read_limits(fields.find("limits"), mistakes);
     spec.files = read_files(fields.find("files"), spec.run.writable, mistakes);
     spec.egress = read_egress(fields.find("egress"), spec.intercept, mistakes);
+    check_hosts(fields.find("files"), spec, mistakes);
     const bool own_root = !spec.run.image.empty() || !spec.run.rootfs.empty();
     spec.health = read_health(fields.find("health"), spec.intercept, own_root, mistakes);
     spec.restart = read_restart(fields.find("restart"), mistakes);

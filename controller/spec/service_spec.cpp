@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "controller/spec/service_spec.h"
 
-#include <array>
-
 #include "base/text.h"
 
 namespace viscum {
@@ -43,34 +41,6 @@ std::string EgressSpec::text() const {
         parts.push_back(target.text());
     }
     return parts.empty() ? "none" : join(parts, ", ");
-}
-
-std::string size_text(std::uint64_t bytes) {
-    constexpr std::array<char, 3> kUnits{'K', 'M', 'G'};
-    std::string unit;
-    for (const char next : kUnits) {
-        if (bytes == 0 || bytes % 1024 != 0) {
-            break;
-        }
-        bytes /= 1024;
-        unit = next;
-    }
-    return cat(bytes, unit);
-}
-
-std::vector<LimitsSpec::Text> LimitsSpec::texts() const {
-    std::vector<Text> out;
-    const auto add = [&](const std::string& name, const auto& limit, const std::string& value) {
-        out.push_back({name, cat(name, ' ', limit.any() ? value : "none")});
-    };
-    add("memory", memory, memory.value == 0 ? "half of the machine's" : size_text(memory.value));
-    if (cpu.any()) {
-        add("cpu", cpu, cat(cpu.value, '%'));
-    }
-    add("pids", pids, std::to_string(pids.value));
-    add("open_files", open_files, std::to_string(open_files.value));
-    out.push_back({"tmp", cat("tmp ", size_text(tmp))});
-    return out;
 }
 
 }  // namespace viscum

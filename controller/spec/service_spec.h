@@ -79,18 +79,7 @@ struct LimitsSpec {
     std::uint64_t tmp = 32ULL * 1024 * 1024;    // bytes: all that it may write, /tmp and the rest; counts as memory
     bool required = true;  // false: a limit of the file that this machine cannot keep is passed over, and told
     bool operator==(const LimitsSpec&) const = default;
-    struct Text {
-        std::string name;  // "memory", "cpu", "pids", "open_files", "tmp"
-        std::string text;  // "memory 64M", "cpu 50%", "pids none"
-        bool operator==(const Text&) const = default;
-    };
-    /// Every limit that the file states, and those that hold by themselves; a memory limit of 0 is "half of the
-    /// machine's".
-    [[nodiscard]] std::vector<Text> texts() const;
 };
-
-/// "64M", "1536K", "100" (bytes): the shortest text that is exact, in powers of 1024.
-std::string size_text(std::uint64_t bytes);
 
 /// A file that is put into the service's root, read-only.
 struct FileSpec {

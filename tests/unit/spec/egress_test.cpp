@@ -111,6 +111,14 @@ TEST_CASE("spec: origin needs few single addresses") {
           "addresses one by one)");
 }
 
+TEST_CASE("spec: with origin the service's /etc/hosts is written for it") {
+    const std::string hosts = "files: [{ path: /etc/hosts, text: x }]\n";
+    CHECK(says(hosts + "egress: internet\n") == "accepted");
+    CHECK(says(hosts + "egress: [origin]\n") ==
+          "web.yaml:5:8: a file '/etc/hosts' beside 'egress: origin', which writes it (give addresses a 'name' in "
+          "'intercept')");
+}
+
 TEST_CASE("spec: a service that begins flows does not claim the ports that they leave from") {
     const std::string hint = " claims them (claim the ports that it serves, or write egress: none)";
     const std::string why = "web.yaml:5:9: 'egress' needs ports 32768-60999 for flows that the service begins, and ";

@@ -239,23 +239,6 @@ TEST_CASE("spec: what lies in /tmp fits into the memory") {
           "web.yaml:5:29: 'tmp' is larger than 'memory', 16M (it counts as memory)");
 }
 
-TEST_CASE("spec: limits have a text each") {
-    const auto texts = [](const LimitsSpec& limits) {
-        std::string out;
-        for (const auto& text : limits.texts()) {
-            out += text.name + "=" + text.text + ";";
-        }
-        return out;
-    };
-    CHECK(texts(LimitsSpec{}) ==
-          "memory=memory half of the machine's;pids=pids 512;open_files=open_files 1024;tmp=tmp 32M;");
-    CHECK(texts(limits_of("memory: 64M, cpu: 50%, pids: none, tmp: 1536K")) ==
-          "memory=memory 64M;cpu=cpu 50%;pids=pids none;open_files=open_files 1024;tmp=tmp 1536K;");
-    CHECK(size_text(0) == "0");
-    CHECK(size_text(1023) == "1023");
-    CHECK(size_text(3UL * 1024 * 1024 * 1024) == "3G");
-}
-
 TEST_CASE("spec: a file has one content") {
     CHECK(files_say("{ path: /etc/a, text: '' }, { path: /etc/b, file: A-1_b.c }, { path: /etc/c, secret: c }") ==
           "accepted");
