@@ -127,6 +127,7 @@ Status Prober::start() {
     pid_ = pid;
     started_ = boot_now();
     silent_ = 0;
+    read_until_ = next_;
     why_.clear();
     // Before the timers: an answer that has come is never too late because viscumd was.
     auto watched = loop_.watch(channel_.get(), Order::children, EPOLLIN, [this](std::uint32_t events) {
@@ -197,8 +198,18 @@ void Prober::read_answers() {
     }
 }
 
+/// Questions are read in their order: what is known to be read never has to be looked at again. The end of a queue of
+/// ours alone would not tell, as there may be newer ones in it.
+void Prober::note_what_is_read() {
+    int unread = 0;
+    if (channel_ && waiting_.empty() && ioctl(channel_.get(), SIOCOUTQ, &unread) == 0 && unread == 0) {
+        read_until_ = next_;
+    }
+}
+
 void Prober::take(const ProberAnswer& answer) {
     silent_ = 0;
+    read_until_ = std::max(read_until_, answer.id + 1);
     if (answer.id == 0) {
         about_itself(answer);
         return;
@@ -246,6 +257,7 @@ Result<Prober::Id> Prober::ask(UniqueFd socket, const Question& question, Answer
     asked.message.insert(asked.message.end(), question.expect.begin(), question.expect.end());
     asked.socket = std::move(socket);
     asked.answered = std::move(answered);
+    note_what_is_read();
     const Status status = waiting_.empty() ? send(asked) : Error{EAGAIN, "others wait as well"};
     if (!status && status.error().errno_code != EAGAIN) {
         return status.error();
@@ -313,6 +325,7 @@ void Prober::cancel(Id id) {
     }
     const bool was_sent = !found->second.socket;
     asked_.erase(found);
+    note_what_is_read();
     if (was_sent && channel_) {
         // Without room it is let go: the prober has the probe's time limit too.
         ProberQuestion head{};
@@ -326,15 +339,14 @@ bool Prober::give_up(Id id) {
     if (asked_.find(id) == asked_.end()) {
         return true;
     }
-    int unread = 0;
-    const bool reads = !channel_ || ioctl(channel_.get(), SIOCOUTQ, &unread) != 0 || unread == 0;
     cancel(id);
-    if (!reads && ++silent_ >= kPatience) {
+    const bool was_read = !channel_ || id < read_until_;
+    if (!was_read && ++silent_ >= kPatience) {
         // Its end is told like any other.
         why_ = "the prober did not read what it was asked, and was ended";
         syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
     }
-    return reads;
+    return was_read;
 }
 
 }  // namespace viscum

@@ -80,6 +80,7 @@ private:
     void about_itself(const ProberAnswer& answer);
     Status send(Asked& asked) const;
     void send_waiting();
+    void note_what_is_read();
     void lose(Id until);
     void tell(const std::string& text);
 
@@ -91,9 +92,10 @@ private:
     std::map<Id, Asked> asked_;
     std::deque<Id> waiting_;  // for room in the channel; ids that were cancelled since are passed over
     Id next_ = 1;
-    int silent_ = 0;    // questions that timed out unread since it last said something
-    std::string why_;   // it ended, where it said so
-    std::string told_;  // last
+    Id read_until_ = 1;  // the prober has read all questions before this one
+    int silent_ = 0;     // questions that timed out unread since it last said something
+    std::string why_;    // it ended, where it said so
+    std::string told_;   // last
     BootTime started_{};
     BootTime not_before_{};
     Millis pause_{0};  // after its next end, if that comes soon

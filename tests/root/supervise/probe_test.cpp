@@ -1,161 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Probes against real sockets. The servers live in the same loop, and do what the test says, byte by byte.
+// Probes against real sockets, through the real prober.
 #include <netinet/in.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
-
-#include <cstring>
-#include <list>
 
 #include "base/file.h"
 #include "base/text.h"
-#include "controller/supervise/health.h"
-#include "tests/root/supervise/fixture.h"
-#include "tests/support/bed.h"
-#include "tests/support/endpoint.h"
+#include "tests/root/supervise/probe_bench.h"
 
 namespace viscum {
 namespace {
 
 using namespace std::chrono_literals;
-
-const IpAddress kAddress = *IpAddress::parse("203.0.113.10");
-const IpAddress kAddress6 = *IpAddress::parse("2001:db8::10");
-constexpr std::uint16_t kPort = 8080;
-
-/// A namespace that owns the addresses, and a loop.
-struct Bench {
-    NetNs ns = must(NetNs::create("probed"));
-    std::unique_ptr<EventLoop> loop = must(EventLoop::open());
-
-    Bench() {
-        const auto set = ip_batch(ns,
-                                  "link set lo up\naddress add 203.0.113.10/32 dev lo\n"
-                                  "address add 2001:db8::10/128 dev lo nodad\n");
-        REQUIRE_MESSAGE(set, set.error().what);
-        // The kernel adds an IPv6 address's route in a work queue of its own.
-        const SocketAddress address = to_sockaddr({kAddress6, kPort});
-        REQUIRE(eventually([&] {
-            const UniqueFd fd = must(open_socket(ns, SOCK_DGRAM, {kAddress6, kPort}, {}));
-            return connect(fd.get(), address.get(), address.length) == 0;
-        }));
-    }
-    ~Bench() { (void)remove_net_ns_name("probed"); }
-    Bench(const Bench&) = delete;
-    Bench& operator=(const Bench&) = delete;
-
-    UniqueFd bound(int type, const IpAddress& address) const {
-        UniqueFd fd = must(open_socket(ns, type, {address, 0}, {address, kPort}));
-        REQUIRE((type == SOCK_DGRAM || listen(fd.get(), 16) == 0));
-        return fd;
-    }
-
-    /// Probes, and runs the loop until the answer and for `after` more.
-    ProbeResult probe(const HealthSpec& spec, const IpAddress& target = kAddress, Millis after = 0ms) {
-        std::vector<ProbeResult> results;
-        bool inside = true;
-        std::unique_ptr<Probe> probe = start_probe(*loop, ns, spec, run, target, [&](const ProbeResult& result) {
-            CHECK_FALSE(inside);
-            results.push_back(result);
-            probe.reset();  // allowed, and the hardest moment for it
-            loop->after(after, [this] { loop->stop(); });
-        });
-        inside = false;
-        const auto guard = loop->after(10s, [this] { loop->stop(); });
-        REQUIRE(loop->run());
-        loop->cancel(guard);
-        REQUIRE(results.size() == 1);
-        return results[0];
-    }
-
-    RunSpec run;
-};
-
-/// Accepts; the connections stay open until the server goes. `serve` sees each when it is readable.
-class TcpServer {
-public:
-    using Serve = std::function<void(int fd, UniqueFd& owner)>;
-    TcpServer(const Bench& bench, Serve serve, const IpAddress& address = kAddress)
-        : loop_(*bench.loop), listener_(bench.bound(SOCK_STREAM, address)), serve_(std::move(serve)) {
-        REQUIRE(loop_.watch(listener_.get(), Order::clients, EPOLLIN, [this](std::uint32_t) { accept(); }));
-    }
-    ~TcpServer() {
-        loop_.unwatch(listener_.get());
-        for (const auto& fd : connections_) {
-            loop_.unwatch(fd.get());
-        }
-    }
-    TcpServer(const TcpServer&) = delete;
-    TcpServer& operator=(const TcpServer&) = delete;
-
-    std::string request;  // of all connections
-    int accepted = 0;
-    bool saw_reset = false;
-
-private:
-    void accept() {
-        connections_.emplace_back(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-        UniqueFd& owner = connections_.back();
-        ++accepted;
-        REQUIRE(loop_.watch(owner.get(), Order::clients, EPOLLIN, [this, &owner](std::uint32_t) { read(owner); }));
-    }
-    void read(UniqueFd& owner) {
-        char bytes[4096];
-        const ssize_t got = recv(owner.get(), bytes, sizeof bytes, 0);
-        if (got > 0) {
-            request.append(bytes, static_cast<std::size_t>(got));
-            if (serve_) {
-                const int fd = owner.get();
-                serve_(fd, owner);
-                if (!owner) {
-                    loop_.unwatch(fd);
-                }
-            }
-            return;
-        }
-        saw_reset = saw_reset || got < 0;
-        loop_.unwatch(owner.get());
-        owner.reset();
-    }
-
-    EventLoop& loop_;
-    UniqueFd listener_;
-    Serve serve_;
-    std::list<UniqueFd> connections_;
-};
-
-void say(int fd, std::string_view text) {
-    CHECK(send(fd, text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size()));
-}
-
-HealthSpec with(decltype(HealthSpec::probe) probe, Millis timeout = 2s) {
-    HealthSpec spec;
-    spec.probe = std::move(probe);
-    spec.timeout = timeout;
-    return spec;
-}
-
-HttpProbe http(std::string path = "/healthz") {
-    HttpProbe probe;
-    probe.port = kPort;
-    probe.path = std::move(path);
-    return probe;
-}
-
-/// A server that says `text` to each request and closes.
-TcpServer::Serve answer(const std::string& text) {
-    return [text](int fd, UniqueFd& owner) {
-        say(fd, text);
-        shutdown(fd, SHUT_WR);
-        (void)owner;
-    };
-}
-
-const ProbeResult kHealthy{true, false, ""};
-const ProbeResult kRefused{false, true, "connection refused"};
-ProbeResult unhealthy(std::string reason) {
-    return {false, false, std::move(reason)};
-}
 
 TEST_CASE("probe: where nothing listens, the probe is refused") {
     Bench bench;
@@ -362,41 +217,6 @@ TEST_CASE("probe: UDP compares the answer") {
     bench.loop->unwatch(socket.get());
 }
 
-TEST_CASE("probe: an exec probe is healthy when its command exits with 0") {
-    Bench bench;
-    CHECK(bench.probe(with(ExecProbe{{"/bin/true"}})) == kHealthy);
-    CHECK(bench.probe(with(ExecProbe{{"/bin/sh", "-c", "exit 3"}})) == unhealthy("exited with 3"));
-    CHECK(bench.probe(with(ExecProbe{{"/bin/sh", "-c", "kill -SEGV $$"}})) == unhealthy("killed by SIGSEGV"));
-    CHECK(bench.probe(with(ExecProbe{{"/no/such"}})) == unhealthy("cannot run '/no/such': No such file or directory"));
-    CHECK(children_of(getpid()).empty());
-}
-
-TEST_CASE("probe: an exec probe runs as the service's user, in its namespace, with its environment") {
-    Bench bench;
-    bench.run.user = "nobody";
-    bench.run.env = {{"WORD", "x y"}};
-    CHECK(bench.probe(with(ExecProbe{{"/bin/sh", "-c", "test $(id -u) = 65534"}})) == kHealthy);
-    CHECK(bench.probe(with(ExecProbe{{"/bin/sh", "-c", "test \"$WORD\" = 'x y'"}})) == kHealthy);
-    CHECK(bench.probe(with(ExecProbe{
-              {"/bin/sh", "-c", cat("test $(readlink /proc/self/ns/net) = net:[", bench.ns.inode(), "]")}})) ==
-          kHealthy);
-}
-
-TEST_CASE("probe: an exec probe that hangs is killed with what it started, and reaped") {
-    Bench bench;
-    const auto result =
-        bench.probe(with(ExecProbe{{"/bin/sh", "-c", "sleep 474747 & sleep 474747"}}, 100ms), kAddress, 50ms);
-    CHECK(result == unhealthy("no answer within 100ms"));
-    CHECK(eventually([] { return processes_with("474747").empty(); }));
-    CHECK(children_of(getpid()).empty());
-}
-
-TEST_CASE("probe: what an exec probe leaves behind is killed when it ends") {
-    Bench bench;
-    CHECK(bench.probe(with(ExecProbe{{"/bin/sh", "-c", "sleep 484848 & exit 0"}})) == kHealthy);
-    CHECK(eventually([] { return processes_with("484848").empty(); }));
-}
-
 TEST_CASE("probe: the process probe succeeds, from the loop") {
     Bench bench;
     CHECK(bench.probe(with(ProcessProbe{})) == kHealthy);
@@ -405,18 +225,14 @@ TEST_CASE("probe: the process probe succeeds, from the loop") {
 TEST_CASE("probe: destroying a probe cancels it") {
     Bench bench;
     const TcpServer server(bench, {});
-    for (const auto& spec : {with(TcpProbe{kPort}), with(http()), with(UdpProbe{kPort, "x", ""}), with(ProcessProbe{}),
-                             with(ExecProbe{{"/bin/sleep", "494949"}}), with(ExecProbe{{"/no/such"}})}) {
+    for (const auto& spec :
+         {with(TcpProbe{kPort}), with(http()), with(UdpProbe{kPort, "x", ""}), with(ProcessProbe{})}) {
         bool called = false;
-        auto probe =
-            start_probe(*bench.loop, bench.ns, spec, bench.run, kAddress, [&](const ProbeResult&) { called = true; });
+        auto probe = bench.start(spec, [&](const ProbeResult&) { called = true; });
         probe.reset();
-        bench.loop->after(50ms, [&] { bench.loop->stop(); });
-        REQUIRE(bench.loop->run());
+        bench.run_for(50ms);
         CHECK_FALSE(called);
     }
-    CHECK(processes_with("494949").empty());
-    CHECK(children_of(getpid()).empty());
 }
 
 TEST_CASE("probe: hundreds of probes keep no descriptor") {
@@ -426,7 +242,6 @@ TEST_CASE("probe: hundreds of probes keep no descriptor") {
     std::vector<std::size_t> counts;
     for (int i = 0; i < 100; ++i) {
         CHECK(bench.probe(with(http()), kAddress, 2ms) == kHealthy);
-        CHECK(bench.probe(with(ExecProbe{{"/bin/true"}})) == kHealthy);
         CHECK(bench.probe(with(UdpProbe{kPort, "x", ""})) == kRefused);
         counts.push_back(count());
     }
