@@ -32,7 +32,7 @@ std::string find_program(const std::string& name) {
     const auto length = readlink("/proc/self/exe", self, sizeof self - 1);
     std::string dir(self, length > 0 ? static_cast<std::size_t>(length) : 0);
     dir = dir.substr(0, dir.rfind('/') + 1);
-    for (const auto& path : {dir + name, cat(dir, "../libexec/viscum/", name)}) {
+    for (const auto& path : {dir + name, viscum::cat(dir, "../libexec/viscum/", name)}) {
         if (access(path.c_str(), X_OK) == 0) {
             return path;
         }
