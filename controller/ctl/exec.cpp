@@ -8,9 +8,8 @@
 #include <csignal>
 #include <cstdlib>
 
-#include "base/text.h"
+#include "base/unique_fd.h"
 #include "controller/supervise/process.h"
-#include "netns/net_ns.h"
 
 namespace viscum {
 namespace {
@@ -27,7 +26,7 @@ int fail_to_run(const Session& session, const Error& error) {
 // What the command should know of the operator's terminal, and nothing else of his environment.
 std::map<std::string, std::string> terminal_environment() {
     std::map<std::string, std::string> env;
-    for (const char* name : {"TERM", "LANG", "LC_ALL", "PATH"}) {
+    for (const char* name : {"TERM", "LANG", "LC_ALL"}) {
         if (const char* value = std::getenv(name)) {
             env[name] = value;
         }
@@ -54,19 +53,6 @@ ExitStatus wait_for(Process& process, int signals) {
 
 }  // namespace
 
-std::optional<std::string> find_program(const std::string& name, const std::string& path) {
-    if (name.find('/') != std::string::npos) {
-        return name;
-    }
-    for (const auto& dir : split(path, ':')) {
-        auto candidate = cat(dir.empty() ? "." : dir, "/", name);
-        if (!name.empty() && access(candidate.c_str(), X_OK) == 0) {
-            return candidate;
-        }
-    }
-    return std::nullopt;
-}
-
 int exec(const Session& session, const std::string& service, const std::vector<std::string>& command) {
     const Console& console = session.console;
     Request request;
@@ -76,20 +62,11 @@ int exec(const Session& session, const std::string& service, const std::vector<s
     if (answer.code != Code::done) {
         return fail(console, answer);
     }
-    const auto name = answer.facts.find("namespace");
-    const auto user = answer.facts.find("user");
-    if (name == answer.facts.end() || user == answer.facts.end()) {
+    const auto run_dir = answer.facts.find("run_dir");
+    const auto shim = answer.facts.find("shim");
+    if (run_dir == answer.facts.end() || shim == answer.facts.end()) {
         return fail(console, Code::failed, "viscumd's answer cannot be read",
                     "viscumctl and viscumd must be of the same version");
-    }
-    const auto ns = NetNs::open(name->second);
-    if (!ns) {
-        return fail(console, Code::failed, ns.error().what, cat("see: viscumctl status ", service));
-    }
-    const char* path = std::getenv("PATH");
-    const auto program = find_program(command.front(), path == nullptr ? "/usr/sbin:/usr/bin:/sbin:/bin" : path);
-    if (!program) {
-        return fail_to_run(session, {ENOENT, cat("no command '", command.front(), "'")});
     }
     sigset_t forwarded;
     sigemptyset(&forwarded);
@@ -98,18 +75,14 @@ int exec(const Session& session, const std::string& service, const std::vector<s
     }
     sigprocmask(SIG_BLOCK, &forwarded, nullptr);
     const UniqueFd signals(signalfd(-1, &forwarded, SFD_CLOEXEC | SFD_NONBLOCK));
-    ChildSpec child{command, user->second, terminal_environment(), STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};
-    child.command.front() = *program;
-    auto process = spawn_in(child, *ns);
+    auto process = enter({shim->second, run_dir->second, command, terminal_environment(), STDIN_FILENO, STDOUT_FILENO,
+                          STDERR_FILENO});
     if (!process) {
         return fail_to_run(session, process.error());
     }
     const ExitStatus end = wait_for(*process, signals.get());
-    switch (end.kind) {
-        case ExitStatus::Kind::exited: return end.value;
-        case ExitStatus::Kind::signaled: return 128 + end.value;
-        default: return fail(console, Code::failed, "the command's end is unknown", "");
-    }
+    return end.kind == ExitStatus::Kind::exited ? end.value
+                                                : fail(console, Code::failed, "the command's end is unknown", "");
 }
 
 }  // namespace viscum

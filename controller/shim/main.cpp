@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// viscum-shim NAME RUN_DIR LOG_FILE LOG_BYTES UID GID GROUPS COMMAND [ARGUMENT...]
+// viscum-shim NAME RUN_DIR LOG_FILE LOG_BYTES COMMAND [ARGUMENT...]
+// viscum-shim --enter RUN_DIR COMMAND [ARGUMENT...]          (enter.h)
 //
-// Pid 1 of a service's pid namespace; it outlives viscumd. It starts COMMAND as UID, GID and GROUPS ("4,24", or "-" for
-// none) with the shim's own environment, forwards signals to it, reaps what is orphaned, writes what it prints to
-// LOG_FILE, and leaves its status in RUN_DIR/exit (supervise/process.h says what the files are). Its end ends the tree.
-// NAME only shows in the process list.
+// Pid 1 of a service's pid namespace; it outlives viscumd. It makes the service's sandbox by RUN_DIR/sandbox, starts
+// COMMAND in it with the variables of RUN_DIR/env, forwards signals to it, reaps what is orphaned, writes what it prints
+// to LOG_FILE, and leaves its status in RUN_DIR/exit (supervise/process.h says what the files are). Its end ends the
+// tree. NAME only shows in the process list.
 //
 // Descriptor 3 is a pipe to whoever starts it: "+" once RUN_DIR/lock is held, or "ERRNO TEXT" and the end. Until then
 // the shim dies with its parent (PR_SET_PDEATHSIG, set by the parent's child), from then on it does not: a shim without
 // the lock is never left behind. All signals are blocked when it is started, so that none is lost.
 //
+// The shim itself is in no group and under no filter of the service's: its limits are not the shim's. It lives in the
+// service's root, without any capability but to signal.
+//
 // One runs beside every service, so it is small: no C++ runtime, no stdio, no allocation, no wake-up when idle.
 #include <fcntl.h>
-#include <grp.h>
-#include <linux/sched.h>
 #include <poll.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,20 +28,28 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "controller/shim/confine.h"
+#include "controller/shim/enter.h"
 #include "controller/shim/log.h"
+#include "controller/shim/root.h"
 #include "controller/shim/text.h"
 
 namespace {
 
+using viscum::Confinement;
+using viscum::Failure;
 using viscum::Log;
+using viscum::MappedFile;
 using viscum::parse_number;
+using viscum::Root;
 using viscum::Text;
 
 constexpr int kReady = 3;
 constexpr int kForwarded[] = {SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2};
 constexpr size_t kMaxDrain = 1U << 20;  // pipe(7): no pipe of an unprivileged process holds more
-constexpr size_t kMaxGroups = 1024;
+constexpr size_t kMaxVariables = 1024;
 constexpr int kCannotRun = 127;
 
 // What cannot be told to anybody is let go.
@@ -59,17 +67,17 @@ struct Arguments {
     const char* run_dir;
     char* log_file;
     uint64_t log_bytes;
-    uid_t uid;
-    gid_t gid;
-    const char* groups;
     char** command;
 };
 
 Log service_log;
-gid_t group_list[kMaxGroups];
+Confinement sandbox;
+MappedFile environment;
+Root root;
+char* variables[kMaxVariables + 1];
 
 /// The lock, from now to our end: POSIX locks are dropped when *any* descriptor of the file is closed, so there is one.
-void take_lock(int run_dir, const char* path) {
+int take_lock(int run_dir, const char* path) {
     const int lock = openat(run_dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     struct flock whole {};
     whole.l_type = F_WRLCK;
@@ -77,75 +85,66 @@ void take_lock(int run_dir, const char* path) {
     if (lock < 0 || fcntl(lock, F_SETLK, &whole) != 0) {
         refuse("cannot lock", path, errno == EACCES ? EAGAIN : errno);
     }
+    return lock;
 }
 
-/// The view of the file system that the service gets: for now the host's, with the pids of its own namespace. Kernels
-/// that forbid a new /proc (in some containers) leave the host's.
-void prepare_root() {
-    if (getpid() != 1) {
-        return;  // started by hand: the mounts are not ours
-    }
-    // Without this a mount of ours would show on the host.
-    if (mount(nullptr, "/", nullptr, MS_SLAVE | MS_REC, nullptr) == 0) {
-        // The names of all namespaces: nothing to a service, and 400 KB of kernel memory for each where there are
-        // 1,000.
-        umount2("/run/netns", MNT_DETACH);
-        mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr);
-    }
+/// Lets others read-lock the second byte, by which they know that the sandbox stands.
+bool show_ready(int lock, Failure& failure) {
+    struct flock second {};
+    second.l_type = F_RDLCK;
+    second.l_whence = SEEK_SET;
+    second.l_start = 1;
+    second.l_len = 1;
+    return fcntl(lock, F_SETLK, &second) == 0 || failure.set("cannot change", "lock", errno);
 }
 
-[[noreturn]] void run_service(const Arguments& args, int output, int report) {
-    const auto fail = [&report](const char* what, const char* name, int code) {
-        Text text;
-        tell(report, text.put_failure(what, name, code));
-        _exit(kCannotRun);
-    };
-    size_t groups = 0;
-    for (const char* at = args.groups; *at >= '0' && *at <= '9' && groups < kMaxGroups;) {
-        group_list[groups++] = static_cast<gid_t>(parse_number(at));
-        while (*at != '\0' && *at++ != ',') {
+bool read_environment(int run_dir, Failure& failure) {
+    if (!environment.open(run_dir, "env", failure)) {
+        return false;
+    }
+    if (environment.length > 0 && environment.bytes[environment.length - 1] != '\0') {
+        return failure.set("cannot read", "env", EINVAL);
+    }
+    size_t count = 0;
+    for (size_t at = 0; at < environment.length; at += strlen(environment.bytes + at) + 1) {
+        if (count == kMaxVariables) {
+            return failure.set("cannot read", "env", E2BIG);
         }
+        variables[count++] = const_cast<char*>(environment.bytes + at);
     }
-    setsid();
-    umask(022);
+    return true;
+}
+
+/// The service's main process.
+[[noreturn]] void run_service(const Arguments& args, int run_dir, int output, int report) {
+    Failure failure;
+    const viscum::Step* user = nullptr;
+    viscum::Step step;
+    if (sandbox.words.find(viscum::Op::user, &step)) {
+        user = &step;
+    }
     const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null < 0 || dup2(null, 0) < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0 ||
         dup3(report, kReady, O_CLOEXEC) < 0) {
-        fail("cannot open", "/dev/null", errno);
+        failure.set("cannot open", "/dev/null", errno);
+    } else if (read_environment(run_dir, failure)) {
+        // So that a service that is not root can open its /dev/stdout.
+        [[maybe_unused]] const int ignored =
+            user == nullptr ? 0
+                            : fchown(1, static_cast<uid_t>(parse_number(user->argument[0])),
+                                     static_cast<gid_t>(parse_number(user->argument[1])));
+        report = kReady;
+        failure = viscum::confine_and_run(sandbox, args.command, variables, kReady, -1);
     }
-    report = kReady;
-    // So that a service that is not root can open its /dev/stdout.
-    [[maybe_unused]] const int ignored = fchown(1, args.uid, args.gid);
-    // Kernels before 5.9 lack it; everything is CLOEXEC as well.
-    syscall(SYS_close_range, static_cast<unsigned>(kReady) + 1, ~0U, 0);
-    if (setgroups(groups, group_list) != 0 || setresgid(args.gid, args.gid, args.gid) != 0 ||
-        setresuid(args.uid, args.uid, args.uid) != 0) {
-        fail("cannot take the user's rights for", args.command[0], errno);
-    }
-    // By the bare call: C libraries keep two or three signals to themselves, and refuse to touch them.
-    static const char kDefault[64] = {};  // the kernel's struct sigaction, whatever its layout
-    for (int number = 1; number < _NSIG; ++number) {
-        syscall(SYS_rt_sigaction, number, kDefault, nullptr, _NSIG / 8);
-    }
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, nullptr);
-    execve(args.command[0], args.command, environ);
-    fail("cannot run", args.command[0], errno);
-    __builtin_unreachable();
-}
-
-/// Fork as a bare system call: glibc's brings in stdio's and malloc's locks.
-pid_t plain_fork() {
-    clone_args how{};
-    how.exit_signal = SIGCHLD;
-    return static_cast<pid_t>(syscall(SYS_clone3, &how, sizeof how));
+    tell(report, failure.text);
+    _exit(kCannotRun);
 }
 
 /// RUN_DIR/exit, whole or not at all.
-void leave_status(int run_dir, const Text& text) {
+void leave_status(int run_dir, const Text& text, const Text& more = {}) {
     const int fd = openat(run_dir, "exit.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd >= 0 && write(fd, text.bytes, text.length) == static_cast<ssize_t>(text.length)) {
+    if (fd >= 0 && write(fd, text.bytes, text.length) == static_cast<ssize_t>(text.length) &&
+        write(fd, more.bytes, more.length) == static_cast<ssize_t>(more.length)) {
         renameat(run_dir, "exit.new", run_dir, "exit");
     } else {
         unlinkat(run_dir, "exit.new", 0);
@@ -210,18 +209,24 @@ int supervise(pid_t service, int signals, int output) {
 }
 
 /// Everything after the lock; returns our exit status.
-int run(const Arguments& args, int run_dir, int signals) {
+int run(const Arguments& args, int run_dir, int lock, int signals) {
     Text end;
+    Failure failure;
+    if (!sandbox.open(run_dir, failure) || !root.make(sandbox.words, args.run_dir, failure) ||
+        !show_ready(lock, failure)) {
+        failure.text.put("\n");
+        leave_status(run_dir, end.put("failed "), failure.text);
+        return kCannotRun;
+    }
     int output[2];
     int report[2];
-    prepare_root();
     pid_t service = -1;
     if (pipe2(output, O_CLOEXEC) == 0 && pipe2(report, O_CLOEXEC | O_NONBLOCK) == 0) {
         fcntl(output[0], F_SETFL, O_NONBLOCK);  // the service's end stays as services expect it
-        service = plain_fork();
+        service = viscum::plain_fork();
     }
     if (service == 0) {
-        run_service(args, output[1], report[1]);
+        run_service(args, run_dir, output[1], report[1]);
     }
     if (service < 0) {
         leave_status(run_dir, end.put("failed ").put_failure("cannot start", args.command[0], errno).put("\n"));
@@ -229,12 +234,15 @@ int run(const Arguments& args, int run_dir, int signals) {
     }
     close(output[1]);
     close(report[1]);
+    sandbox.close_files();
+    viscum::keep_only_kill();
     const int status = supervise(service, signals, output[0]);
 
-    Text failure;
-    if (const ssize_t got = read(report[0], failure.bytes, sizeof failure.bytes - 1); got > 0) {
-        failure.bytes[got] = '\0';
-        leave_status(run_dir, end.put("failed ").put(failure.bytes).put("\n"));
+    Text said;
+    if (const ssize_t got = read(report[0], said.bytes, sizeof said.bytes - 1); got > 0) {
+        said.bytes[got] = '\n';
+        said.length = static_cast<size_t>(got) + 1;
+        leave_status(run_dir, end.put("failed "), said);
         return kCannotRun;
     }
     const int value = WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status);
@@ -246,20 +254,17 @@ int run(const Arguments& args, int run_dir, int signals) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    if (argc < 9 || fcntl(kReady, F_GETFD) < 0) {
+    const bool entering = argc >= 4 && strcmp(argv[1], "--enter") == 0;
+    if ((argc < 6 && !entering) || fcntl(kReady, F_GETFD) < 0) {
         Text usage;
-        tell(2,
-             usage.put(
-                 "usage: viscum-shim NAME RUN_DIR LOG_FILE LOG_BYTES UID GID GROUPS COMMAND [ARGUMENT...] 3>PIPE\n"));
+        tell(2, usage.put("usage: viscum-shim NAME RUN_DIR LOG_FILE LOG_BYTES COMMAND [ARGUMENT...] 3>PIPE\n"));
         return 2;
     }
-    const Arguments args{argv[2],
-                         argv[3],
-                         parse_number(argv[4]),
-                         static_cast<uid_t>(parse_number(argv[5])),
-                         static_cast<gid_t>(parse_number(argv[6])),
-                         argv[7],
-                         argv + 8};
+    if (entering) {
+        _exit(viscum::enter(argv + 2));
+    }
+    const Arguments args{argv[2], argv[3], parse_number(argv[4]), argv + 5};
+    umask(022);
     sigset_t all;
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, nullptr);
@@ -287,10 +292,10 @@ int main(int argc, char** argv) {
     if (poll(&parent, 1, 0) > 0 && (parent.revents & POLLERR) != 0) {
         return 1;
     }
-    take_lock(run_dir, args.run_dir);
+    const int lock = take_lock(run_dir, args.run_dir);
     prctl(PR_SET_PDEATHSIG, 0);
     Text ready;
     tell(kReady, ready.put("+"));
     close(kReady);
-    _exit(run(args, run_dir, signals));
+    _exit(run(args, run_dir, lock, signals));
 }

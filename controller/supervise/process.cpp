@@ -2,7 +2,6 @@
 #include "controller/supervise/process.h"
 
 #include <fcntl.h>
-#include <grp.h>
 #include <linux/sched.h>
 #include <poll.h>
 #include <sched.h>
@@ -16,21 +15,22 @@
 
 #include "base/file.h"
 #include "base/text.h"
-#include "controller/supervise/account.h"
 
 namespace viscum {
 namespace {
 
 constexpr int kReport = 3;  // the child's end of the pipe on which it says how it went
+constexpr int kShim = 4;    // the pidfd of the shim to enter
+constexpr std::size_t kMaxEnvironment = 4UL << 20;
 constexpr int kStartLimitMs = 5000;
 constexpr rlim_t kFiles = 1024;  // the customary soft limit
 
-/// What the child of clone needs, made before it: the child only makes system calls, short of telling a failure.
+/// What the child of clone needs, made before it: the child only makes system calls, short of telling a failure. It
+/// becomes the shim's program in one of its two forms.
 struct ChildPlan {
-    int netns = -1;
+    int netns = -1;                          // to start a service in
+    int shim = -1;                           // the pidfd of a shim to enter
     std::array<int, 3> streams{-1, -1, -1};  // -1: /dev/null
-    const Account* account = nullptr;        // null: ours
-    bool is_shim = false;                    // takes the report pipe over, with all signals blocked
     std::vector<std::string> command;
     std::vector<std::string> env;
 };
@@ -51,10 +51,11 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
     return out;
 }
 
-/// Descriptors 0-2 and the report pipe, and no others.
+/// Descriptors 0-2, the report pipe, the shim's pidfd, and no others.
 int arrange_descriptors(const ChildPlan& plan, int report) {
     // First out of the way of the numbers that they are to have; -1 stays -1 and is found by dup2.
     report = fcntl(report, F_DUPFD_CLOEXEC, 10);
+    const int shim = fcntl(plan.shim, F_DUPFD_CLOEXEC, 10);
     std::array<int, 3> streams{};
     for (std::size_t i = 0; i < streams.size(); ++i) {
         const int source = plan.streams[i] >= 0 ? plan.streams[i] : ::open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -65,37 +66,26 @@ int arrange_descriptors(const ChildPlan& plan, int report) {
             fail_child(report, "cannot open the standard streams");
         }
     }
-    if (dup3(report, kReport, plan.is_shim ? 0 : O_CLOEXEC) < 0) {
+    if (dup2(report, kReport) < 0 || (plan.shim >= 0 && dup2(shim, kShim) < 0)) {
         fail_child(report, "cannot open the report pipe");
     }
+    const unsigned last = plan.shim >= 0 ? kShim : kReport;
     // Kernels before 5.9 lack it; every descriptor is born CLOEXEC as well.
-    syscall(SYS_close_range, static_cast<unsigned>(kReport) + 1, ~0U, 0);
+    syscall(SYS_close_range, last + 1, ~0U, 0);
     return kReport;
 }
 
 [[noreturn]] void run_child(const ChildPlan& plan, char* const* argv, char* const* envp, pid_t parent, int report) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    // The shim cannot see its parent from its own pid namespace; it looks at the pipe.
-    if (!plan.is_shim && getppid() != parent) {
+    // A new shim cannot see its parent from its own pid namespace; it looks at the pipe.
+    if (plan.shim >= 0 && getppid() != parent) {
         _exit(127);
     }
-    if (setns(plan.netns, CLONE_NEWNET) != 0) {
+    if (plan.netns >= 0 && setns(plan.netns, CLONE_NEWNET) != 0) {
         fail_child(report, "cannot enter the network namespace");
     }
     report = arrange_descriptors(plan, report);
     setsid();
-    if (const Account* account = plan.account) {
-        if (setgroups(account->groups.size(), account->groups.data()) != 0 ||
-            setresgid(account->gid, account->gid, account->gid) != 0 ||
-            setresuid(account->uid, account->uid, account->uid) != 0) {
-            fail_child(report, cat("cannot become user ", account->uid));
-        }
-        // A change of user clears it.
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (getppid() != parent) {
-            _exit(127);
-        }
-    }
     // The daemon's own may be raised; programs that use select(2), or close all that they may have, expect this.
     rlimit files{};
     if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur > kFiles) {
@@ -107,9 +97,9 @@ int arrange_descriptors(const ChildPlan& plan, int report) {
     for (int number = 1; number < _NSIG; ++number) {
         syscall(SYS_rt_sigaction, number, kDefault, nullptr, _NSIG / 8);
     }
-    sigset_t mask;
-    plan.is_shim ? sigfillset(&mask) : sigemptyset(&mask);
-    sigprocmask(SIG_SETMASK, &mask, nullptr);
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, nullptr);
     execve(argv[0], argv, envp);
     fail_child(report, cat("cannot run '", static_cast<const char*>(argv[0]), "'"));
 }
@@ -158,7 +148,7 @@ Error parse_report(const std::string& text) {
     return {static_cast<int>(*code), text.substr(space + 1)};
 }
 
-/// Starts a process and waits until the shim has said "+", or until a plain command has been executed.
+/// Starts a process and waits until the shim has said "+", or until the command that enters has been executed.
 Result<Started> start(ChildPlan plan, std::uint64_t flags) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) {
@@ -185,18 +175,21 @@ Result<Started> start(ChildPlan plan, std::uint64_t flags) {
     Started child{UniqueFd(pidfd), pid};
     writer.reset();
     auto report = read_report(reader.get());
-    if (report && *report == (plan.is_shim ? "+" : "")) {
+    if (report && *report == (plan.shim >= 0 ? "" : "+")) {
         return child;
     }
     discard(child);
     return report ? parse_report(*report) : std::move(report).error();
 }
 
-/// The pid of the process that holds the lock on `fd`; 0 for none.
-Result<pid_t> lock_holder(int fd) {
+/// The pid of the process that holds the lock on `fd`; 0 for none. Of one that would hold up `type` on the bytes from
+/// `start` on.
+Result<pid_t> lock_holder(int fd, short type = F_WRLCK, off_t start = 0) {
     struct flock whole {};
-    whole.l_type = F_WRLCK;
+    whole.l_type = type;
     whole.l_whence = SEEK_SET;
+    whole.l_start = start;
+    whole.l_len = start == 0 ? 0 : 1;
     if (fcntl(fd, F_GETLK, &whole) != 0) {
         return errno_error("cannot ask for the lock's holder");
     }
@@ -204,6 +197,73 @@ Result<pid_t> lock_holder(int fd) {
         return Error{ESRCH, "the lock's holder is in a pid namespace that cannot be seen from here"};
     }
     return whole.l_type == F_UNLCK ? 0 : whole.l_pid;
+}
+
+/// Not made durable: the run directory is on a tmpfs, and ends with the machine.
+Status write_private(const std::string& path, std::string_view bytes) {
+    const UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!file) {
+        return errno_error(cat("cannot open '", path, "'"));
+    }
+    while (!bytes.empty()) {
+        const ssize_t written = write(file.get(), bytes.data(), bytes.size());
+        if (written < 0) {
+            return errno_error(cat("cannot write '", path, "'"));
+        }
+        bytes.remove_prefix(static_cast<std::size_t>(written));
+    }
+    return {};
+}
+
+/// What the shim reads, and nothing of the end before.
+Status prepare(const LaunchSpec& spec) {
+    if (unlink(cat(spec.run_dir, "/exit").c_str()) != 0 && errno != ENOENT) {
+        return errno_error(cat("cannot remove '", spec.run_dir, "/exit'"));
+    }
+    std::string env;
+    for (const auto& variable : spec.env) {
+        env += variable;
+        env += '\0';
+    }
+    if (auto done = write_private(spec.run_dir + "/sandbox", spec.sandbox.words); !done) {
+        return done;
+    }
+    if (auto done = write_private(spec.run_dir + "/seccomp", spec.sandbox.seccomp); !done) {
+        return done;
+    }
+    return write_private(spec.run_dir + "/env", env);
+}
+
+/// An error until the shim that holds the lock has made the sandbox.
+Status sandbox_stands(const std::string& run_dir) {
+    const std::string path = run_dir + "/lock";
+    const UniqueFd lock(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    if (!lock) {
+        return errno_error(cat("cannot open '", path, "'"));
+    }
+    const auto holder = lock_holder(lock.get(), F_RDLCK, 1);
+    if (!holder) {
+        return holder.error();
+    }
+    return *holder == 0 ? Status() : Error{EAGAIN, "the service is still being started"};
+}
+
+/// The service's environment and what is to be different.
+Result<std::vector<std::string>> merge_environment(const EnterSpec& spec) {
+    const auto text = read_file(spec.run_dir + "/env", kMaxEnvironment);
+    if (!text) {
+        return text.error();
+    }
+    std::vector<std::string> all;
+    for (const auto& variable : split(*text, '\0')) {
+        if (!variable.empty() && !spec.env.contains(variable.substr(0, variable.find('=')))) {
+            all.push_back(variable);
+        }
+    }
+    for (const auto& [name, value] : spec.env) {
+        all.push_back(cat(name, "=", value));
+    }
+    return all;
 }
 
 struct SignalName {
@@ -263,32 +323,21 @@ std::string ExitStatus::describe() const {
 
 Result<Process> Process::launch(const LaunchSpec& spec, const NetNs& ns) {
     const std::string context = cat("cannot start '", spec.name, "'");
-    auto account = look_up_account(spec.run.user);
-    if (!account) {
-        return std::move(account).error().in(context);
+    auto running = adopt(spec.run_dir);
+    if (!running) {
+        return std::move(running).error().in(context);
     }
-    // Not made durable: the run directory is on a tmpfs, and ends with the machine.
-    if (unlink(cat(spec.run_dir, "/exit").c_str()) != 0 && errno != ENOENT) {
-        return errno_error(cat(context, ": cannot remove '", spec.run_dir, "/exit'"));
+    if (*running) {
+        return Error{EAGAIN, cat(context, ": process ", (*running)->pid(), " holds the lock in '", spec.run_dir, "'")};
     }
-    std::vector<std::string> groups;
-    for (const gid_t group : account->groups) {
-        groups.push_back(std::to_string(group));
+    if (auto prepared = prepare(spec); !prepared) {
+        return std::move(prepared).error().in(context);
     }
     ChildPlan plan;
     plan.netns = ns.fd();
-    plan.is_shim = true;
-    plan.command = {spec.shim_path,
-                    spec.name,
-                    spec.run_dir,
-                    spec.log_file,
-                    std::to_string(spec.log_bytes),
-                    std::to_string(account->uid),
-                    std::to_string(account->gid),
-                    groups.empty() ? "-" : join(groups, ",")};
-    plan.command.insert(plan.command.end(), spec.run.command.begin(), spec.run.command.end());
-    plan.env = make_environment(*account, spec.run.env);
-    auto child = start(std::move(plan), CLONE_NEWPID | CLONE_NEWNS);
+    plan.command = {spec.shim_path, spec.name, spec.run_dir, spec.log_file, std::to_string(spec.log_bytes)};
+    plan.command.insert(plan.command.end(), spec.command.begin(), spec.command.end());
+    auto child = start(plan, CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS);
     if (!child) {
         return std::move(child).error().in(context);
     }
@@ -363,17 +412,29 @@ ExitStatus Process::finish(const std::string& run_dir) {
     return shim.kind == ExitStatus::Kind::exited ? shim : ExitStatus{};
 }
 
-Result<Process> spawn_in(const ChildSpec& spec, const NetNs& ns) {
-    auto account = look_up_account(spec.user);
-    if (!account) {
-        return std::move(account).error();
+Result<Process> enter(const EnterSpec& spec) {
+    const std::string context = cat("cannot run '", spec.command.empty() ? "" : spec.command.front(), "'");
+    auto shim = Process::adopt(spec.run_dir);
+    if (!shim) {
+        return std::move(shim).error().in(context);
+    }
+    if (!*shim) {
+        return Error{ESRCH, cat(context, ": the service does not run")};
+    }
+    // Before its sandbox stands the shim still has the host around it.
+    if (auto ready = sandbox_stands(spec.run_dir); !ready) {
+        return std::move(ready).error().in(context);
+    }
+    auto env = merge_environment(spec);
+    if (!env) {
+        return std::move(env).error().in(context);
     }
     ChildPlan plan;
-    plan.netns = ns.fd();
+    plan.shim = (*shim)->pidfd();
     plan.streams = {spec.in, spec.out, spec.err};
-    plan.account = &*account;
-    plan.command = spec.command;
-    plan.env = make_environment(*account, spec.env);
+    plan.command = {spec.shim_path, "--enter", spec.run_dir};
+    plan.command.insert(plan.command.end(), spec.command.begin(), spec.command.end());
+    plan.env = std::move(*env);
     auto child = start(std::move(plan), 0);
     if (!child) {
         return std::move(child).error();

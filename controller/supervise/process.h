@@ -6,12 +6,13 @@
 // lock goes with the process, so it is never stale. launch() returns when the lock is held, and until then the shim
 // dies with its parent: whenever viscumd is killed, a run directory whose lock nobody holds has no shim.
 //
-//   DIR/lock     held by the shim
+//   DIR/lock     write-locked by the shim; its second byte only until the sandbox stands
 //   DIR/exit     written by the shim at its end, by rename: "exited N", "signaled N" or "failed TEXT" (exec failed)
 //   DIR/spec     the service file that this run was made from, verbatim (the daemon's)
 //   DIR/sandbox  the instructions by which the shim made the service's sandbox; DIR/seccomp its filter
 //   DIR/env      the service's environment, each variable ended by a NUL
-//   DIR/root     an empty directory: where the shim, in its own mount namespace, puts the service's root
+//
+// In the shim's own mount namespace DIR is where the private tmpfs was mounted that holds what the service may write.
 #pragma once
 
 #include <sys/types.h>
@@ -93,8 +94,9 @@ int signal_number(const std::string& name);
 /// RUN_DIR/lock, in its root and cgroups, as its user, with its filter and without capabilities, just as the service
 /// itself (the shim's binary does it, by RUN_DIR/sandbox). Descriptors 0-2 are the ones given (-1: /dev/null), no
 /// others. Returns when the command is executed, or says why it cannot be. It leads a process group of its own. The
-/// caller waits for the pidfd and reaps it: the status is the command's, 128 + N where a signal ended it. Killed when
-/// the caller dies.
+/// caller waits for the pidfd and reaps it: the status is the command's, 128 + N where a signal ended it. Signals are
+/// handed on to the command; SIGKILL, and the caller's end, kill it. errno_code ESRCH where the service does not run,
+/// EAGAIN where its sandbox does not stand yet.
 struct EnterSpec {
     std::string shim_path;
     std::string run_dir;
