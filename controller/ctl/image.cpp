@@ -148,11 +148,6 @@ bool is_regular(const std::string& path) {
     return stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode);
 }
 
-bool looks_like_path(const std::string& image) {
-    return std::any_of(image.begin(), image.begin() + 1, [](char c) { return c == '/' || c == '.'; }) ||
-           image.ends_with(".tar") || image.ends_with(".oci");
-}
-
 }  // namespace
 
 std::string find_image_program() {
@@ -219,16 +214,12 @@ int image_remove(const Session& session, const std::string& name, bool force) {
 }
 
 std::optional<std::string> image_file(const std::string& image, const std::string& file) {
-    if (image.empty()) {
-        return std::nullopt;
-    }
     const auto slash = file.rfind('/');
-    const std::string dir = slash == std::string::npos ? "./" : file.substr(0, slash + 1);
-    std::string path = image.front() == '/' ? image : dir + image;
-    const bool there = access(path.c_str(), F_OK) == 0;
+    std::string path = cat(slash == std::string::npos ? "./" : file.substr(0, slash + 1), image);
     // A directory that only happens to have an image's name is none.
-    const bool meant = looks_like_path(image) || is_regular(path) || is_regular(path + "/oci-layout");
-    return there && meant ? std::optional(std::move(path)) : std::nullopt;
+    const bool meant = !image.empty() && (image.ends_with(".tar") || image.ends_with(".oci") || is_regular(path) ||
+                                          is_regular(path + "/oci-layout"));
+    return meant && access(path.c_str(), F_OK) == 0 ? std::optional(std::move(path)) : std::nullopt;
 }
 
 Response import_quietly(const Session& session, const std::string& path, const std::string& name) {

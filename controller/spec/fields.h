@@ -93,8 +93,6 @@ std::optional<std::string> read_path(const YamlNode* node, Mistakes& mistakes);
 std::optional<std::string> read_inner_path(const YamlNode* node, Mistakes& mistakes);
 /// Whether `path` is `directory` or below it.
 bool is_within(std::string_view path, std::string_view directory);
-/// Whether a text in UTF-8 holds control characters (C0, DEL, C1).
-bool has_control(std::string_view text);
 /// Raw bytes, at most `max`: text with the escapes \xNN, \r, \n, \t, \0 and \\.
 std::optional<std::string> read_bytes(const YamlNode* node, std::size_t max, Mistakes& mistakes);
 

@@ -234,10 +234,9 @@ std::vector<std::string> read_writable(const YamlNode* node, Mistakes& mistakes)
         if (!path) {
             continue;
         }
-        if (is_within(*path, "/tmp")) {
-            mistakes.add(item->place, cat(quoted(*path), " is writable anyway"), "leave it out");
+        if (std::find(writable.begin(), writable.end(), *path) != writable.end()) {
+            mistakes.add(item->place, cat(quoted(*path), " is there twice"));
         }
-        check_nesting(*path, item->place, writable, mistakes);
         writable.push_back(*path);
     }
     return writable;
@@ -246,6 +245,8 @@ std::vector<std::string> read_writable(const YamlNode* node, Mistakes& mistakes)
 std::vector<FileSpec> read_files(const YamlNode* node, const std::vector<std::string>& writable, Mistakes& mistakes) {
     std::vector<FileSpec> files;
     std::vector<std::string> paths;
+    std::vector<std::string> own = writable;
+    own.insert(own.end(), {"/run", "/tmp", "/var/tmp"});
     for (const YamlNode* item :
          read_list(node, kMaxFiles, mistakes, "files: [{ path: /etc/app.conf, text: \"...\" }]")) {
         FileSpec file;
@@ -255,9 +256,9 @@ std::vector<FileSpec> read_files(const YamlNode* node, const std::vector<std::st
             file.path = *path;
             check_nesting(*path, at->place, paths, mistakes);
             // A file may lie in a directory that is the service's own, but not hide it.
-            const auto hidden = std::find_if(writable.begin(), writable.end(),
-                                             [&](const std::string& own) { return is_within(own, *path); });
-            if (hidden != writable.end() || *path == "/tmp") {
+            const bool hides = std::any_of(own.begin(), own.end(),
+                                           [&](const std::string& directory) { return is_within(directory, *path); });
+            if (hides) {
                 mistakes.add(at->place, cat(quoted(*path), " is a directory of the service's own, or above one"));
             }
             paths.push_back(*path);

@@ -156,16 +156,20 @@ std::map<std::string, std::string> read_env(const YamlNode* node, Mistakes& mist
     return env;
 }
 
+/// A name of the image store; a file beside the service file is named like one.
 std::string read_image(const YamlNode* node, Mistakes& mistakes) {
     constexpr std::size_t kMaxImage = 255;
-    constexpr std::string_view kHint = "the name of an image, or a file: see viscumctl image list";
+    constexpr std::string_view kHint =
+        "such as nginx:1.27 or plates.tar: letters, digits and ._/:@-, a letter or digit first";
     const auto image = read_text(node, mistakes, kHint);
     if (!image) {
         return {};
     }
-    if (image->size() > kMaxImage || image->front() == '-' || has_control(*image)) {
-        mistakes.add(node->place, cat(quoted(*image), " is no image"),
-                     cat("at most ", kMaxImage, " bytes, no '-' first and no control characters"));
+    const std::string letters = cat(kLetters, "0123456789");
+    const bool valid = image->size() <= kMaxImage && letters.find(image->front()) != std::string::npos &&
+                       image->find_first_not_of(cat(letters, "._/:@-")) == std::string::npos;
+    if (!valid) {
+        mistakes.add(node->place, cat(quoted(*image), " is no name of an image"), std::string(kHint));
     }
     return *image;
 }

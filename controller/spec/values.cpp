@@ -69,6 +69,17 @@ std::optional<char> take_escape(std::string_view& text) {
     return std::nullopt;
 }
 
+/// Whether a text in UTF-8 holds control characters (C0, DEL, C1).
+bool has_control(std::string_view text) {
+    unsigned char before = 0;
+    return std::any_of(text.begin(), text.end(), [&before](char c) {
+        const auto byte = static_cast<unsigned char>(c);
+        const bool c1 = before == 0xc2 && byte < 0xa0;
+        before = byte;
+        return byte < 0x20 || byte == 0x7f || c1;
+    });
+}
+
 }  // namespace
 
 std::optional<std::uint16_t> port_of(std::string_view text, const YamlNode& node, std::string_view hint,
@@ -152,16 +163,6 @@ std::optional<std::vector<std::string>> read_command(const YamlNode* node, bool 
         command.push_back(*word);
     }
     return command.empty() ? std::nullopt : std::optional(std::move(command));
-}
-
-bool has_control(std::string_view text) {
-    unsigned char before = 0;
-    return std::any_of(text.begin(), text.end(), [&before](char c) {
-        const auto byte = static_cast<unsigned char>(c);
-        const bool c1 = before == 0xc2 && byte < 0xa0;
-        before = byte;
-        return byte < 0x20 || byte == 0x7f || c1;
-    });
 }
 
 bool is_within(std::string_view path, std::string_view directory) {

@@ -34,7 +34,7 @@ std::string limits_say(const std::string& limits) {
 
 TEST_CASE("spec: with an image the command may be left out, and its program be looked up") {
     CHECK(service_of(service_with("{ image: nginx:1.27 }")).run.image == "nginx:1.27");
-    CHECK(service_of(service_with("{ image: ./plates.tar }")).run.command.empty());
+    CHECK(service_of(service_with("{ image: images/plates.tar }")).run.command.empty());
     CHECK(run_says("{ image: a, command: [nginx, -g, x] }") == "accepted");
     CHECK(run_says("{ rootfs: /srv/a, command: [nginx] }") == "accepted");
     CHECK(run_says("{ rootfs: /srv/a }") ==
@@ -53,12 +53,18 @@ TEST_CASE("spec: a root is a directory or an image, not both") {
           "web.yaml:4:16: 'srv' is no plain absolute path (an absolute path without '.' and '..', such as "
           "/var/cache/nginx)");
     CHECK(run_says("{ rootfs: /, command: [/a] }") == "web.yaml:4:16: '/' is the whole root (name something below it)");
-    const std::string hint = " (at most 255 bytes, no '-' first and no control characters)";
-    CHECK(run_says("{ image: -a }") == "web.yaml:4:15: '-a' is no image" + hint);
-    CHECK(run_says("{ image: \"a\\nb\" }") == "web.yaml:4:15: 'a\\x0ab' is no image" + hint);
-    CHECK(run_says("{ image: \"a\\x9b\" }") == "web.yaml:4:15: 'a\\xc2\\x9b' is no image" + hint);
+    const std::string hint =
+        " is no name of an image (such as nginx:1.27 or plates.tar: letters, digits and ._/:@-, a letter or digit "
+        "first)";
+    for (const std::string image :
+         {"-a", "./plates.tar", "/srv/plates.tar", "../a", ".a", "a b", "a%2f", "gr\xc3\xbc"}) {
+        CHECK(run_says("{ image: '" + image + "' }").ends_with(hint));
+    }
+    CHECK(run_says("{ image: \"a\\nb\" }") == "web.yaml:4:15: 'a\\x0ab'" + hint);
+    CHECK(run_says("{ image: 'docker.io/library/nginx:1.27-alpine' }") == "accepted");
+    CHECK(run_says("{ image: 'sha256:" + repeated("0", 64) + "' }") == "accepted");
     CHECK(run_says("{ image: " + repeated("a", 255) + " }") == "accepted");
-    CHECK(run_says("{ image: " + repeated("a", 256) + " }").ends_with(" is no image" + hint));
+    CHECK(run_says("{ image: " + repeated("a", 256) + " }").ends_with(hint));
 }
 
 TEST_CASE("spec: a path within the service is absolute, plain, and not the kernel's") {
@@ -81,15 +87,9 @@ TEST_CASE("spec: a path within the service is absolute, plain, and not the kerne
     CHECK(run_says("{ command: [/a], directory: / }") == "accepted");
 }
 
-TEST_CASE("spec: writable directories are few and do not nest") {
-    CHECK(run_says("{ command: [/a], writable: [/var, /var/cache] }") ==
-          "web.yaml:4:40: '/var/cache' lies below '/var'");
-    CHECK(run_says("{ command: [/a], writable: [/var/cache, /var] }") ==
-          "web.yaml:4:46: '/var' lies above '/var/cache'");
+TEST_CASE("spec: writable directories are few, and none is there twice") {
     CHECK(run_says("{ command: [/a], writable: [/var, /var] }") == "web.yaml:4:40: '/var' is there twice");
-    CHECK(run_says("{ command: [/a], writable: [/var, /variable] }") == "accepted");
-    CHECK(run_says("{ command: [/a], writable: [/tmp/a] }") ==
-          "web.yaml:4:34: '/tmp/a' is writable anyway (leave it out)");
+    CHECK(run_says("{ command: [/a], writable: [/run/nginx, /var/cache, /var/cache/nginx] }") == "accepted");
     std::string many = "/d0";
     for (int i = 1; i < 16; ++i) {
         many += ", /d" + std::to_string(i);
@@ -273,8 +273,10 @@ TEST_CASE("spec: no two files are in each other's way, nor in that of a director
           "web.yaml:5:46: '/etc/a' lies above '/etc/a/b'");
     CHECK(files_say("{ path: /dev/null, text: x }") ==
           "web.yaml:5:17: '/dev/null' is the kernel's (nothing in /dev can be replaced)");
-    CHECK(files_say("{ path: /tmp, text: x }") ==
-          "web.yaml:5:17: '/tmp' is a directory of the service's own, or above one");
+    for (const std::string path : {"/tmp", "/run", "/var", "/var/tmp"}) {
+        CHECK(files_say("{ path: " + path + ", text: x }") ==
+              "web.yaml:5:17: '" + path + "' is a directory of the service's own, or above one");
+    }
     const auto beside = [](const std::string& path) {
         return run_says("{ command: [/a], writable: [/var/cache] }", "files: [{ path: " + path + ", text: x }]\n");
     };
