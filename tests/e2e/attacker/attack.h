@@ -54,6 +54,10 @@ void add_kernel_items(Items& items, const Knowledge& knowledge);
 void add_network_items(Items& items, const Knowledge& knowledge);
 void add_resource_items(Items& items, const Knowledge& knowledge);
 
+/// Until it is refused or killed, within bounds. Memory: 10 GiB. Processes: 2,000, which stay while this one lives.
+Attempt eat_memory();
+Attempt fork_bomb();
+
 /// Runs them, some at a time, and gives each line to `tell`: "NAME: denied EPERM", "NAME: DONE what".
 void run_items(const Items& items, const std::function<void(const std::string& line)>& tell);
 

@@ -59,8 +59,8 @@ Attempt make_file_in(const std::string& directory) {
 }
 
 bool is_left_out(const std::string& path) {
-    // Interfaces of the kernel have items of their own; the private ones may be written.
-    static const std::set<std::string> kOut = {"/tmp", "/proc", "/dev", "/sys"};
+    // Interfaces of the kernel have items of their own; what is the service's own may be written.
+    static const std::set<std::string> kOut = {"/tmp", "/var/tmp", "/run", "/proc", "/dev", "/sys"};
     return kOut.contains(path);
 }
 
@@ -109,7 +109,7 @@ Attempt writable_mount() {
         std::string id, parent, device, root, point;
         words >> id >> parent >> device >> root >> point;
         struct statvfs info {};
-        const bool own = point == "/tmp" || point == "/proc" || point.starts_with("/dev");
+        const bool own = is_left_out(point) || point.starts_with("/dev/") || point.starts_with("/proc/");
         if (!own && statvfs(point.c_str(), &info) == 0 && (info.f_flag & ST_RDONLY) == 0) {
             return done(point);
         }
@@ -118,8 +118,8 @@ Attempt writable_mount() {
 }
 
 Attempt foreign_devices() {
-    static const std::set<std::string> kGiven = {"null", "zero", "full",  "random", "urandom",
-                                                 "tty",  "fd",   "stdin", "stdout", "stderr"};
+    static const std::set<std::string> kGiven = {"null", "zero",  "full",   "random", "urandom", "tty",
+                                                 "fd",   "stdin", "stdout", "stderr", "shm"};
     for (const auto& name : names_in("/dev")) {
         if (!kGiven.contains(name)) {
             return done(cat("/dev/", name));
@@ -192,8 +192,8 @@ void add_writes(Items& items) {
          {"/proc/sys/kernel/core_pattern", "/proc/sys/kernel/modprobe", "/proc/sys/kernel/hostname",
           "/proc/sys/kernel/yama/ptrace_scope", "/proc/sys/vm/drop_caches", "/proc/sys/net/ipv4/ip_forward",
           "/proc/sys/net/ipv4/ip_unprivileged_port_start", "/proc/sys/net/ipv6/conf/all/forwarding",
-          "/proc/sysrq-trigger", "/proc/self/exe", "/proc/1/exe", "/proc/1/mem",
-          "/proc/1/oom_score_adj", "/proc/irq/default_smp_affinity", "/proc/mtrr", "/proc/fs/ext4", "/proc/bus/pci"}) {
+          "/proc/sysrq-trigger", "/proc/self/exe", "/proc/1/exe", "/proc/1/mem", "/proc/1/oom_score_adj",
+          "/proc/irq/default_smp_affinity", "/proc/mtrr", "/proc/fs/ext4", "/proc/bus/pci"}) {
         items.push_back({cat("write ", path), [path] { return open_for_writing(path); }});
     }
     items.push_back({"write anywhere", write_anywhere, std::chrono::seconds(20)});
@@ -224,11 +224,9 @@ void add_file_items(Items& items, const Knowledge& knowledge) {
                                       "/boot",
                                       "/run/netns",
                                       "/var/lib/viscum",
-                                      "/etc/viscum",
                                       "/run/viscum",
                                       "/lost+found",
                                       "/proc/kcore",
-                                      "/proc/kmsg",
                                       "/proc/keys",
                                       "/proc/key-users",
                                       "/proc/timer_list",
@@ -248,7 +246,7 @@ void add_file_items(Items& items, const Knowledge& knowledge) {
     add_writes(items);
     items.push_back({"other devices", foreign_devices});
     for (const char* path : {"/dev/mem", "/dev/kmsg", "/dev/net/tun", "/dev/fuse", "/dev/loop-control", "/dev/sda",
-                             "/dev/vda", "/dev/ptmx", "/dev/console", "/dev/shm", "/dev/mqueue"}) {
+                             "/dev/vda", "/dev/ptmx", "/dev/console", "/dev/mqueue", "/proc/kmsg"}) {
         items.push_back({cat("open ", path), [path] {
                              const UniqueFd fd(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
                              return tried(fd.get(), "opened");

@@ -3,11 +3,12 @@
 //   viscum-test-attacker attack [WORD...]   tries everything; serves its report on TCP port 80 of all addresses, with a
 //                                           last line "END", and writes it to standard output
 //   viscum-test-attacker report [WORD...]   the same to standard output alone, then ends
-//   viscum-test-attacker only NAME          one item; writes its line and waits
-//   viscum-test-attacker flood MIB          so much to standard output, then serves "flooded"
+//   viscum-test-attacker obey               serves, and does what a path asks for, in its main process: /eat, /fork,
+//                                           /flood (20 MiB to standard output), /core
 //   viscum-test-attacker daemonize          leaves a process behind in a session of its own, twice removed, and serves
 //   viscum-test-attacker who                its effective user id
 // WORD: read=PATH, socket=PATH, peer=NAME,ADDRESS,PORT, setuid=PATH, harmless
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
@@ -17,7 +18,6 @@
 #include <unistd.h>
 
 #include <fcntl.h>
-#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
@@ -31,6 +31,7 @@ namespace viscum {
 namespace {
 
 using Words = std::vector<std::string>;
+constexpr int kFloodKiB = 20 * 1024;
 
 Peer peer_of(const std::string& text) {
     const auto first = text.find(',');
@@ -100,20 +101,17 @@ UniqueFd listen_on_web() {
     return fd;
 }
 
-void answer(int listener, const std::string& body) {
+/// Returns what was asked for: "GET /path HTTP/1.0…".
+std::string answer(int listener, const std::string& body) {
     const UniqueFd fd(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
     std::array<char, 4096> request{};
-    if (!fd || recv(fd.get(), request.data(), request.size(), 0) <= 0) {
-        return;
+    const ssize_t size = fd ? recv(fd.get(), request.data(), request.size(), 0) : -1;
+    if (size <= 0) {
+        return {};
     }
     const std::string text = cat("HTTP/1.0 200 OK\r\nContent-Length: ", body.size(), "\r\n\r\n", body);
     (void)send(fd.get(), text.data(), text.size(), MSG_NOSIGNAL);
-}
-
-[[noreturn]] void serve(int listener, const std::string& body) {
-    for (;;) {
-        answer(listener, body);
-    }
+    return {request.data(), static_cast<std::size_t>(size)};
 }
 
 /// The attempts run in a child, while this process serves what they have told so far.
@@ -151,31 +149,36 @@ int attack_and_serve(const Knowledge& knowledge) {
     return 1;
 }
 
-int only(const std::string& name) {
-    Items items = all_items({});
-    add_resource_items(items, {});
-    const auto found = std::ranges::find(items, name, &Item::name);
-    if (found == items.end()) {
-        return 2;
-    }
-    const UniqueFd listener = listen_on_web();
-    std::string report;
-    run_items({*found}, [&report](const std::string& line) {
-        say(line);
-        report = line;
-    });
-    serve(listener.get(), report);
-}
-
-int flood(std::size_t megabytes) {
-    const UniqueFd listener = listen_on_web();
+void flood() {
     std::string line(1024, 'x');
     line.back() = '\n';
-    for (std::size_t written = 0; written < megabytes * 1024; ++written) {
+    for (int written = 0; written < kFloodKiB; ++written) {
         (void)!write(1, line.data(), line.size());
     }
     say("flooded");
-    serve(listener.get(), "flooded");
+}
+
+int obey() {
+    const UniqueFd listener = listen_on_web();
+    std::string body = "ready\n";
+    for (;;) {
+        const std::string request = answer(listener.get(), body);
+        const auto asks = [&request](const char* path) { return request.starts_with(cat("GET ", path, " ")); };
+        Attempt attempt;
+        if (asks("/eat")) {
+            attempt = eat_memory();
+        } else if (asks("/fork")) {
+            attempt = fork_bomb();
+        } else if (asks("/flood")) {
+            flood();
+        } else if (asks("/core")) {
+            std::abort();
+        } else {
+            continue;
+        }
+        body = cat(attempt.done ? "DONE " : "denied ", attempt.text, "\n");
+        say(body);
+    }
 }
 
 /// fork, setsid, fork: as daemons of old get away from whoever started them.
@@ -194,7 +197,9 @@ int daemonize() {
         _exit(0);
     }
     wait(nullptr);
-    serve(listener.get(), "left one behind");
+    for (;;) {
+        answer(listener.get(), "left one behind");
+    }
 }
 
 int run(const Words& words) {
@@ -212,16 +217,13 @@ int run(const Words& words) {
         attack(knowledge_of(words), say);
         return 0;
     }
-    if (verb == "only" && words.size() == 2) {
-        return only(words[1]);
-    }
-    if (verb == "flood" && words.size() == 2) {
-        return flood(static_cast<std::size_t>(std::atoi(words[1].c_str())));
+    if (verb == "obey") {
+        return obey();
     }
     if (verb == "daemonize") {
         return daemonize();
     }
-    std::fputs("usage: viscum-test-attacker {attack|report|only|flood|daemonize|who} [WORD...]\n", stderr);
+    std::fputs("usage: viscum-test-attacker {attack|report|obey|daemonize|who} [WORD...]\n", stderr);
     return 2;
 }
 

@@ -24,33 +24,6 @@ constexpr std::size_t kMostDisk = 2'048;     // MiB
 constexpr int kMostProcesses = 2'000;
 constexpr int kMostDescriptors = 100'000;
 
-Attempt eat_memory() {
-    std::size_t eaten = 0;
-    for (; eaten < kMostMemory; eaten += 16) {
-        void* memory = mmap(nullptr, 16 * kMega, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        if (memory == MAP_FAILED) {
-            return denied(cat(strerrorname_np(errno), " after ", eaten, " MiB"));
-        }
-        std::memset(memory, 1, 16 * kMega);
-    }
-    return done(cat(eaten, " MiB"));
-}
-
-/// All in one group, which ends with this attempt.
-Attempt fork_bomb() {
-    int forked = 0;
-    pid_t pid = 0;
-    while (forked < kMostProcesses && (pid = fork()) > 0) {
-        ++forked;
-    }
-    if (pid == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        pause();
-        _exit(0);
-    }
-    return pid < 0 ? denied(errno) : done(cat(forked, " processes"));
-}
-
 Attempt fill_disk(const std::string& directory) {
     const std::string path = cat(directory, "/fill-", getpid());
     const UniqueFd fd(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
@@ -77,6 +50,32 @@ Attempt open_many() {
 
 }  // namespace
 
+Attempt eat_memory() {
+    std::size_t eaten = 0;
+    for (; eaten < kMostMemory; eaten += 16) {
+        void* memory = mmap(nullptr, 16 * kMega, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (memory == MAP_FAILED) {
+            return denied(cat(strerrorname_np(errno), " after ", eaten, " MiB"));
+        }
+        std::memset(memory, 1, 16 * kMega);
+    }
+    return done(cat(eaten, " MiB"));
+}
+
+Attempt fork_bomb() {
+    int forked = 0;
+    pid_t pid = 0;
+    while (forked < kMostProcesses && (pid = fork()) > 0) {
+        ++forked;
+    }
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        pause();
+        _exit(0);
+    }
+    return pid < 0 ? denied(errno) : done(cat(forked, " processes"));
+}
+
 void add_resource_items(Items& items, const Knowledge& knowledge) {
     if (knowledge.harmless) {
         return;
@@ -84,7 +83,7 @@ void add_resource_items(Items& items, const Knowledge& knowledge) {
     constexpr std::chrono::seconds kLong{30};
     items.push_back({"open many", open_many, kLong});
     items.push_back({"fill /tmp", [] { return fill_disk("/tmp"); }, kLong});
-    items.push_back({"fill /dev", [] { return fill_disk("/dev"); }, kLong});
+    items.push_back({"fill /dev/shm", [] { return fill_disk("/dev/shm"); }, kLong});
     items.push_back({"fork bomb", fork_bomb, kLong});
     items.push_back({"eat memory", eat_memory, kLong});
 }
