@@ -150,7 +150,7 @@ private:
     void take() { used_ += reinterpret_cast<const nlmsghdr*>(next())->nlmsg_len; }
     Result<bool> read_answers(int fd, int& refused) const;
 
-    alignas(nlmsghdr) std::array<char, 4096> bytes_{};  // a table, its chain and two rules take 1,200
+    alignas(nlmsghdr) std::array<char, 4096> bytes_{};  // a table, its chain and two rules take about 920
     std::size_t used_ = 0;
     std::uint32_t sequence_ = 0;
 };
