@@ -8,13 +8,13 @@
 
 #include <linux/types.h>
 
-#define VS_ABI 1
+#define VS_ABI 2
 
 struct vs_addr {
     __u32 word_be[4];
 };
 
-// --- vs_config: one entry. viscumd writes, both programs read. Pinned.
+// --- vs_config: one entry. viscumd writes, programs read. Pinned.
 
 enum vs_config_flag {
     VS_WIDE_V4 = 1,  // claims of prefixes or port ranges exist in this family: ask the two tries, too
@@ -28,7 +28,7 @@ struct vs_config {
 };
 
 // --- vs_exact: single address and single port -> index of the rule. The one look-up that a packet which is not ours
-// costs. viscumd writes, both programs read. Pinned.
+// costs. viscumd writes, programs read. Pinned.
 
 struct vs_exact_key {
     struct vs_addr addr;
@@ -54,7 +54,7 @@ struct vs_port_key {
     __u16 port_be;
 };
 
-// --- vs_rules: array of rules by index. viscumd writes, both programs read. Pinned.
+// --- vs_rules: array of rules by index. viscumd writes, programs read. Pinned.
 
 enum vs_admission {
     VS_OFF = 0,    // as if there were no rule; a new rule starts so
@@ -144,11 +144,12 @@ struct vs_fragment_key {
 };
 
 #define VS_NO_SLOT 2
+#define VS_OUT_SLOT 3
 
 struct vs_fragment {
     __u64 seen;  // CLOCK_BOOTTIME, ns, of the first fragment
-    __u32 rule;
-    __u8 slot;  // VS_NO_SLOT: dropped, as the first one was
+    __u32 rule;  // VS_OUT_SLOT: the link's ifindex
+    __u8 slot;   // VS_NO_SLOT: dropped, as the first one was; VS_OUT_SLOT: of a flow that a service began
     __u8 zero[3];
     struct vs_addr source;  // what a reply's source is corrected to; zero: nothing
 };
@@ -159,6 +160,58 @@ struct vs_fragment {
 struct vs_lan_device {
     __u8 mac[6];
     __u8 zero[2];
+};
+
+// --- vs_links: hash, ifindex of the router's end of a service's link -> what the service may begin by itself, and the
+// aliases that stand for its addresses on the router's side. No entry: nothing. viscumd writes, vs_service and
+// vs_return read. Pinned.
+
+#define VS_ORIGINS 6
+
+enum vs_link_flag {
+    VS_LINK_V4 = 1,  // `own` holds an address of this family
+    VS_LINK_V6 = 2,
+    VS_LINK_INTERNET = 4,  // whatever leaves by the router's default route
+    VS_LINK_TARGETS = 8,   // vs_egress has entries of this link
+};
+
+struct vs_alias {
+    struct vs_addr owned;  // by the service
+    struct vs_addr alias;
+};
+
+struct vs_link {
+    struct vs_alias own[2];  // of its own source address, IPv4 and IPv6
+    struct vs_alias origins[VS_ORIGINS];
+    __u32 nsid;  // of the service's namespace, as the router's namespace counts
+    __u8 flags;  // enum vs_link_flag
+    __u8 origin_count;
+    __u8 mac[6];  // of the service's end
+};
+
+// --- vs_egress: LPM trie, (link, protocol, port, prefix) -> 1: where a service may begin flows to. Port 0 is any, so
+// two look-ups decide. viscumd writes, vs_service reads. Pinned.
+
+#define VS_EGRESS_BITS 64  // before the address
+
+struct vs_egress_key {
+    __u32 prefixlen;  // VS_EGRESS_BITS + bits of `addr`, 96 more than IPv4 counts
+    __u32 ifindex;
+    __u8 protocol;
+    __u8 family;  // 4 or 6: ::/0 must not hold IPv4
+    __u16 port_be;
+    struct vs_addr addr;
+};
+
+// --- vs_outs: LRU, UDP flows that services began -> CLOCK_BOOTTIME, ns, of the last packet. Apart from vs_flows, so
+// that no service pushes out what is known of clients. Any entry may be lost: a socket that is connected to its peer
+// needs none. Programs only. Pinned.
+
+struct vs_out_key {
+    struct vs_addr remote;  // as the service knows it
+    __u32 ifindex;          // of the service's link
+    __u16 remote_port_be;
+    __u16 service_port_be;
 };
 
 // --- vs_verdicts: per-CPU array of packet counts. Every packet counts one. Programs write, viscumd reads. Pinned.
@@ -191,7 +244,17 @@ enum vs_verdict {
     VS_FENCE_REFUSAL = 20,   // a reset that answers a SYN: its listener has just gone, and the next SYN meets the cloud
     VS_FENCE_NO_ROUTE = 21,  // the client's address has no route
     VS_FENCE_TOO_LONG = 22,  // longer than the way to the client takes
-    VS_VERDICTS = 24,        // spare: the map has room for a few more
+    // vs_service: of a link with an entry in vs_links
+    VS_EGRESS = 23,              // sent: a flow of the service's own
+    VS_EGRESS_NOT_ALLOWED = 24,  // dropped: nothing allows its destination
+    VS_EGRESS_PRIVATE = 25,      // dropped: `internet`, but to the router, its networks, or special-purpose addresses
+    VS_EGRESS_NO_ROUTE = 26,     // dropped: the router has no default route
+    VS_EGRESS_NOT_OWNED = 27,    // dropped: not from the address that the alias stands for
+    // vs_return
+    VS_RETURN_UNASKED = 28,  // dropped: to an alias, but of no flow that the service began
+    VS_RETURNED = 29,        // delivered
+    VS_RETURN_OTHER = 30,    // dropped: to no alias, or unparsable
+    VS_VERDICTS = 40,        // spare: the map has room for more
 };
 
 // --- vs_counters: per-CPU array by rule index. Programs write, viscumd reads, and clears an index before it is used
@@ -211,6 +274,23 @@ struct vs_counters {
     __u64 flows_cloud;  // new flows given to the cloud
     __u64 cloud[VS_REASONS];
     __u64 spare[5];
+};
+
+// --- vs_link_counters: per-CPU hash, ifindex -> what the link's service began. viscumd makes the entry before the
+// link's and removes it afterwards; programs count. Pinned.
+
+enum vs_link_reason {  // of packets dropped: vs_verdict - VS_EGRESS_NOT_ALLOWED
+    VS_LINK_REASON_FIRST = VS_EGRESS_NOT_ALLOWED,
+    VS_LINK_REASONS = VS_RETURN_UNASKED - VS_EGRESS_NOT_ALLOWED + 1,
+};
+
+struct vs_link_counters {
+    __u64 out;
+    __u64 out_bytes;  // from the IP header on
+    __u64 in;
+    __u64 in_bytes;
+    __u64 refused[VS_LINK_REASONS];
+    __u64 spare[3];
 };
 
 /// A UDP flow that was silent for so long is a new one: twice the usual idle timeout of QUIC.
@@ -236,3 +316,7 @@ VS_ASSERT(sizeof(struct vs_fragment_key) == 40, "ABI");
 VS_ASSERT(sizeof(struct vs_fragment) == 32, "ABI");
 VS_ASSERT(sizeof(struct vs_lan_device) == 8, "ABI");
 VS_ASSERT(sizeof(struct vs_counters) == 128, "ABI");
+VS_ASSERT(sizeof(struct vs_link) == 268, "ABI");
+VS_ASSERT(sizeof(struct vs_egress_key) == 28, "ABI");
+VS_ASSERT(sizeof(struct vs_out_key) == 24, "ABI");
+VS_ASSERT(sizeof(struct vs_link_counters) == 96, "ABI");

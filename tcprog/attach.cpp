@@ -9,11 +9,11 @@
 namespace viscum {
 namespace {
 
-bpf_tc_hook ingress(std::uint32_t ifindex) {
+bpf_tc_hook hook_of(std::uint32_t ifindex, Direction direction) {
     bpf_tc_hook hook{};
     hook.sz = sizeof hook;
     hook.ifindex = static_cast<int>(ifindex);
-    hook.attach_point = BPF_TC_INGRESS;
+    hook.attach_point = direction == Direction::ingress ? BPF_TC_INGRESS : BPF_TC_EGRESS;
     return hook;
 }
 
@@ -26,8 +26,8 @@ bpf_tc_opts filter(std::uint32_t handle) {
 }
 
 /// The program at our place on a device: its id, 0 for none.
-Result<std::uint32_t> attached_id(std::uint32_t ifindex, std::uint32_t handle) {
-    const auto hook = ingress(ifindex);
+Result<std::uint32_t> attached_id(std::uint32_t ifindex, std::uint32_t handle, Direction direction) {
+    const auto hook = hook_of(ifindex, direction);
     auto options = filter(handle);
     const int error = bpf_tc_query(&hook, &options);
     // EINVAL: no clsact to ask, no filter on it yet, or one of another kind at our priority.
@@ -56,15 +56,16 @@ std::uint32_t filter_handle(std::string_view instance) {
 }
 
 Status add_clsact(std::uint32_t ifindex) {
-    auto hook = ingress(ifindex);
+    auto hook = hook_of(ifindex, Direction::ingress);
     if (const int error = bpf_tc_hook_create(&hook); error != 0 && error != -EEXIST) {
         return errno_error("cannot add clsact", error);
     }
     return {};
 }
 
-Result<Attached> attach_filter(std::uint32_t ifindex, std::uint32_t handle, const BpfProgram& program) {
-    const auto present = attached_id(ifindex, handle);
+Result<Attached> attach_filter(std::uint32_t ifindex, std::uint32_t handle, const BpfProgram& program,
+                               Direction direction) {
+    const auto present = attached_id(ifindex, handle, direction);
     if (!present) {
         return present.error();
     }
@@ -78,7 +79,7 @@ Result<Attached> attach_filter(std::uint32_t ifindex, std::uint32_t handle, cons
     if (auto status = add_clsact(ifindex); !status) {
         return std::move(status).error();
     }
-    const auto hook = ingress(ifindex);
+    const auto hook = hook_of(ifindex, direction);
     auto options = filter(handle);
     options.prog_fd = program.fd.get();
     options.flags = *present != 0 ? BPF_TC_F_REPLACE : 0;
@@ -92,8 +93,9 @@ Result<Attached> attach_filter(std::uint32_t ifindex, std::uint32_t handle, cons
     return Attached::now;
 }
 
-Result<bool> filter_attached(std::uint32_t ifindex, std::uint32_t handle, const BpfProgram& program) {
-    const auto present = attached_id(ifindex, handle);
+Result<bool> filter_attached(std::uint32_t ifindex, std::uint32_t handle, const BpfProgram& program,
+                             Direction direction) {
+    const auto present = attached_id(ifindex, handle, direction);
     if (!present) {
         if (present.error().errno_code == ENODEV) {
             return false;
@@ -103,20 +105,20 @@ Result<bool> filter_attached(std::uint32_t ifindex, std::uint32_t handle, const 
     return *present == program.id;
 }
 
-bool carries_filter(std::uint32_t ifindex, std::uint32_t handle) {
-    const auto present = attached_id(ifindex, handle);
+bool carries_filter(std::uint32_t ifindex, std::uint32_t handle, Direction direction) {
+    const auto present = attached_id(ifindex, handle, direction);
     return present && *present != 0 && is_ours(*present);
 }
 
-Status detach_filter(std::uint32_t ifindex, std::uint32_t handle) {
-    const auto present = attached_id(ifindex, handle);
+Status detach_filter(std::uint32_t ifindex, std::uint32_t handle, Direction direction) {
+    const auto present = attached_id(ifindex, handle, direction);
     if (!present) {
         return present.error().errno_code == ENODEV ? Status{} : Status{present.error()};
     }
     if (*present == 0 || !is_ours(*present)) {
         return {};
     }
-    const auto hook = ingress(ifindex);
+    const auto hook = hook_of(ifindex, direction);
     const auto options = filter(handle);
     const int error = bpf_tc_detach(&hook, &options);
     if (error != 0 && error != -ENOENT && error != -ENODEV && error != -EINVAL) {

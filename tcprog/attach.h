@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Our filter on a device's clsact ingress: one handle at one priority, beside the filters of other tools.
+// Our filter on a device's clsact, in one direction or both: one handle at one priority, beside the filters of other
+// tools.
 // clsact is shared: made where it is missing, never removed. All calls act in the calling thread's namespace.
 #pragma once
 
@@ -18,6 +19,10 @@ constexpr std::uint32_t kFilterPriority = 86;
 /// Tells instances apart on a device that both serve.
 std::uint32_t filter_handle(std::string_view instance);
 
+/// What a device receives, or what it sends. Of one that carries the older `ingress` qdisc nothing can be filtered that
+/// it sends.
+enum class Direction { ingress, egress };
+
 enum class Attached { already, now };
 
 /// Adds clsact where there is none. A device loses what it would send while the kernel adds it (its queues are
@@ -27,15 +32,17 @@ Status add_clsact(std::uint32_t ifindex);
 /// Puts `program` in the place of our filter, or adds it, at one instant. Writes nothing where it is there already.
 /// errno_code EEXIST: another tool's filter has our priority, and our handle or another kind; it stays. ENODEV: no such
 /// device.
-Result<Attached> attach_filter(std::uint32_t ifindex, std::uint32_t handle, const BpfProgram& program);
+Result<Attached> attach_filter(std::uint32_t ifindex, std::uint32_t handle, const BpfProgram& program,
+                               Direction direction = Direction::ingress);
 
 /// Whether our place on the device holds `program`. No device, qdisc or filter: no.
-Result<bool> filter_attached(std::uint32_t ifindex, std::uint32_t handle, const BpfProgram& program);
+Result<bool> filter_attached(std::uint32_t ifindex, std::uint32_t handle, const BpfProgram& program,
+                             Direction direction = Direction::ingress);
 
 /// Whether our place on the device holds any program of ours, also one of an earlier build.
-bool carries_filter(std::uint32_t ifindex, std::uint32_t handle);
+bool carries_filter(std::uint32_t ifindex, std::uint32_t handle, Direction direction = Direction::ingress);
 
 /// Removes our filter; others and clsact stay. Idempotent: no device, qdisc or filter is success.
-Status detach_filter(std::uint32_t ifindex, std::uint32_t handle);
+Status detach_filter(std::uint32_t ifindex, std::uint32_t handle, Direction direction = Direction::ingress);
 
 }  // namespace viscum

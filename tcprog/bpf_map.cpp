@@ -13,7 +13,7 @@ void copy_map(int from, int to) {
     if (bpf_obj_get_info_by_fd(from, &info, &size) != 0) {
         return;
     }
-    const bool per_cpu = info.type == BPF_MAP_TYPE_PERCPU_ARRAY;
+    const bool per_cpu = info.type == BPF_MAP_TYPE_PERCPU_ARRAY || info.type == BPF_MAP_TYPE_PERCPU_HASH;
     const auto cpus = static_cast<std::size_t>(std::max(1, libbpf_num_possible_cpus()));
     std::vector<char> value(((info.value_size + 7U) & ~7U) * (per_cpu ? cpus : 1));
     std::vector<char> key(info.key_size);

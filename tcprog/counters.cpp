@@ -14,11 +14,37 @@ std::size_t cpus() {
     return static_cast<std::size_t>(std::max(1, libbpf_num_possible_cpus()));
 }
 
-constexpr std::array<const char*, VS_VERDICTS> kNames{
-    "unclaimed",    "not-ip",         "vlan",          "truncated",      "malformed",      "extension-header",
-    "fragment",     "other-host",     "no-listener",   "draining",       "not-admitted",   "lease-expired",
-    "cloud-flow",   "served",         "icmp-served",   "closed",         "replied",        "fence-protocol",
-    "fence-source", "fence-new-flow", "fence-refusal", "fence-no-route", "fence-too-long", ""};
+constexpr std::array<const char*, VS_RETURN_OTHER + 1> kNames{"unclaimed",
+                                                              "not-ip",
+                                                              "vlan",
+                                                              "truncated",
+                                                              "malformed",
+                                                              "extension-header",
+                                                              "fragment",
+                                                              "other-host",
+                                                              "no-listener",
+                                                              "draining",
+                                                              "not-admitted",
+                                                              "lease-expired",
+                                                              "cloud-flow",
+                                                              "served",
+                                                              "icmp-served",
+                                                              "closed",
+                                                              "replied",
+                                                              "fence-protocol",
+                                                              "fence-source",
+                                                              "fence-new-flow",
+                                                              "fence-refusal",
+                                                              "fence-no-route",
+                                                              "fence-too-long",
+                                                              "egress",
+                                                              "egress-not-allowed",
+                                                              "egress-private",
+                                                              "egress-no-route",
+                                                              "egress-not-owned",
+                                                              "return-unasked",
+                                                              "returned",
+                                                              "return-other"};
 
 }  // namespace
 

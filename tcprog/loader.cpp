@@ -9,8 +9,10 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -24,11 +26,12 @@ namespace viscum {
 namespace {
 
 constexpr const char* kBpfFs = "/sys/fs/bpf";
-constexpr std::array<const char*, 11> kMaps{"vs_config",    "vs_exact",  "vs_prefix",  "vs_port",
-                                            "vs_rules",     "vs_claims", "vs_flows",   "vs_sources",
-                                            "vs_fragments", "vs_lans",   "vs_verdicts"};
 constexpr const char* kCounters = "vs_counters";
-constexpr std::array<const char*, 2> kPrograms{"vs_lan", "vs_service"};
+constexpr const char* kLinkCounters = "vs_link_counters";
+constexpr std::array<const char*, 16> kMaps{
+    "vs_config",    "vs_exact", "vs_prefix",   "vs_port",  "vs_rules",  "vs_claims", "vs_flows",    "vs_sources",
+    "vs_fragments", "vs_lans",  "vs_verdicts", "vs_links", "vs_egress", "vs_outs",   kLinkCounters, kCounters};
+constexpr std::array<const char*, 3> kPrograms{"vs_lan", "vs_service", "vs_return"};
 
 struct ObjectClose {
     void operator()(bpf_object* object) const { bpf_object__close(object); }
@@ -81,14 +84,17 @@ std::string version_dir(const std::string& dir) {
     return cat(dir, "/v", VS_ABI);
 }
 
+std::optional<std::uint64_t> version_of(std::string_view name) {
+    return name.starts_with('v') ? parse_decimal(name.substr(1), UINT32_MAX) : std::nullopt;
+}
+
 Status refuse_newer(const std::string& dir) {
     const auto names = list_directory(dir);
     if (!names) {
         return names.error();
     }
     for (const auto& name : *names) {
-        const auto version =
-            name.starts_with('v') ? parse_decimal(std::string_view(name).substr(1), UINT32_MAX) : std::nullopt;
+        const auto version = version_of(name);
         if (version && *version > VS_ABI) {
             return Error{EPROTO, cat("'", dir, "/", name, "' belongs to a newer viscumd (table version ", *version,
                                      ", this one knows ", VS_ABI, "): start the newer one, or remove its tables")};
@@ -121,6 +127,15 @@ std::uint32_t wanted_size(std::string_view map, const DatapathSizes& sizes) {
     }
     if (map == "vs_fragments") {
         return sizes.fragments;
+    }
+    if (map == "vs_links" || map == kLinkCounters) {
+        return link_capacity(sizes);
+    }
+    if (map == "vs_egress") {
+        return egress_capacity(sizes);
+    }
+    if (map == "vs_outs") {
+        return out_capacity(sizes);
     }
     if (map == "vs_rules" || map == "vs_claims" || map == kCounters) {
         return sizes.rules;
@@ -212,11 +227,9 @@ Status load(const std::string& dir, const DatapathSizes& sizes) {
     if (!object) {
         return libbpf_failure("cannot read the BPF object", errno);
     }
-    std::vector<const char*> names(kMaps.begin(), kMaps.end());
-    names.push_back(kCounters);
-    std::vector<UniqueFd> outgrown(names.size());
-    for (std::size_t i = 0; i < names.size(); ++i) {
-        if (auto status = prepare_map(object.get(), dir, names[i], sizes, outgrown[i]); !status) {
+    std::array<UniqueFd, kMaps.size()> outgrown;
+    for (std::size_t i = 0; i < kMaps.size(); ++i) {
+        if (auto status = prepare_map(object.get(), dir, kMaps[i], sizes, outgrown[i]); !status) {
             return status;
         }
     }
@@ -226,9 +239,9 @@ Status load(const std::string& dir, const DatapathSizes& sizes) {
     if (auto status = unpin_programs(dir); !status) {
         return status;
     }
-    for (std::size_t i = 0; i < names.size(); ++i) {
-        const int fd = bpf_map__fd(bpf_object__find_map_by_name(object.get(), names[i]));
-        const std::string pin = cat(version_dir(dir), '/', names[i]);
+    for (std::size_t i = 0; i < kMaps.size(); ++i) {
+        const int fd = bpf_map__fd(bpf_object__find_map_by_name(object.get(), kMaps[i]));
+        const std::string pin = cat(version_dir(dir), '/', kMaps[i]);
         if (outgrown[i]) {
             copy_map(outgrown[i].get(), fd);
         } else if (access(pin.c_str(), F_OK) == 0) {
@@ -278,12 +291,9 @@ bool all_pinned(const std::string& dir, const DatapathSizes& sizes) {
             return false;
         }
     }
-    for (const char* name : kMaps) {
-        if (access(cat(version_dir(dir), '/', name).c_str(), F_OK) != 0) {
-            return false;
-        }
-    }
-    return access(cat(version_dir(dir), '/', kCounters).c_str(), F_OK) == 0;
+    return std::all_of(kMaps.begin(), kMaps.end(), [&dir](const char* name) {
+        return access(cat(version_dir(dir), '/', name).c_str(), F_OK) == 0;
+    });
 }
 
 }  // namespace
@@ -310,7 +320,7 @@ Result<std::unique_ptr<Datapath>> open_datapath(const std::string& dir, const Da
     }
     std::vector<UniqueFd> maps;
     for (const char* name : {"vs_config", "vs_exact", "vs_prefix", "vs_port", "vs_rules", "vs_claims", "vs_flows",
-                             "vs_lans", "vs_verdicts", kCounters}) {
+                             "vs_lans", "vs_links", "vs_egress", kLinkCounters, "vs_verdicts", kCounters}) {
         auto fd = open_pin(cat(version_dir(dir), '/', name));
         if (!fd) {
             return std::move(fd).error();
@@ -325,17 +335,33 @@ Result<std::unique_ptr<Datapath>> open_datapath(const std::string& dir, const Da
     if (!service) {
         return std::move(service).error();
     }
-    return std::unique_ptr<Datapath>(new Datapath{
-        sizes, adopted, BpfMap<__u32, vs_config>(std::move(maps[0])), BpfMap<vs_exact_key, __u32>(std::move(maps[1])),
-        BpfMap<vs_prefix_key, __u32>(std::move(maps[2])), BpfMap<vs_port_key, __u32>(std::move(maps[3])),
-        BpfMap<__u32, vs_rule>(std::move(maps[4])), BpfMap<__u32, vs_claim>(std::move(maps[5])),
-        BpfMap<vs_flow_key, vs_flow>(std::move(maps[6])), BpfMap<__u32, vs_lan_device>(std::move(maps[7])),
-        std::move(maps[8]), std::move(maps[9]), std::move(*lan), std::move(*service)});
+    auto vs_return = open_program(dir, "vs_return", sizes);
+    if (!vs_return) {
+        return std::move(vs_return).error();
+    }
+    return std::unique_ptr<Datapath>(
+        new Datapath{sizes, adopted, BpfMap<__u32, vs_config>(std::move(maps[0])),
+                     BpfMap<vs_exact_key, __u32>(std::move(maps[1])), BpfMap<vs_prefix_key, __u32>(std::move(maps[2])),
+                     BpfMap<vs_port_key, __u32>(std::move(maps[3])), BpfMap<__u32, vs_rule>(std::move(maps[4])),
+                     BpfMap<__u32, vs_claim>(std::move(maps[5])), BpfMap<vs_flow_key, vs_flow>(std::move(maps[6])),
+                     BpfMap<__u32, vs_lan_device>(std::move(maps[7])), BpfMap<__u32, vs_link>(std::move(maps[8])),
+                     BpfMap<vs_egress_key, __u32>(std::move(maps[9])), std::move(maps[10]), std::move(maps[11]),
+                     std::move(maps[12]), std::move(*lan), std::move(*service), std::move(*vs_return)});
 }
 
 Status remove_pins(const std::string& dir) {
-    if (auto status = remove_directory(version_dir(dir)); !status) {
-        return status;
+    const auto names = list_directory(dir);
+    if (!names) {
+        return names.error();
+    }
+    for (const auto& name : *names) {
+        const auto version = version_of(name);
+        if (!version || *version > VS_ABI) {
+            continue;
+        }
+        if (auto status = remove_directory(cat(dir, '/', name)); !status) {
+            return status;
+        }
     }
     return remove_directory(dir);
 }

@@ -2,8 +2,8 @@
 // The programs and their maps: loaded from the object that this program carries, or adopted from the pins of the
 // viscumd before. Nothing is ever wiped.
 //
-//   DIR/v1/vs_rules, …           the maps
-//   DIR/v1/vs_lan-DIGEST, …      the programs; DIGEST changes with the object and with the table sizes
+//   DIR/v2/vs_rules, …           the maps (2: VS_ABI)
+//   DIR/v2/vs_lan-DIGEST, …      the programs; DIGEST changes with the object and with the table sizes
 #pragma once
 
 #include <cstdint>
@@ -36,6 +36,19 @@ constexpr std::uint32_t port_capacity(const DatapathSizes& sizes) {
     return sizes.rules * 64;
 }
 
+/// Links of services with `egress`: each service may have two.
+constexpr std::uint32_t link_capacity(const DatapathSizes& sizes) {
+    return sizes.rules / 4 < 16 ? 16 : sizes.rules / 4;
+}
+/// Targets of all links together; an entry takes memory only where there is one.
+constexpr std::uint32_t egress_capacity(const DatapathSizes& sizes) {
+    return link_capacity(sizes) * 16;
+}
+/// UDP flows that services began; the kernel takes about 100 bytes for each from the start.
+constexpr std::uint32_t out_capacity(const DatapathSizes& sizes) {
+    return sizes.flows / 8 < 64 ? 64 : sizes.flows / 8;
+}
+
 struct BpfProgram {
     UniqueFd fd;
     std::uint32_t id = 0;
@@ -44,7 +57,7 @@ struct BpfProgram {
 /// The maps and programs of one instance, kept open.
 struct Datapath {
     DatapathSizes sizes;
-    bool adopted = false;  // both programs were there already
+    bool adopted = false;  // the programs were there already
     BpfMap<__u32, vs_config> config;
     BpfMap<vs_exact_key, __u32> exact;
     BpfMap<vs_prefix_key, __u32> prefix;
@@ -53,19 +66,24 @@ struct Datapath {
     BpfMap<__u32, vs_claim> claims;
     BpfMap<vs_flow_key, vs_flow> flows;
     BpfMap<__u32, vs_lan_device> lans;
+    BpfMap<__u32, vs_link> links;
+    BpfMap<vs_egress_key, __u32> egress;
+    UniqueFd link_counters;
     UniqueFd verdicts;
     UniqueFd counters;
     BpfProgram lan;
     BpfProgram service;
+    BpfProgram vs_return;
 };
 
 /// Mounts bpffs on /sys/fs/bpf where it is missing, makes DIR (mode 0700), adopts what fits and loads the rest. A map
 /// whose size differs from `sizes` is made anew with what the old one held; programs that were loaded for others go on
-/// where they are attached, but lose their pins. Refuses pins of a newer ABI and changes nothing then. An error says
-/// which program or map the kernel refused, and its last words.
+/// where they are attached, but lose their pins. Refuses pins of a newer ABI and changes nothing then; those of an
+/// older one stay as they are, so that what is attached goes on until it is replaced. An error says which program or
+/// map the kernel refused, and its last words.
 Result<std::unique_ptr<Datapath>> open_datapath(const std::string& dir, const DatapathSizes& sizes);
 
-/// Removes every pin of the instance. Idempotent.
+/// Removes every pin of the instance, those of older ABIs included. Idempotent.
 Status remove_pins(const std::string& dir);
 
 }  // namespace viscum

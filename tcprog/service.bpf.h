@@ -1,22 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // vs_service: clsact ingress of the router's end of a service's link. It is the way back and the fence in one: what a
-// service sends is a reply to a served flow, and goes straight to the client's device; or it is dropped and counted.
+// service sends is a reply to a served flow, and goes straight to the client's device; or it belongs to a flow that the
+// service may begin; or it is dropped and counted.
 #pragma once
 
-#include <linux/if_packet.h>
-#include <linux/pkt_cls.h>
-
-#include "tcprog/lan.bpf.h"
-
-#ifndef AF_INET
-#define AF_INET 2
-#define AF_INET6 10
-#endif
-
-static __always_inline int fence(int verdict) {
-    count_verdict((__u32)verdict);
-    return TC_ACT_SHOT;
-}
+#include "tcprog/egress.bpf.h"
+#include "tcprog/link.bpf.h"
 
 static __always_inline int is_backend(const struct vs_rule* rule, __u32 ifindex) {
     return rule->backend[0].ifindex == ifindex || rule->backend[1].ifindex == ifindex;
@@ -73,26 +62,6 @@ static __always_inline struct vs_flow* answered_flow(struct __sk_buff* skb, cons
     return flow && flow->owner == VS_LOCAL ? flow : 0;
 }
 
-static __always_inline void correct_source(struct __sk_buff* skb, const struct vs_packet* packet,
-                                           const struct vs_addr* source) {
-    const __u32 checksum = packet->l4_offset + 6;
-    const int has_checksum = packet->fragment != VS_LATER_FRAGMENT;
-    if (packet->v6) {
-        if (has_checksum) {
-            const __s64 difference =
-                bpf_csum_diff((__be32*)&packet->source, sizeof packet->source, (__be32*)source, sizeof *source, 0);
-            bpf_l4_csum_replace(skb, checksum, 0, (__u64)difference, BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0);
-        }
-        bpf_skb_store_bytes(skb, ETH_HLEN + 8, source, sizeof *source, 0);
-        return;
-    }
-    if (has_checksum)
-        bpf_l4_csum_replace(skb, checksum, packet->source.word_be[3], source->word_be[3],
-                            BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0 | 4);
-    bpf_l3_csum_replace(skb, ETH_HLEN + 10, packet->source.word_be[3], source->word_be[3], 4);
-    bpf_skb_store_bytes(skb, ETH_HLEN + 12, &source->word_be[3], 4, 0);
-}
-
 static __always_inline int is_zero_mac(const __u8* mac) {
     return !(mac[0] | mac[1] | mac[2] | mac[3] | mac[4] | mac[5]);
 }
@@ -139,9 +108,12 @@ static __always_inline int reply(struct __sk_buff* skb, const struct vs_packet* 
     counters->packets_out += segments(skb);
     counters->bytes_out += skb->len - ETH_HLEN;
     if (!same_address(source, &packet->source))
-        correct_source(skb, packet, source);
+        replace_address(skb, packet, 1, source);
     return send_to_client(skb, packet, source);
 }
+
+// No action: the fragment belongs to a flow that the service began.
+#define VS_OWN_FRAGMENT (-2)
 
 static __always_inline int service_later_fragment(struct __sk_buff* skb, const struct vs_packet* packet) {
     struct vs_fragment_key key;
@@ -149,6 +121,8 @@ static __always_inline int service_later_fragment(struct __sk_buff* skb, const s
     const struct vs_fragment* first = bpf_map_lookup_elem(&vs_fragments, &key);
     if (!first || !is_within(bpf_ktime_get_boot_ns(), first->seen, VS_FRAGMENT_NS))
         return fence(VS_FENCE_SOURCE);
+    if (first->slot == VS_OUT_SLOT)
+        return first->rule == skb->ifindex ? VS_OWN_FRAGMENT : fence(VS_FENCE_SOURCE);
     const __u32 index = first->rule;
     const struct vs_rule* rule = bpf_map_lookup_elem(&vs_rules, &index);
     if (!rule || !is_backend(rule, skb->ifindex))
@@ -158,42 +132,60 @@ static __always_inline int service_later_fragment(struct __sk_buff* skb, const s
     return reply(skb, packet, index, &source);
 }
 
+/// The rule that a segment answers by, or the verdict against it. Without rule for its source it may be of a flow that
+/// the service begins: VS_FENCE_SOURCE.
+static __always_inline int tcp_reply_refusal(struct __sk_buff* skb, const struct vs_packet* packet,
+                                             const struct vs_config* settings, __u32* index) {
+    *index = find_rule(settings, &packet->source, packet->source_port_be, packet->protocol, packet->v6);
+    const __u32 found = *index;
+    const struct vs_rule* rule = bpf_map_lookup_elem(&vs_rules, &found);
+    if (found == VS_NO_RULE || !rule || !is_backend(rule, skb->ifindex))
+        return VS_FENCE_SOURCE;
+    if (begins_flow(packet))
+        return VS_FENCE_NEW_FLOW;
+    if (refuses_syn(skb, packet))
+        return VS_FENCE_REFUSAL;
+    return answers_tcp(skb, packet, rule) ? 0 : VS_FENCE_NEW_FLOW;
+}
+
+static __always_inline int udp_reply_refusal(struct __sk_buff* skb, const struct vs_packet* packet,
+                                             struct vs_addr* source, __u32* index) {
+    struct vs_flow* flow = answered_flow(skb, packet, source);
+    if (!flow)
+        return VS_FENCE_NEW_FLOW;
+    flow->last = bpf_ktime_get_boot_ns();
+    const __u32 found = flow->rule;
+    const struct vs_rule* rule = bpf_map_lookup_elem(&vs_rules, &found);
+    *index = found;
+    return rule && is_backend(rule, skb->ifindex) ? 0 : VS_FENCE_SOURCE;
+}
+
 SEC("tc")
 int vs_service(struct __sk_buff* skb) {
     struct vs_packet packet = {};
     if (parse(skb, &packet))
         return fence(VS_FENCE_PROTOCOL);
-    if (packet.fragment == VS_LATER_FRAGMENT)
-        return service_later_fragment(skb, &packet);
-
     __u32 index = VS_NO_RULE;
     struct vs_addr source = packet.source;
-    if (packet.protocol == IPPROTO_TCP) {
+    int refusal = VS_FENCE_SOURCE;
+    if (packet.fragment == VS_LATER_FRAGMENT) {
+        const int action = service_later_fragment(skb, &packet);
+        if (action != VS_OWN_FRAGMENT)
+            return action;
+    } else if (packet.protocol == IPPROTO_TCP) {
         const struct vs_config* settings = config();
         if (!settings)
             return TC_ACT_SHOT;
-        index = find_rule(settings, &packet.source, packet.source_port_be, packet.protocol, packet.v6);
-        const struct vs_rule* rule = bpf_map_lookup_elem(&vs_rules, &index);
-        if (index == VS_NO_RULE || !rule || !is_backend(rule, skb->ifindex))
-            return fence(VS_FENCE_SOURCE);
-        if (begins_flow(&packet))
-            return fence(VS_FENCE_NEW_FLOW);
-        if (refuses_syn(skb, &packet))
-            return fence(VS_FENCE_REFUSAL);
-        if (!answers_tcp(skb, &packet, rule))
-            return fence(VS_FENCE_NEW_FLOW);
+        refusal = tcp_reply_refusal(skb, &packet, settings, &index);
+        if (refusal && refusal != VS_FENCE_SOURCE)
+            return fence(refusal);
     } else if (packet.protocol == IPPROTO_UDP) {
-        struct vs_flow* flow = answered_flow(skb, &packet, &source);
-        if (!flow)
-            return fence(VS_FENCE_NEW_FLOW);
-        flow->last = bpf_ktime_get_boot_ns();
-        index = flow->rule;
-        const struct vs_rule* rule = bpf_map_lookup_elem(&vs_rules, &index);
-        if (!rule || !is_backend(rule, skb->ifindex))
-            return fence(VS_FENCE_SOURCE);
+        refusal = udp_reply_refusal(skb, &packet, &source, &index);
     } else {
         return fence(VS_FENCE_PROTOCOL);
     }
+    if (refusal)
+        return send_own(skb, &packet, refusal);
     if (packet.fragment == VS_FIRST_FRAGMENT) {
         struct vs_fragment_key key;
         fragment_key(&key, &packet);

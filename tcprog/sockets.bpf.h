@@ -92,3 +92,16 @@ static __always_inline int has_udp(struct __sk_buff* skb, const struct vs_packet
     bpf_sk_release(sock);
     return 1;
 }
+
+/// Whether a socket is connected to this very source.
+static __always_inline int is_connected_udp(struct __sk_buff* skb, const struct vs_packet* packet, __u32 nsid) {
+    struct bpf_sock_tuple tuple;
+    const __u32 size = socket_tuple(&tuple, packet->v6, &packet->source, &packet->destination, packet->source_port_be,
+                                    packet->destination_port_be);
+    struct bpf_sock* sock = bpf_sk_lookup_udp(skb, &tuple, size, nsid, 0);
+    if (!sock)
+        return 0;
+    const int connected = sock->state == BPF_TCP_ESTABLISHED;
+    bpf_sk_release(sock);
+    return connected;
+}

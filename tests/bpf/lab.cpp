@@ -72,6 +72,32 @@ route add default via 10.77.0.1
 route add ::/0 via 2001:db8:77::1
 )";
 
+constexpr const char* kUplinkLines = R"(
+link add wan0 type veth peer name eth0 netns internet
+link set svc0 arp off
+link set svc1 arp off
+address add 192.0.2.1/24 dev wan0
+address add 2001:db8:1::1/64 dev wan0 nodad
+link set wan0 up
+route add default via 192.0.2.2
+route add ::/0 via 2001:db8:1::2
+route add 198.19.0.1/32 dev svc0
+route add fd76:6973:6375:6d::1/128 dev svc0
+)";
+
+constexpr const char* kInternetLines = R"(
+link set lo up
+address add 192.0.2.2/24 dev eth0
+address add 203.0.113.10/32 dev eth0
+address add 203.0.113.200/32 dev eth0
+address add 2001:db8:1::2/64 dev eth0 nodad
+address add 2001:db8:c::10/128 dev eth0 nodad preferred_lft 0
+address add 2001:db8:e::200/128 dev eth0 nodad preferred_lft 0
+link set eth0 up
+route add 198.19.0.0/16 via 192.0.2.1
+route add fd76:6973:6375:6d::/64 via 2001:db8:1::1
+)";
+
 constexpr const char* kServiceLines = R"(
 link set lo up
 link set eth0 arp off
@@ -101,7 +127,7 @@ std::string action_text(std::uint32_t action) {
 
 /// What the stacks' own multicast (MLD) is counted as, where the programs are attached.
 bool is_background(std::size_t verdict) {
-    return verdict == VS_UNCLAIMED || verdict == VS_FENCE_PROTOCOL;
+    return verdict == VS_UNCLAIMED || verdict == VS_FENCE_PROTOCOL || verdict == VS_RETURN_OTHER;
 }
 
 UniqueFd bound_socket(const NetNs& ns, int type, const Endpoint& at, bool dual_stack) {
@@ -132,12 +158,12 @@ std::unique_ptr<Lab> Lab::make(const DatapathSizes& sizes) {
 
 Lab::~Lab() {
     const auto socket = NlSocket::open();
-    for (const char* device : {"lan0", "svc0", "svc1"}) {
+    for (const char* device : {"lan0", "svc0", "svc1", "wan0"}) {
         if (socket) {
             checked(delete_link(*socket, device));
         }
     }
-    for (const char* name : {"client", "service", "service2"}) {
+    for (const char* name : {"client", "service", "service2", "internet"}) {
         checked(remove_net_ns_name(name));
     }
     checked(remove_pins(kPins));
@@ -175,6 +201,17 @@ bool Lab::set_up_network() {
     return true;
 }
 
+bool Lab::add_internet() {
+    const auto router = NetNs::current();
+    auto internet = NetNs::create("internet");
+    if (!checked(router) || !checked(internet) || !checked(set_sysctls(*internet, false)) ||
+        !checked(ip_batch(*router, kUplinkLines)) || !checked(ip_batch(*internet, kInternetLines))) {
+        return false;
+    }
+    internet_.emplace(std::move(*internet));
+    return true;
+}
+
 bool Lab::set_up_datapath(const DatapathSizes& sizes) {
     auto datapath = open_datapath(kPins, sizes);
     if (!checked(datapath)) {
@@ -182,6 +219,7 @@ bool Lab::set_up_datapath(const DatapathSizes& sizes) {
     }
     datapath_ = std::move(*datapath);
     table_.emplace(RuleTable::adopt(*datapath_));
+    links_.emplace(LinkTable::adopt(*datapath_));
     return checked(table_->set_lease(std::nullopt));
 }
 
@@ -203,6 +241,34 @@ std::vector<Rule> Lab::usual_rules(const Family& family) const {
 int Lab::apply(const std::vector<Rule>& rules) {
     const auto writes = table_->apply(rules);
     return checked(writes) ? *writes : -1;
+}
+
+LinkEgress Lab::egress(int slot) const {
+    const auto alias = [](const Outside& side) {
+        return LinkAlias{IpAddress::parse(side.owned).value_or(IpAddress{}),
+                         IpAddress::parse(side.alias).value_or(IpAddress{})};
+    };
+    LinkEgress out;
+    out.nsid = backend(slot).nsid;
+    out.v4 = alias(kOutsides[0]);
+    out.v6 = alias(kOutsides[1]);
+    out.mac = kServiceMac;
+    return out;
+}
+
+int Lab::allow(const std::optional<LinkEgress>& egress, int slot) {
+    const auto writes = links_->apply(link_of(slot), egress);
+    return checked(writes) ? *writes : -1;
+}
+
+std::uint64_t Lab::refused(const std::string& reason) const {
+    for (const auto& [name, packets] : link_counters().refused) {
+        if (name == reason) {
+            return packets;
+        }
+    }
+    FAIL_CHECK("no such reason: " << reason);
+    return 0;
 }
 
 Verdicts Lab::verdicts() const {
@@ -271,7 +337,9 @@ bool Lab::attach() {
     const auto handle = filter_handle("lab");
     return checked(attach_filter(lan_, handle, datapath_->lan)) &&
            checked(attach_filter(link_of(0), handle, datapath_->service)) &&
-           checked(attach_filter(link_of(1), handle, datapath_->service));
+           checked(attach_filter(link_of(1), handle, datapath_->service)) &&
+           checked(attach_filter(link_of(0), handle, datapath_->vs_return, Direction::egress)) &&
+           checked(attach_filter(link_of(1), handle, datapath_->vs_return, Direction::egress));
 }
 
 UniqueFd listen_tcp(const NetNs& ns, const std::string& address, std::uint16_t port) {

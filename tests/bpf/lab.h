@@ -7,6 +7,10 @@
 //   2001:db8:77::10
 //
 // The client's other addresses, 10.77.0.99 and 2001:db8:77::99, belong to no stack: for frames that a test writes.
+//
+// Where a test wants it, wan0 leads by the router's default routes to a namespace `internet`, which has the real
+// cloud's 203.0.113.10 and 2001:db8:c::10, and a host 203.0.113.200, 2001:db8:e::200. Its route back to the aliases of
+// svc0 stands for the router's NAT.
 #pragma once
 
 #include <memory>
@@ -16,6 +20,7 @@
 
 #include "netns/net_ns.h"
 #include "tcprog/counters.h"
+#include "tcprog/link_table.h"
 #include "tcprog/loader.h"
 #include "tcprog/rule_table.h"
 #include "tests/bpf/frame.h"
@@ -27,6 +32,17 @@ inline const std::string kClient4 = "10.77.0.99";
 inline const std::string kClient6 = "2001:db8:77::99";
 inline const std::string kService4 = "203.0.113.10";
 inline const std::string kService6 = "2001:db8:c::10";
+
+/// What a service begins: its own address, who is addressed, and the aliases that stand for both on the router's side.
+struct Outside {
+    std::string owned;
+    std::string alias;
+    std::string origin;  // stands for `owned` in the real cloud
+    std::string remote;  // a host of the internet
+};
+inline const std::vector<Outside> kOutsides{
+    {kService4, "198.19.0.1", "198.19.0.2", "203.0.113.200"},
+    {kService6, "fd76:6973:6375:6d::1", "fd76:6973:6375:6d::2", "2001:db8:e::200"}};
 
 /// Both families: what holds for one holds for the other.
 struct Family {
@@ -77,13 +93,27 @@ public:
     Outcome service(const Bytes& frame, int slot = 0);
     Outcome service(const Frame& frame, int slot = 0) { return service(build(frame), slot); }
 
+    /// Runs vs_return on a frame that the router sends into the link of version `slot`.
+    Outcome back(const Bytes& frame, int slot = 0) { return run(datapath_->vs_return, link_of(slot), frame); }
+    Outcome back(const Frame& frame, int slot = 0) { return back(build(frame), slot); }
+
+    /// What the service of version `slot` may begin: both aliases, and nothing yet.
+    [[nodiscard]] LinkEgress egress(int slot = 0) const;
+    /// The number of writes; -1, and the test failed, for an error.
+    int allow(const std::optional<LinkEgress>& egress, int slot = 0);
+    [[nodiscard]] LinkCounters link_counters(int slot = 0) const { return links_->counters(link_of(slot)); }
+    [[nodiscard]] std::uint64_t refused(const std::string& reason) const;
+
     [[nodiscard]] RuleCounters counters(const Rule& rule) const;
     [[nodiscard]] Verdicts verdicts() const;
 
-    /// Both programs on their devices, for traffic that is real.
+    /// False, and the test failed, where it cannot be made.
+    bool add_internet();
+    /// All programs on their devices, for traffic that is real.
     bool attach();
 
     [[nodiscard]] const NetNs& client() const { return *client_; }
+    [[nodiscard]] const NetNs& internet() const { return *internet_; }
     [[nodiscard]] const NetNs& namespace_of(int slot) const { return slot == 0 ? *service_ : *service2_; }
     [[nodiscard]] std::uint32_t lan_device() const { return lan_; }
     [[nodiscard]] std::uint32_t link_of(int slot) const { return backend_[slot == 0 ? 0 : 1].ifindex; }
@@ -98,12 +128,14 @@ private:
     Outcome run(const BpfProgram& program, std::uint32_t ifindex, const Bytes& frame);
 
     std::optional<NetNs> client_;
+    std::optional<NetNs> internet_;
     std::optional<NetNs> service_;
     std::optional<NetNs> service2_;
     std::uint32_t lan_ = 0;
     std::array<RuleBackend, 2> backend_;
     std::unique_ptr<Datapath> datapath_;
     std::optional<RuleTable> table_;
+    std::optional<LinkTable> links_;
     bool attached_ = false;
 };
 

@@ -11,12 +11,14 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "tcprog/counters.h"
+#include "tcprog/link_table.h"
 #include "tests/bpf/pins.h"
 
 using namespace viscum;
 
 namespace {
 
+constexpr std::size_t kPins = 16 + 3;  // maps and programs
 constexpr DatapathSizes kSmall{.rules = 16, .flows = 64, .fragments = 16};
 constexpr DatapathSizes kLarge{.rules = 64, .flows = 128, .fragments = 16};
 
@@ -41,6 +43,12 @@ bool uses(const BpfProgram& program, int fd) {
 }
 
 void check_programs_use_maps(const Datapath& datapath) {
+    for (const BpfProgram* program : {&datapath.service, &datapath.vs_return}) {
+        CHECK(uses(*program, datapath.links.fd()));
+        CHECK(uses(*program, datapath.link_counters.get()));
+        CHECK(uses(*program, datapath.verdicts.get()));
+    }
+    CHECK(uses(datapath.service, datapath.egress.fd()));
     for (const BpfProgram* program : {&datapath.lan, &datapath.service}) {
         CHECK(uses(*program, datapath.config.fd()));
         CHECK(uses(*program, datapath.exact.fd()));
@@ -68,6 +76,8 @@ TEST_CASE("loader: what is pinned is adopted, not loaded anew") {
     CHECK(second->adopted);
     CHECK(second->lan.id == first->lan.id);
     CHECK(second->service.id == first->service.id);
+    CHECK(second->vs_return.id == first->vs_return.id);
+    CHECK(id_of_map(second->links.fd()) == id_of_map(first->links.fd()));
     CHECK(id_of_map(second->rules.fd()) == id_of_map(first->rules.fd()));
     CHECK(id_of_map(second->counters.get()) == id_of_map(first->counters.get()));
 }
@@ -75,7 +85,7 @@ TEST_CASE("loader: what is pinned is adopted, not loaded anew") {
 TEST_CASE("loader: each program is one function, as the JITs of ARM32 and MIPS32 want it") {
     const Pins pins;
     const auto datapath = pins.open();
-    for (const BpfProgram* program : {&datapath->lan, &datapath->service}) {
+    for (const BpfProgram* program : {&datapath->lan, &datapath->service, &datapath->vs_return}) {
         std::vector<bpf_insn> instructions(16'384);
         bpf_prog_info info{};
         info.xlated_prog_len = static_cast<__u32>(instructions.size() * sizeof(bpf_insn));
@@ -159,7 +169,7 @@ TEST_CASE("loader: a start that was killed half-way is completed by the next one
         CHECK_FALSE(again->adopted);
         check_programs_use_maps(*again);
         CHECK(pins.open()->adopted);
-        CHECK(names_in(dir).size() == 14);
+        CHECK(names_in(dir).size() == kPins);
     }
 }
 
@@ -180,8 +190,46 @@ TEST_CASE("loader: programs of earlier sizes lose their pins") {
     const Pins pins;
     const auto older = pins.open(kSmall);
     const auto current = pins.open(kLarge);
-    CHECK(names_in(cat(pins.dir, "/v", VS_ABI)).size() == 14);
+    CHECK(names_in(cat(pins.dir, "/v", VS_ABI)).size() == kPins);
     CHECK(pins.open(kLarge)->adopted);
+}
+
+TEST_CASE("loader: pins of an older table version are neither adopted nor touched, and go with the others") {
+    const Pins pins;
+    const std::string older = cat(pins.dir, "/v", VS_ABI - 1);
+    REQUIRE(make_directory(older, 0700));
+    const UniqueFd rules(bpf_map_create(BPF_MAP_TYPE_ARRAY, "vs_rules", 4, 40, 16, nullptr));
+    REQUIRE(bpf_obj_pin(rules.get(), cat(older, "/vs_rules").c_str()) == 0);
+    const auto datapath = pins.open();
+    CHECK_FALSE(datapath->adopted);
+    CHECK(id_of_map(datapath->rules.fd()) != id_of_map(rules.get()));
+    CHECK(names_in(older) == std::vector<std::string>{"vs_rules"});
+    CHECK(remove_pins(pins.dir));
+    CHECK(access(pins.dir.c_str(), F_OK) != 0);
+}
+
+TEST_CASE("loader: what links may begin, and what they counted, survives a change of the sizes") {
+    const Pins pins;
+    const LinkEgress egress = [] {
+        LinkEgress out;
+        out.nsid = 3;
+        out.internet = true;
+        out.targets = {{IpPrefix::parse("192.0.2.0/24").value(), 53, IPPROTO_UDP}};
+        return out;
+    }();
+    {
+        const auto datapath = pins.open(kSmall);
+        REQUIRE(LinkTable::adopt(*datapath).apply(9, egress));
+        std::vector<vs_link_counters> values(static_cast<std::size_t>(libbpf_num_possible_cpus()));
+        values[0].out = 5;
+        const __u32 link = 9;
+        REQUIRE(bpf_map_update_elem(datapath->link_counters.get(), &link, values.data(), BPF_ANY) == 0);
+    }
+    const auto datapath = pins.open({.rules = 128, .flows = 1024, .fragments = 16});
+    CHECK_FALSE(datapath->adopted);
+    auto table = LinkTable::adopt(*datapath);
+    CHECK(*table.apply(9, egress) == 0);
+    CHECK(table.counters(9).out == 5);
 }
 
 TEST_CASE("loader: pins are removed, also twice and where there are none") {
