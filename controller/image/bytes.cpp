@@ -81,6 +81,9 @@ Result<std::uint64_t> FileReader::skip(std::uint64_t count) {
 }
 
 Result<std::size_t> PartReader::read(char* into, std::size_t size) {
+    if (left_ == 0) {
+        return std::size_t{0};
+    }
     auto got = inner_.read(into, std::min<std::uint64_t>(size, left_));
     if (got) {
         left_ -= *got;

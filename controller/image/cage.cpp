@@ -121,12 +121,13 @@ Status enter_root(const std::string& directory) {
     return {};
 }
 
-Status keep_descriptors(std::vector<int> keep) {
+Status keep_descriptors(std::vector<int> keep, int channel) {
     const UniqueFd null(open("/dev/null", O_RDWR | O_CLOEXEC));
     if (!null || dup2(null.get(), STDIN_FILENO) < 0 || dup2(null.get(), STDOUT_FILENO) < 0 ||
         dup2(null.get(), STDERR_FILENO) < 0) {
         return cannot("open /dev/null");
     }
+    keep.push_back(channel);
     std::ranges::sort(keep);
     unsigned first = STDERR_FILENO + 1;
     keep.push_back(INT_MAX);
@@ -225,8 +226,12 @@ Status build(const CageSpec& spec) {
     // Inside the limit a write fails, which is told; the signal would say nothing.
     std::signal(SIGXFSZ, SIG_IGN);
     umask(0);
-    if (auto done = keep_descriptors(spec.keep); !done) {
+    if (auto done = keep_descriptors(spec.keep, spec.channel); !done) {
         return done;
+    }
+    pollfd parent{spec.channel, 0, 0};
+    if (poll(&parent, 1, 0) > 0) {  // it died before PR_SET_PDEATHSIG
+        return Error{EPIPE, "the parent is gone"};
     }
     if (auto done = set_limits(spec.max_file); !done) {
         return done;
@@ -243,12 +248,6 @@ Status build(const CageSpec& spec) {
 }  // namespace
 
 Result<pid_t> start_in_cage(const CageSpec& spec) {
-    std::array<int, 2> ends{};
-    if (pipe2(ends.data(), O_CLOEXEC) != 0) {
-        return errno_error("cannot make a pipe");
-    }
-    const UniqueFd reader(ends[0]);
-    UniqueFd writer(ends[1]);
     constexpr unsigned long kFlags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC;
     const auto pid = static_cast<pid_t>(syscall(SYS_clone, kFlags | SIGCHLD, nullptr, nullptr, nullptr, nullptr));
     if (pid < 0) {
@@ -257,12 +256,7 @@ Result<pid_t> start_in_cage(const CageSpec& spec) {
     if (pid > 0) {
         return pid;
     }
-    writer.reset();
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    pollfd parent{reader.get(), 0, 0};
-    if (poll(&parent, 1, 0) > 0) {  // it died before PR_SET_PDEATHSIG
-        _exit(1);
-    }
     if (const auto done = build(spec); !done) {
         spec.failed(done.error());
         _exit(1);

@@ -20,6 +20,7 @@ namespace viscum {
 struct CageSpec {
     std::string directory;                     // the child's root, where it may write
     std::uint64_t max_file = 0;                // bytes
+    int channel = -1;                          // a socket whose other end the parent alone has
     std::vector<int> keep;                     // descriptors that stay open
     std::function<int()> inside;               // gives the exit status; what it opens by name lies in the cage
     std::function<void(const Error&)> failed;  // in the child: the cage could not be built, and nothing was read

@@ -178,7 +178,8 @@ Result<ImportResult> ImageStore::add(const ImportRequest& request) {
     cage.directory = at("new");
     cage.max_file = request.max_bytes;
     // The lock stays with the child: while it lives, nobody else may clear what it writes.
-    cage.keep = {source->get(), theirs.get(), lock_.get()};
+    cage.channel = theirs.get();
+    cage.keep = {source->get(), lock_.get()};
     cage.inside = [&order] { return import_in_cage(order); };
     cage.failed = [&order](const Error& error) {
         (void)send_message(order.channel, 'E', cat(error.errno_code, std::string(1, '\0'), error.what));
