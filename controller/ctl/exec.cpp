@@ -75,8 +75,8 @@ int exec(const Session& session, const std::string& service, const std::vector<s
     }
     sigprocmask(SIG_BLOCK, &forwarded, nullptr);
     const UniqueFd signals(signalfd(-1, &forwarded, SFD_CLOEXEC | SFD_NONBLOCK));
-    auto process = enter({shim->second, run_dir->second, command, terminal_environment(), STDIN_FILENO, STDOUT_FILENO,
-                          STDERR_FILENO});
+    auto process = enter(
+        {shim->second, run_dir->second, command, terminal_environment(), STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO});
     if (!process) {
         return fail_to_run(session, process.error());
     }

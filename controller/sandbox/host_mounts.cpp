@@ -12,9 +12,9 @@ namespace {
 
 /// Filesystems whose files are the kernel's, or some user's (fuse), not the host's.
 constexpr std::array<std::string_view, 25> kForeign = {
-    "proc",   "sysfs",  "cgroup",    "cgroup2",    "devtmpfs", "devpts",    "bpf",       "tracefs",    "debugfs",
-    "securityfs", "pstore", "mqueue", "hugetlbfs", "autofs",   "nsfs",      "fusectl",   "configfs",   "efivarfs",
-    "binfmt_misc", "rpc_pipefs", "selinuxfs", "resctrl", "functionfs", "fuse", "nfsd"};
+    "proc",        "sysfs",      "cgroup",    "cgroup2",   "devtmpfs",   "devpts", "bpf",     "tracefs",  "debugfs",
+    "securityfs",  "pstore",     "mqueue",    "hugetlbfs", "autofs",     "nsfs",   "fusectl", "configfs", "efivarfs",
+    "binfmt_misc", "rpc_pipefs", "selinuxfs", "resctrl",   "functionfs", "fuse",   "nfsd"};
 
 /// Where files of the kernel's and of other services are, whatever is mounted there.
 constexpr std::array<std::string_view, 4> kClosed = {"/proc", "/sys", "/dev", "/run"};
@@ -56,8 +56,7 @@ std::vector<Mount> parse(const std::string& mountinfo) {
 }
 
 bool is_below(const std::string& path, std::string_view top) {
-    return top == "/" ? path != "/"
-                      : path.size() > top.size() && path.starts_with(top) && path[top.size()] == '/';
+    return top == "/" ? path != "/" : path.size() > top.size() && path.starts_with(top) && path[top.size()] == '/';
 }
 
 /// Whether a look-up of the mount's path leads to it: neither it nor what it is mounted on is covered by another.

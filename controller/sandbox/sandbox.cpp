@@ -20,18 +20,18 @@ constexpr uid_t kFirstOwnUid = 0x70000000;  // from here on an account is one se
 
 /// Kernel interfaces that tell of the machine or act on it: nothing that a service needs.
 constexpr std::array<std::string_view, 27> kHiddenProc = {
-    "acpi",       "asound",      "bus",        "driver",    "dynamic_debug", "fs",          "interrupts",
-    "irq",        "kcore",       "key-users",  "keys",      "kmsg",          "kpagecgroup", "kpagecount",
-    "kpageflags", "latency_stats", "mtrr",     "pagetypeinfo", "sched_debug", "scsi",       "slabinfo",
-    "softirqs",   "sysrq-trigger", "timer_list", "timer_stats", "tty",       "vmallocinfo"};
+    "acpi",       "asound",        "bus",        "driver",       "dynamic_debug", "fs",          "interrupts",
+    "irq",        "kcore",         "key-users",  "keys",         "kmsg",          "kpagecgroup", "kpagecount",
+    "kpageflags", "latency_stats", "mtrr",       "pagetypeinfo", "sched_debug",   "scsi",        "slabinfo",
+    "softirqs",   "sysrq-trigger", "timer_list", "timer_stats",  "tty",           "vmallocinfo"};
 
 /// Without them a service that sees all of /proc could still write there, as root without any capability.
 constexpr std::array<std::string_view, 7> kProtectedProc = {"acpi", "bus", "dynamic_debug", "fs", "irq", "scsi", "sys"};
 
 /// Of the host's files: other people's, and keys.
 constexpr std::array<std::string_view, 10> kHiddenHost = {
-    "/root",         "/home",         "/boot",     "/etc/shadow",   "/etc/shadow-",
-    "/etc/gshadow",  "/etc/gshadow-", "/etc/ssh",  "/etc/dropbear", "/etc/wireguard"};
+    "/root",        "/home",         "/boot",    "/etc/shadow",   "/etc/shadow-",
+    "/etc/gshadow", "/etc/gshadow-", "/etc/ssh", "/etc/dropbear", "/etc/wireguard"};
 
 /// Where nothing of a service file's may be put.
 constexpr std::array<std::string_view, 3> kKernels = {"/proc", "/sys", "/dev"};
@@ -39,8 +39,7 @@ constexpr std::array<std::string_view, 3> kKernels = {"/proc", "/sys", "/dev"};
 constexpr std::array<std::string_view, 3> kScratch = {"/run", "/tmp", "/var/tmp"};
 
 bool is_within(std::string_view path, std::string_view top) {
-    return path == top || top == "/" ||
-           (path.size() > top.size() && path.starts_with(top) && path[top.size()] == '/');
+    return path == top || top == "/" || (path.size() > top.size() && path.starts_with(top) && path[top.size()] == '/');
 }
 
 template <class Tops>
@@ -113,8 +112,8 @@ std::vector<std::string> Writer::hidden() const {
 
 void Writer::add_root() {
     add(Op::hostname, spec_.name);
-    const std::uint64_t limit = input_.memory_limit == 0 ? spec_.limits.tmp
-                                                         : std::min(spec_.limits.tmp, input_.memory_limit);
+    const std::uint64_t limit =
+        input_.memory_limit == 0 ? spec_.limits.tmp : std::min(spec_.limits.tmp, input_.memory_limit);
     add(Op::scratch, limit + kOwnMemory, limit / kPage + kLeastInodes);
     for (auto layer = input_.layers.rbegin(); layer != input_.layers.rend(); ++layer) {
         add(Op::layer, *layer);
@@ -138,8 +137,8 @@ void Writer::add_root() {
 }
 
 void Writer::add_proc() {
-    // hidepid=2 is what kernels before 5.8 know.
-    add(Op::proc, allows("proc") ? "" : "hidepid=2");
+    // The group that sees all the same is root's, where nothing else is said: then one that nobody is in.
+    add(Op::proc, allows("proc") ? "" : "hidepid=2,gid=4294967294");
     if (allows("proc")) {
         for (const auto name : kProtectedProc) {
             add(Op::readonly, cat("/proc/", name));

@@ -107,8 +107,7 @@ bool take_identity(const Step& step, uint64_t mask, Failure& failure) {
     }
     for (int number = 0; number < kCapabilities; ++number) {
         // Those of root come with the command, within the bounding set; others' would be lost by it.
-        if ((mask >> number & 1) != 0 && uid != 0 &&
-            prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0) != 0) {
+        if ((mask >> number & 1) != 0 && uid != 0 && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0) != 0) {
             return failure.set("cannot keep", "a capability", errno);
         }
     }
@@ -256,8 +255,7 @@ void Confinement::close_files() {
     group_count = 0;
 }
 
-Failure confine_and_run(const Confinement& sandbox, char** command, char** environment, int report,
-                        int parent_lives) {
+Failure confine_and_run(const Confinement& sandbox, char** command, char** environment, int report, int parent_lives) {
     Failure failure;
     setsid();
     umask(022);

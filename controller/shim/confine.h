@@ -26,8 +26,7 @@ struct Confinement {
 /// `environment` where it has no '/'. Descriptors 0-2 and `report` are kept, the last one until the command runs.
 /// With `parent_lives`, a pipe's read end whose other end the parent holds, it is killed when its parent ends.
 /// Returns only what went wrong.
-Failure confine_and_run(const Confinement& sandbox, char** command, char** environment, int report,
-                        int parent_lives);
+Failure confine_and_run(const Confinement& sandbox, char** command, char** environment, int report, int parent_lives);
 
 /// Keeps nothing but what it takes to signal the service's processes, whoever they run as.
 void keep_only_kill();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The instructions of RUN_DIR/sandbox, which viscumd writes (sandbox/sandbox.h) and viscum-shim carries out. The file is
-// a sequence of words, each ended by a NUL: an instruction's name, then its arguments, whose number is fixed. The last
-// instruction is `end`: a file without it was not written to its end.
+// The instructions of RUN_DIR/sandbox, which viscumd writes (sandbox/sandbox.h) and viscum-shim carries out. The file
+// is a sequence of words, each ended by a NUL: an instruction's name, then its arguments, whose number is fixed. The
+// last instruction is `end`: a file without it was not written to its end.
 //
 // Order matters: what comes later lies on top. Those about the root come before those about the process, which
 // `viscum-shim --enter` carries out alone. Paths begin with "/"; without another word they are those of the new root,
@@ -73,7 +73,7 @@ static_assert(kInstructionCount == static_cast<size_t>(Op::end) + 1);
 
 inline constexpr size_t kMaxArguments = 4;
 inline constexpr size_t kMaxSandboxBytes = 4U << 20;
-inline constexpr size_t kMaxPlaces = 512;        // of own, text, file, secret and mount together
+inline constexpr size_t kMaxPlaces = 512;  // of own, text, file, secret and mount together
 inline constexpr size_t kMaxLayers = 128;
 inline constexpr size_t kMaxCgroups = 8;
 inline constexpr size_t kMaxFileBytes = 1U << 20;  // of a file or a secret

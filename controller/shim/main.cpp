@@ -3,9 +3,9 @@
 // viscum-shim --enter RUN_DIR COMMAND [ARGUMENT...]          (enter.h)
 //
 // Pid 1 of a service's pid namespace; it outlives viscumd. It makes the service's sandbox by RUN_DIR/sandbox, starts
-// COMMAND in it with the variables of RUN_DIR/env, forwards signals to it, reaps what is orphaned, writes what it prints
-// to LOG_FILE, and leaves its status in RUN_DIR/exit (supervise/process.h says what the files are). Its end ends the
-// tree. NAME only shows in the process list.
+// COMMAND in it with the variables of RUN_DIR/env, forwards signals to it, reaps what is orphaned, writes what it
+// prints to LOG_FILE, and leaves its status in RUN_DIR/exit (supervise/process.h says what the files are). Its end ends
+// the tree. NAME only shows in the process list.
 //
 // Descriptor 3 is a pipe to whoever starts it: "+" once RUN_DIR/lock is held, or "ERRNO TEXT" and the end. Until then
 // the shim dies with its parent (PR_SET_PDEATHSIG, set by the parent's child), from then on it does not: a shim without
@@ -129,10 +129,10 @@ bool read_environment(int run_dir, Failure& failure) {
         failure.set("cannot open", "/dev/null", errno);
     } else if (read_environment(run_dir, failure)) {
         // So that a service that is not root can open its /dev/stdout.
-        [[maybe_unused]] const int ignored =
-            user == nullptr ? 0
-                            : fchown(1, static_cast<uid_t>(parse_number(user->argument[0])),
-                                     static_cast<gid_t>(parse_number(user->argument[1])));
+        [[maybe_unused]] const int ignored = user == nullptr
+                                                 ? 0
+                                                 : fchown(1, static_cast<uid_t>(parse_number(user->argument[0])),
+                                                          static_cast<gid_t>(parse_number(user->argument[1])));
         report = kReady;
         failure = viscum::confine_and_run(sandbox, args.command, variables, kReady, -1);
     }
@@ -153,8 +153,12 @@ void leave_status(int run_dir, const Text& text, const Text& more = {}) {
 
 /// Reads once; false when there is nothing now, or nothing any more (then `output` is given up).
 bool read_output(int& output, size_t* total) {
-    static char bytes[16384];
-    const ssize_t got = read(output, bytes, sizeof bytes);
+    // What the log has left out last stays as it is: it may be the service's last words.
+    static char buffers[2][16384];
+    static bool other;
+    other = other != service_log.flooded();
+    char* bytes = buffers[other ? 1 : 0];
+    const ssize_t got = read(output, bytes, sizeof buffers[0]);
     if (got > 0) {
         service_log.feed(bytes, static_cast<size_t>(got));
         service_log.flush();
@@ -294,6 +298,7 @@ int main(int argc, char** argv) {
     }
     const int lock = take_lock(run_dir, args.run_dir);
     prctl(PR_SET_PDEATHSIG, 0);
+    service_log.count_in(run_dir);
     Text ready;
     tell(kReady, ready.put("+"));
     close(kReady);

@@ -55,16 +55,13 @@ bool Root::pivot(Failure& failure) {
 
 bool Root::arrange(const Step& step, Failure& failure) {
     switch (step.op) {
-        case Op::proc:
-            return put_new("proc", step.argument[0], "/proc", kNoSuid | kNoDev | kNoExec, failure);
-        case Op::sys:
-            return put_new("sysfs", nullptr, "/sys", kNoSuid | kNoDev | kNoExec | kReadOnly, failure);
+        case Op::proc: return put_new("proc", step.argument[0], "/proc", kNoSuid | kNoDev | kNoExec, failure);
+        case Op::sys: return put_new("sysfs", nullptr, "/sys", kNoSuid | kNoDev | kNoExec | kReadOnly, failure);
         case Op::hide: return hide(step.argument[0], failure);
         case Op::readonly: return put_readonly(step.argument[0], failure);
         case Op::dev: {
             const int target = open_place("/dev", true, failure);
-            const bool done =
-                target >= 0 && attach(dev_, target, kNoSuid | kNoExec | kReadOnly, true, "/dev", failure);
+            const bool done = target >= 0 && attach(dev_, target, kNoSuid | kNoExec | kReadOnly, true, "/dev", failure);
             close(target);
             close(dev_);
             return done;
@@ -158,8 +155,8 @@ bool Root::hide(const char* path, Failure& failure) {
     // The first one is given its flags; its copies have them.
     const int copy = empty_put_[kind] ? copy_mount(empty_[kind], "") : empty_[kind];
     const unsigned flags = empty_put_[kind] ? 0 : kReadOnly | kNoSuid | kNoDev | kNoExec;
-    const bool done = copy >= 0 ? attach(copy, target, flags, false, path, failure)
-                                : failure.set("cannot hide", path, errno);
+    const bool done =
+        copy >= 0 ? attach(copy, target, flags, false, path, failure) : failure.set("cannot hide", path, errno);
     if (empty_put_[kind]) {
         close(copy);
     }

@@ -41,10 +41,10 @@ private:
     bool changed_[kMaxPlaces]{};  // which of them are overlays, to be protected last
     size_t overlays_ = 0;
     int dev_ = 0;
-    int empty_[2]{};            // a file and a directory that hide others
+    int empty_[2]{};  // a file and a directory that hide others
     bool empty_put_[2]{};
     bool writable_ = false;
-    int no_overlay_ = 0;        // why the root is none, where it had to be one
+    int no_overlay_ = 0;  // why the root is none, where it had to be one
 };
 
 }  // namespace viscum

@@ -228,12 +228,8 @@ bool Root::overlay(const char* lower, const char* target, Failure& failure) {
     // An image is not to redirect a look-up, or to take data from elsewhere.
     static char options[kMaxLayers * sizeof "l999" + 128];
     size_t length = 0;
-    const char* const parts[] = {"redirect_dir=nofollow,metacopy=off,lowerdir=",
-                                 lower,
-                                 ",upperdir=",
-                                 upper,
-                                 ",workdir=",
-                                 work};
+    const char* const parts[] = {
+        "redirect_dir=nofollow,metacopy=off,lowerdir=", lower, ",upperdir=", upper, ",workdir=", work};
     for (const char* part : parts) {
         const size_t more = strlen(part);
         if (length + more >= sizeof options) {
@@ -269,8 +265,9 @@ bool Root::lacks_places(const Words& words, const char* top) const {
         Step other;
         bool elsewhere = false;  // in a directory of the service's own, or in another mount
         for (size_t before = 0; words.next(&before, &other);) {
-            const bool covers = other.op == Op::own || (host && other.op == Op::mount && !is_below(top, other.argument[0]) &&
-                                                        strcmp(top, other.argument[0]) != 0);
+            const bool covers =
+                other.op == Op::own || (host && other.op == Op::mount && !is_below(top, other.argument[0]) &&
+                                        strcmp(top, other.argument[0]) != 0);
             elsewhere = elsewhere || (covers && is_below(path, other.argument[0]));
         }
         const int found = elsewhere ? lower : open_inside(lower, path, 0);

@@ -90,18 +90,18 @@ std::optional<ExitStatus> last_exit(const std::string& run_dir);
 /// SIGTERM for "TERM" and so on; 0 for a name that service_spec.h does not list.
 int signal_number(const std::string& name);
 
-/// A command run once beside a service, for `exec` probes and `viscumctl exec`: in all namespaces of the shim that holds
-/// RUN_DIR/lock, in its root and cgroups, as its user, with its filter and without capabilities, just as the service
-/// itself (the shim's binary does it, by RUN_DIR/sandbox). Descriptors 0-2 are the ones given (-1: /dev/null), no
-/// others. Returns when the command is executed, or says why it cannot be. It leads a process group of its own. The
+/// A command run once beside a service, for `exec` probes and `viscumctl exec`: in all namespaces of the shim that
+/// holds RUN_DIR/lock, in its root and cgroups, as its user, with its filter and without capabilities, just as the
+/// service itself (the shim's binary does it, by RUN_DIR/sandbox). Descriptors 0-2 are the ones given (-1: /dev/null),
+/// no others. Returns when the command is executed, or says why it cannot be. It leads a process group of its own. The
 /// caller waits for the pidfd and reaps it: the status is the command's, 128 + N where a signal ended it. Signals are
 /// handed on to the command; SIGKILL, and the caller's end, kill it. errno_code ESRCH where the service does not run,
 /// EAGAIN where its sandbox does not stand yet.
 struct EnterSpec {
     std::string shim_path;
     std::string run_dir;
-    std::vector<std::string> command;       // command[0] as in LaunchSpec
-    std::map<std::string, std::string> env; // over the service's own
+    std::vector<std::string> command;        // command[0] as in LaunchSpec
+    std::map<std::string, std::string> env;  // over the service's own
     int in = -1;
     int out = -1;
     int err = -1;

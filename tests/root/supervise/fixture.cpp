@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "tests/root/supervise/fixture.h"
 
+#include <fcntl.h>
 #include <poll.h>
 
 #include <climits>
@@ -9,6 +10,7 @@
 #include "base/event_loop.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "controller/supervise/account.h"
 
 namespace viscum {
 namespace {
@@ -74,11 +76,39 @@ bool ended(int fd) {
 Run::Run(Argv command) : ns(must(NetNs::current())) {
     const std::string base = cat("/run/supervise/", ++runs);
     REQUIRE(make_directory(base + "/log", 0755));
+    service.name = "web";
+    service.sandbox.allow = {"root"};
+    input.instance = "viscum";
+    input.host_mounts = read_host_mounts(must(read_file("/proc/self/mountinfo", kLimit)));
     spec.name = "web";
-    spec.run.command = std::move(command);
+    spec.command = std::move(command);
+    spec.env = make_environment(must(look_up_account("")), {});
     spec.run_dir = base;
     spec.log_file = base + "/log/web.log";
     spec.shim_path = VISCUM_BIN_DIR "/viscum-shim";
+}
+
+Run& Run::as(const std::string& user) {
+    const Account account = must(look_up_account(user));
+    input.identity = {account.uid, account.gid, account.groups, account.name, account.home};
+    service.sandbox.allow.erase("root");
+    return with({});
+}
+
+Run& Run::with(const std::map<std::string, std::string>& env) {
+    const Identity& user = input.identity;
+    spec.env = make_environment({user.uid, user.gid, user.groups, user.uid == 0 ? "/root" : user.home, user.name}, env);
+    return *this;
+}
+
+LaunchSpec& Run::prepared() {
+    input.spec = &service;
+    spec.sandbox = must(make_sandbox(input));
+    return spec;
+}
+
+Process Run::launch() {
+    return must(Process::launch(prepared(), ns));
 }
 
 Run::~Run() {
@@ -113,6 +143,36 @@ std::string Run::said() const {
 std::string Run::words() {
     launch_and_finish();
     return said();
+}
+
+std::string path_inside(const Process& process, const std::string& path) {
+    const auto service = children_of(process.pid());
+    return service.empty() ? "" : cat("/proc/", service[0], "/root", path);
+}
+
+EnterSpec beside(const Run& run, Argv command) {
+    return {run.spec.shim_path, run.spec.run_dir, std::move(command), {}};
+}
+
+Output enter_and_finish(EnterSpec spec) {
+    int ends[2];
+    REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
+    const UniqueFd reader(ends[0]);
+    UniqueFd writer(ends[1]);
+    spec.out = spec.err = writer.get();
+    auto process = enter(spec);
+    writer.reset();
+    if (!process) {
+        return {{ExitStatus::Kind::failed, 0, process.error().what}, ""};
+    }
+    Output output;
+    char bytes[4096];
+    for (ssize_t got = 0; (got = read(reader.get(), bytes, sizeof bytes)) > 0;) {
+        output.text.append(bytes, static_cast<std::size_t>(got));
+    }
+    REQUIRE(ended(process->pidfd()));
+    output.status = process->reap();
+    return output;
 }
 
 std::vector<pid_t> children_of(pid_t pid) {

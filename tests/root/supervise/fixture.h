@@ -41,7 +41,14 @@ struct Run {
     Run(const Run&) = delete;
     Run& operator=(const Run&) = delete;
 
-    Process launch() { return must(Process::launch(spec, ns)); }
+    /// In the sandbox that follows from `service` and `input`.
+    Process launch();
+    /// Runs as a user of passwd, or a number.
+    Run& as(const std::string& user);
+    /// With variables beside those that it always has.
+    Run& with(const std::map<std::string, std::string>& env);
+    /// What launch() gives the shim.
+    LaunchSpec& prepared();
     /// Waits for the end.
     ExitStatus finish(Process& process) const;
     ExitStatus launch_and_finish();
@@ -53,8 +60,22 @@ struct Run {
     std::string words();
 
     NetNs ns;
+    ServiceSpec service;  // as root, on the host's files
+    SandboxInput input;
     LaunchSpec spec;
 };
+
+/// A path of a service's root, as it can be opened from here; none before the service runs.
+std::string path_inside(const Process& process, const std::string& path);
+
+/// A command beside a service.
+struct Output {
+    ExitStatus status;
+    std::string text;  // what it wrote to 1 and 2 together
+};
+EnterSpec beside(const Run& run, Argv command);
+/// Runs to the end. An error is the status `failed`.
+Output enter_and_finish(EnterSpec spec);
 
 /// The processes whose parent is `pid`, those that are called `name`, and those whose command line holds `text`.
 std::vector<pid_t> children_of(pid_t pid);

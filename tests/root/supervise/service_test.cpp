@@ -25,9 +25,9 @@ pid_t service_of(const Process& process, const std::string& name) {
     return children[0];
 }
 
-TEST_CASE("service: it sees its own processes and no others") {
+TEST_CASE("service: it sees its own processes and no others, not even the shim") {
     Run run({"/bin/sh", "-c", "echo $$ /proc/[0-9]*"});
-    CHECK(run.words() == "2 /proc/1 /proc/2\n");
+    CHECK(run.words() == "2 /proc/2\n");
 }
 
 TEST_CASE("service: its mounts do not show on the host") {
@@ -93,19 +93,19 @@ TEST_CASE("service: its environment is exactly what it was given") {
         CHECK(run.words() == cat("HOME=/root\n", kPath));
     }
     SUBCASE("a variable") {
-        run.spec.run.env = {{"LOG_LEVEL", "in fo"}};
+        run.with({{"LOG_LEVEL", "in fo"}});
         CHECK(run.words() == cat("HOME=/root\nLOG_LEVEL=in fo\n", kPath));
     }
     SUBCASE("its own PATH") {
-        run.spec.run.env = {{"PATH", "/srv"}, {"HOME", "/x"}};
+        run.with({{"PATH", "/srv"}, {"HOME", "/x"}});
         CHECK(run.words() == "HOME=/x\nPATH=/srv\n");
     }
     SUBCASE("a user") {
-        run.spec.run.user = "nobody";
+        run.as("nobody");
         CHECK(run.words() == cat("HOME=/nonexistent\n", kPath, "USER=nobody\n"));
     }
     SUBCASE("a number that passwd does not know") {
-        run.spec.run.user = "54321";
+        run.as("54321");
         CHECK(run.words() == cat("HOME=/\n", kPath));
     }
     unsetenv("VISCUM_SECRET");
@@ -121,12 +121,12 @@ TEST_CASE("service: it runs as its user, with that user's groups") {
         REQUIRE(write_file_atomically("/etc/group", groups + "radio:x:4242:nobody\n", 0644));
         const passwd* nobody = getpwnam("nobody");
         REQUIRE(nobody != nullptr);
-        run.spec.run.user = "nobody";
+        run.as("nobody");
         CHECK(run.words() == cat(nobody->pw_uid, "\n", nobody->pw_gid, "\n", nobody->pw_gid, " 4242\n"));
         REQUIRE(write_file_atomically("/etc/group", groups, 0644));
     }
     SUBCASE("by a number that passwd does not know") {
-        run.spec.run.user = "54321";
+        run.as("54321");
         CHECK(run.words() == "54321\n54321\n54321\n");
     }
 }

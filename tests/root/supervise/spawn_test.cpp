@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Commands that run once in a service's namespace.
+// Commands that run once beside a service.
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/wait.h>
@@ -13,91 +13,179 @@
 namespace viscum {
 namespace {
 
-struct Output {
-    ExitStatus status;
-    std::string text;
+using Kind = ExitStatus::Kind;
+
+/// A service that runs, with its sandbox.
+struct Beside {
+    Run run{{"/bin/sleep", "1000"}};
+    std::optional<Process> process;
+
+    Process& start() {
+        process.emplace(run.launch());
+        REQUIRE(eventually([this] {
+            const auto children = children_of(process->pid());
+            return children.size() == 1 && status_of(children[0], "Name") == "sleep";
+        }));
+        return *process;
+    }
+    Output say(Argv command) const { return enter_and_finish(beside(run, std::move(command))); }
 };
 
-/// Runs to the end; what it wrote to 1 and 2 together.
-Output run_in(ChildSpec spec, const NetNs& ns) {
-    int ends[2];
-    REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
-    const UniqueFd reader(ends[0]);
-    UniqueFd writer(ends[1]);
-    spec.out = spec.err = writer.get();
-    Process process = must(spawn_in(spec, ns));
-    writer.reset();
-    Output output;
-    char bytes[4096];
-    for (ssize_t got = 0; (got = read(reader.get(), bytes, sizeof bytes)) > 0;) {
-        output.text.append(bytes, static_cast<std::size_t>(got));
-    }
-    REQUIRE(ended(process.pidfd()));
-    output.status = process.reap();
-    return output;
-}
-
-TEST_CASE("spawn: the exit status comes back") {
-    const Output output = run_in({{"/bin/sh", "-c", "echo out; echo err >&2; exit 3"}, "", {}}, must(NetNs::current()));
+TEST_CASE("enter: the exit status comes back") {
+    Beside service;
+    service.start();
+    const Output output = service.say({"/bin/sh", "-c", "echo out; echo err >&2; exit 3"});
     CHECK(output.text == "out\nerr\n");
-    CHECK(output.status == ExitStatus{ExitStatus::Kind::exited, 3, ""});
+    CHECK(output.status == ExitStatus{Kind::exited, 3, ""});
 }
 
-TEST_CASE("spawn: a signal comes back") {
-    const Output output = run_in({{"/bin/sh", "-c", "kill -TERM $$"}, "", {}}, must(NetNs::current()));
-    CHECK(output.status.describe() == "killed by SIGTERM");
+TEST_CASE("enter: a signal comes back as a shell says it") {
+    Beside service;
+    service.start();
+    CHECK(service.say({"/bin/sh", "-c", "kill -TERM $$"}).status == ExitStatus{Kind::exited, 128 + SIGTERM, ""});
 }
 
-TEST_CASE("spawn: a command that cannot be run is an error at once") {
-    const auto process = spawn_in({{"/no/such/command"}, "", {}}, must(NetNs::current()));
+TEST_CASE("enter: a command that cannot be run is an error at once") {
+    Beside service;
+    service.start();
+    const auto process = enter(beside(service.run, {"/no/such/command"}));
     REQUIRE_FALSE(process);
     CHECK(process.error() == Error{ENOENT, "cannot run '/no/such/command': No such file or directory"});
-    CHECK(children_of(getpid()).empty());
+    CHECK(children_of(getpid()) == std::vector<pid_t>{service.process->pid()});
 }
 
-TEST_CASE("spawn: the command has its user, its environment and the standard streams") {
-    ChildSpec spec{{"/bin/sh", "-c", "id -u; id -G; echo $USER $HOME $X; ls -l /proc/self/fd | wc -l; exec cat"},
-                   "nobody",
-                   {{"X", "y"}}};
-    const Output output = run_in(spec, must(NetNs::current()));
-    CHECK(output.text == "65534\n65534\nnobody /nonexistent y\n5\n");  // "total", 0-2 and ls's own
+TEST_CASE("enter: a command is looked up in the service's PATH") {
+    Beside service;
+    service.run.with({{"PATH", "/etc:/none:/usr/bin"}});
+    service.start();
+    CHECK(service.say({"echo", "found"}).text == "found\n");
+    CHECK(service.say({"no-such-command"}).status.text == "cannot run 'no-such-command': No such file or directory");
+    CHECK(service.say({"passwd"}).status.success() == false);
+    EnterSpec other = beside(service.run, {"echo", "found"});
+    other.env = {{"PATH", "/etc"}};
+    CHECK(enter_and_finish(other).status.kind == Kind::failed);
 }
 
-TEST_CASE("spawn: it reads what it is given") {
+TEST_CASE("enter: the command has the service's user and environment, and what is given beside it") {
+    Beside service;
+    service.run.as("nobody").with({{"X", "of the service"}, {"Y", "y"}});
+    service.start();
+    EnterSpec spec =
+        beside(service.run, {"/bin/sh", "-c", "id -u; id -G; echo $USER $HOME $X $Y; ls /proc/self/fd | wc -l"});
+    spec.env = {{"X", "x"}};
+    CHECK(enter_and_finish(spec).text == "65534\n65534\nnobody /nonexistent x y\n4\n");  // 0-2 and ls's own
+}
+
+TEST_CASE("enter: it reads what it is given") {
+    Beside service;
+    service.start();
     int ends[2];
     REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
     const UniqueFd reader(ends[0]);
     UniqueFd writer(ends[1]);
     REQUIRE(write(writer.get(), "word", 4) == 4);
     writer.reset();
-    CHECK(run_in({{"/bin/cat"}, "", {}, reader.get()}, must(NetNs::current())).text == "word");
+    EnterSpec spec = beside(service.run, {"/bin/cat"});
+    spec.in = reader.get();
+    CHECK(enter_and_finish(spec).text == "word");
 }
 
-TEST_CASE("spawn: it runs in the namespace, beside the service's processes") {
-    const NetNs ns = must(NetNs::create("spawned"));
-    const Output output = run_in({{"/usr/bin/readlink", "/proc/self/ns/net"}, "", {}}, ns);
-    CHECK(output.text == cat("net:[", ns.inode(), "]\n"));
-    CHECK(remove_net_ns_name("spawned"));
+TEST_CASE("enter: it is in all namespaces of the service") {
+    Beside service;
+    service.run.ns = must(NetNs::create("entered"));
+    Process& process = service.start();
+    const pid_t main = children_of(process.pid())[0];
+    for (const std::string name : {"mnt", "pid", "ipc", "uts", "net"}) {
+        CAPTURE(name);
+        const std::string path = "/proc/self/ns/" + name;
+        CHECK(service.say({"/usr/bin/readlink", path}).text == target_of(cat("/proc/", main, "/ns/", name)) + "\n");
+        CHECK(target_of(cat("/proc/", main, "/ns/", name)) != target_of(path));
+    }
+    CHECK(target_of(cat("/proc/", main, "/ns/cgroup")) != target_of("/proc/self/ns/cgroup"));
+    CHECK(remove_net_ns_name("entered"));
 }
 
-TEST_CASE("spawn: a child that runs is not reaped") {
-    Process process = must(spawn_in({{"/bin/sleep", "1000"}, "", {}}, must(NetNs::current())));
-    CHECK(process.reap().kind == ExitStatus::Kind::unknown);
+TEST_CASE("enter: it is confined as the service is") {
+    Beside service;
+    service.run.as("nobody");
+    Process& process = service.start();
+    const pid_t main = children_of(process.pid())[0];
+    const Output output = service.say({"/bin/cat", "/proc/self/status"});
+    for (const char* key : {"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Uid", "Gid", "Groups"}) {
+        CAPTURE(key);
+        const std::string line = cat(key, ":\t", status_of(main, key), "\n");
+        CHECK_MESSAGE(output.text.find(line) != std::string::npos, line);
+    }
+    CHECK(service.say({"/bin/sh", "-c", "ls -d /root/* /home/*; echo x > /x"}).text.find("Read-only") !=
+          std::string::npos);
+    CHECK(service.say({"/bin/cat", "/proc/self/limits"}).text ==
+          must(read_file(cat("/proc/", main, "/limits"), 10000)));
+}
+
+TEST_CASE("enter: nothing is entered where nothing runs") {
+    Run run({"/bin/true"});
+    run.launch_and_finish();
+    const auto process = enter(beside(run, {"/bin/true"}));
+    REQUIRE_FALSE(process);
+    CHECK(process.error() == Error{ESRCH, "cannot run '/bin/true': the service does not run"});
+}
+
+TEST_CASE("enter: never before the sandbox stands") {
+    int early = 0;
+    for (int i = 0; i < 20; ++i) {
+        Run run({"/bin/sleep", "1000"});
+        const Process process = run.launch();
+        Output output;
+        do {
+            output = enter_and_finish(beside(run, {"/bin/cat", "/etc/hostname"}));
+            early += output.status.kind == Kind::failed ? 1 : 0;
+        } while (output.status.text == "cannot run '/bin/cat': the service is still being started");
+        CHECK(output.status.success());
+        CHECK(output.text == "web\n");
+    }
+    CHECK(early > 0);
+}
+
+TEST_CASE("enter: a command that runs is not reaped, and SIGKILL ends it") {
+    Beside service;
+    service.start();
+    Process process = must(enter(beside(service.run, {"/bin/sleep", "474747"})));
+    CHECK(process.reap().kind == Kind::unknown);
     CHECK(process.kill());
     REQUIRE(ended(process.pidfd()));
-    CHECK(process.reap() == ExitStatus{ExitStatus::Kind::signaled, SIGKILL, ""});
+    CHECK(process.reap() == ExitStatus{Kind::signaled, SIGKILL, ""});
+    CHECK(eventually([] { return processes_with("474747").empty(); }));
 }
 
-TEST_CASE("spawn: it dies with the daemon, as root and as a user") {
-    std::string user;
+TEST_CASE("enter: signals are handed on") {
+    Beside service;
+    service.start();
+    Process process = must(enter(beside(service.run, {"/bin/sleep", "484848"})));
+    CHECK(process.signal(SIGTERM));
+    REQUIRE(ended(process.pidfd()));
+    CHECK(process.reap() == ExitStatus{Kind::exited, 128 + SIGTERM, ""});
+    CHECK(processes_with("484848").empty());
+}
+
+TEST_CASE("enter: it ends with the service") {
+    Beside service;
+    Process& main = service.start();
+    Process process = must(enter(beside(service.run, {"/bin/sleep", "494949"})));
+    CHECK(main.kill());
+    REQUIRE(ended(process.pidfd()));
+    CHECK(process.reap() == ExitStatus{Kind::exited, 128 + SIGKILL, ""});
+}
+
+TEST_CASE("enter: it dies with the daemon, as root and as a user") {
+    Beside service;
     SUBCASE("root") {}
     SUBCASE("a user") {
-        user = "nobody";
+        service.run.as("nobody");
     }
-    const NetNs ns = must(NetNs::current());
+    service.start();
     const pid_t daemon = fork();
     if (daemon == 0) {
-        const auto process = spawn_in({{"/bin/sleep", "464646"}, user, {}}, ns);
+        const auto process = enter(beside(service.run, {"/bin/sleep", "464646"}));
         ::kill(process ? getpid() : 0, SIGKILL);
         _exit(1);
     }
