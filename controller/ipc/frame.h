@@ -45,7 +45,7 @@ struct Response {
     std::string hint;                  // what to do next; may be empty
     std::vector<std::string> details;  // diagnostics, the steps of a plan; images: "DIGEST SERVICE" of those in use
     std::string report;                // JSON (list, status, version: DaemonReport; audit: AuditReport); may be empty
-    std::map<std::string, std::string> facts;  // exec-info: "namespace", "user"; deploy: "ms_to_healthy"
+    std::map<std::string, std::string> facts;  // exec-info: "run_dir", "shim"; deploy: "ms_to_healthy"
     bool operator==(const Response&) const = default;
 };
 

@@ -70,6 +70,37 @@ std::vector<std::string> embedded(const std::string& text) {
     return found;
 }
 
+/// The blocks of a document that are YAML.
+std::vector<std::string> yaml_blocks(const std::string& text) {
+    std::vector<std::string> found;
+    std::istringstream lines(text);
+    bool inside = false;
+    for (std::string line; std::getline(lines, line);) {
+        if (line.substr(0, 3) == "```") {
+            inside = line == "```yaml";
+            if (inside) {
+                found.emplace_back();
+            }
+        } else if (inside) {
+            found.back() += line + "\n";
+        }
+    }
+    return found;
+}
+
+/// `block` with what it leaves out of the lines of `whole`, each of which is one key.
+std::string completed(const std::string& block, const std::string& whole) {
+    std::string text = block;
+    std::istringstream lines(whole);
+    for (std::string line; std::getline(lines, line);) {
+        const std::string key = line.substr(0, line.find(':') + 1);
+        if (("\n" + block).find("\n" + key) == std::string::npos) {
+            text += line + "\n";
+        }
+    }
+    return text;
+}
+
 }  // namespace
 
 TEST_CASE("spec: every file of the YAML test suite is refused with a place, or accepted") {
@@ -128,4 +159,22 @@ TEST_CASE("spec: the examples are valid") {
         ++examples;
     }
     CHECK(examples == 3);
+}
+
+TEST_CASE("spec: what the documents show is valid") {
+    const auto docs = std::filesystem::path(VISCUM_SOURCE_DIR) / "docs";
+    const auto services = yaml_blocks(contents(docs / "service-file.md"));
+    CHECK(services.size() > 10);
+    for (const auto& block : services) {
+        CAPTURE(block);
+        CHECK(service_says(completed(block, kService)) == "accepted");
+    }
+    const auto routers = yaml_blocks(contents(docs / "configuration.md"));
+    CHECK(routers.size() > 3);
+    for (const auto& block : routers) {
+        CAPTURE(block);
+        if (block.find("lan: [eth1,") == std::string::npos) {  // two ways to write one key
+            CHECK(router_says(completed(block, "lan: [br-lan]\n")) == "accepted");
+        }
+    }
 }
