@@ -26,6 +26,7 @@ constexpr Millis kFirstPause{100};
 constexpr Millis kLongestPause{5'000};  // what hangs is not noticed meanwhile
 constexpr int kPatience = 3;
 constexpr int kAnswersAtOnce = 256;
+constexpr int kAnswersToOne = 2;  // udp_mismatch_so_far, and the end
 
 /// The child of clone: system calls only. `channel` becomes the prober's one descriptor.
 [[noreturn]] void run_prober(const char* const* argv, int channel) {
@@ -127,6 +128,7 @@ Status Prober::start() {
     pid_ = pid;
     started_ = boot_now();
     silent_ = 0;
+    owed_ = 1;
     read_until_ = next_;
     why_.clear();
     // Before the timers: an answer that has come is never too late because viscumd was.
@@ -160,8 +162,16 @@ void Prober::stop() {
     pid_ = 0;
 }
 
+/// Its end is then told like any other.
+void Prober::end_it(const char* why) {
+    why_ = why;
+    syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
+}
+
 void Prober::ended() {
-    read_answers();  // what it said last
+    if (why_.empty()) {
+        read_answers();  // what it said last
+    }
     siginfo_t info{};
     waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(pidfd_.get()), &info, WEXITED | WNOHANG);
     const bool exited = info.si_code == CLD_EXITED;
@@ -187,14 +197,17 @@ void Prober::read_answers() {
     for (int count = 0; count < kAnswersAtOnce && channel_; ++count) {
         ProberAnswer answer{};
         const ssize_t got = recv(channel_.get(), &answer, sizeof answer, 0);
-        if (got != sizeof answer) {
-            // It ends: the pidfd will say so. Until then this would be readable all the time.
-            if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
-                loop_.unwatch(channel_.get());
-            }
+        if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
             return;
         }
-        take(answer);
+        if (got == sizeof answer) {
+            take(answer);
+        }
+        if (got != sizeof answer || !why_.empty()) {
+            // It ends: the pidfd will say so. Until then this would be readable all the time.
+            loop_.unwatch(channel_.get());
+            return;
+        }
     }
 }
 
@@ -208,6 +221,10 @@ void Prober::note_what_is_read() {
 }
 
 void Prober::take(const ProberAnswer& answer) {
+    if (--owed_ < 0 || answer.id >= next_) {
+        end_it("the prober said what it was not asked, and was ended");
+        return;
+    }
     silent_ = 0;
     read_until_ = std::max(read_until_, answer.id + 1);
     if (answer.id == 0) {
@@ -269,6 +286,7 @@ Result<Prober::Id> Prober::ask(UniqueFd socket, const Question& question, Answer
             return std::move(watched).error();
         }
     }
+    owed_ += kAnswersToOne;
     asked_.emplace(next_, std::move(asked));
     return next_++;
 }
@@ -342,9 +360,7 @@ bool Prober::give_up(Id id) {
     cancel(id);
     const bool was_read = !channel_ || id < read_until_;
     if (!was_read && ++silent_ >= kPatience) {
-        // Its end is told like any other.
-        why_ = "the prober did not read what it was asked, and was ended";
-        syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
+        end_it("the prober did not read what it was asked, and was ended");
     }
     return was_read;
 }

@@ -74,6 +74,7 @@ private:
 
     Status start();
     void stop();
+    void end_it(const char* why);
     void ended();
     void read_answers();
     void take(const ProberAnswer& answer);
@@ -92,10 +93,11 @@ private:
     std::map<Id, Asked> asked_;
     std::deque<Id> waiting_;  // for room in the channel; ids that were cancelled since are passed over
     Id next_ = 1;
-    Id read_until_ = 1;  // the prober has read all questions before this one
-    int silent_ = 0;     // questions that timed out unread since it last said something
-    std::string why_;    // it ended, where it said so
-    std::string told_;   // last
+    std::int64_t owed_ = 0;  // answers: one that is taken over cannot keep this process busy
+    Id read_until_ = 1;      // the prober has read all questions before this one
+    int silent_ = 0;         // questions that timed out unread since it last said something
+    std::string why_;        // it ended, where it said so
+    std::string told_;       // last
     BootTime started_{};
     BootTime not_before_{};
     Millis pause_{0};  // after its next end, if that comes soon

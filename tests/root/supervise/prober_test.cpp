@@ -82,7 +82,7 @@ TEST_CASE("prober: its cage, as the kernel tells it") {
     CHECK(must(list_directory(cat("/proc/", pid, "/root"))).empty());
     CHECK(split(must(read_file(cat("/proc/", pid, "/mountinfo"), 1 << 20)), '\n').size() == 2);  // one line and its end
     CHECK(must(read_file(cat("/proc/", pid, "/environ"), 1 << 20)).empty());
-    CHECK(descriptors_of(pid) == 2);  // the channel and the epoll instance
+    CHECK(bench.until([&] { return descriptors_of(pid) == 2; }));  // the channel and the epoll instance
 }
 
 TEST_CASE("prober: its limits are lowered, and leave nothing to be had") {
@@ -264,6 +264,14 @@ TEST_CASE("prober: one that does not read is our fault too, and is ended after a
     CHECK(bench.until([&] { return bench.probe(with(http())) == kHealthy; }));
 }
 
+TEST_CASE("prober: one that says more than it was asked is ended") {
+    const std::string rogue = "/run/rogue-prober";
+    REQUIRE(write_file_atomically(rogue, "#!/bin/sh\nwhile :; do head -c 16 /dev/zero >&0; done\n", 0755));
+    Bench bench(rogue);
+    CHECK(bench.probe(with(http())) == unasked("the prober ended"));
+    CHECK(bench.told == std::vector<std::string>{"the prober said what it was not asked, and was ended"});
+}
+
 TEST_CASE("prober: a service that hangs is told from a prober that does") {
     Bench bench;
     const UniqueFd listener = bench.bound(SOCK_STREAM, kAddress);
@@ -394,6 +402,10 @@ TEST_CASE("prober: it ends with the process that started it, however that ends")
     REQUIRE(read(reader.get(), &pid, sizeof pid) == sizeof pid);
     REQUIRE(pid > 0);
     CHECK(eventually([&] { return status_of(pid, "Seccomp") == "2"; }));
+    SUBCASE("it runs") {}
+    SUBCASE("it is stopped, and cannot see its channel end") {
+        kill(pid, SIGSTOP);
+    }
     kill(owner, SIGKILL);
     REQUIRE(waitpid(owner, nullptr, 0) == owner);
     CHECK(eventually([&] { return is_gone(pid); }));
