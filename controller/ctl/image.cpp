@@ -143,6 +143,47 @@ std::optional<std::set<std::string>> digests_of(const std::vector<std::string>& 
     return digests;
 }
 
+/// The images in use, a line each; with `force` none where viscumd does not tell.
+Response ask_used(const Session& session, const std::string& what, const std::string& hint, bool force) {
+    Request request;
+    request.verb = "images";
+    Response answer = ask(session, request);
+    if (answer.code == Code::done) {
+        return answer;
+    }
+    if (force) {
+        return Response{};
+    }
+    answer.message = cat("cannot know ", what, ": ", answer.message);
+    answer.hint = hint.empty() ? answer.hint : hint;
+    return answer;
+}
+
+/// `words`, with what viscum-image must not remove.
+int run_with_used(const Session& session, std::vector<std::string> words, const Response& used) {
+    if (used.code != Code::done) {
+        return fail(session.console, used);
+    }
+    const auto digests = digests_of(used.details);
+    if (!digests) {
+        return fail(session.console, Code::failed, "viscumd's answer cannot be read",
+                    "viscumctl and viscumd must be of the same version");
+    }
+    for (const auto& digest : *digests) {
+        words.insert(words.end(), {"--in-use", digest});
+    }
+    const int code = run_image(session, words);
+    if (code == static_cast<int>(Code::refused) && !session.console.json) {
+        constexpr std::size_t kShort = 12;
+        for (const auto& line : used.details) {
+            const auto blank = std::min(line.find(' '), line.size());
+            session.console.err(
+                cat("  ", line.substr(0, std::min(blank, kShort)), " is used by", printable(line.substr(blank)), "\n"));
+        }
+    }
+    return code;
+}
+
 bool is_regular(const std::string& path) {
     struct stat info {};
     return stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode);
@@ -165,13 +206,16 @@ std::string find_image_program() {
     return "/usr/libexec/viscum/viscum-image";
 }
 
-int image_import(const Session& session, const std::string& file, const std::string& name) {
+int image_import(const Session& session, const std::string& file, const std::string& name, const std::string& limit) {
     if (name.starts_with("-")) {
         return refuse_name(session, name);
     }
     std::vector<std::string> words{"import", plain_path(file)};
     if (!name.empty()) {
         words.insert(words.end(), {"--name", name});
+    }
+    if (!limit.empty()) {
+        words.push_back("--limit=" + limit);
     }
     return run_image(session, words);
 }
@@ -184,33 +228,14 @@ int image_remove(const Session& session, const std::string& name, bool force) {
     if (name.starts_with("-")) {
         return refuse_name(session, name);
     }
-    Request request;
-    request.verb = "images";
-    Response answer = ask(session, request);
-    if (answer.code != Code::done && !force) {
-        answer.message = cat("cannot know whether a service uses image '", name, "': ", answer.message);
-        answer.hint = cat("viscumctl image remove ", name, " --force removes it all the same");
-        return fail(session.console, answer);
-    }
-    const auto used = digests_of(answer.code == Code::done ? answer.details : std::vector<std::string>{});
-    if (!used) {
-        return fail(session.console, Code::failed, "viscumd's answer cannot be read",
-                    "viscumctl and viscumd must be of the same version");
-    }
-    std::vector<std::string> words{"remove", name};
-    for (const auto& digest : *used) {
-        words.insert(words.end(), {"--in-use", digest});
-    }
-    const int code = run_image(session, words);
-    if (code == static_cast<int>(Code::refused) && !session.console.json) {
-        constexpr std::size_t kShort = 12;
-        for (const auto& line : answer.details) {
-            const auto blank = std::min(line.find(' '), line.size());
-            session.console.err(
-                cat("  ", line.substr(0, std::min(blank, kShort)), " is used by", printable(line.substr(blank)), "\n"));
-        }
-    }
-    return code;
+    const Response used = ask_used(session, cat("whether a service uses image '", name, "'"),
+                                   cat("viscumctl image remove ", name, " --force removes it all the same"), force);
+    return run_with_used(session, {"remove", name}, used);
+}
+
+int image_prune(const Session& session) {
+    const Response used = ask_used(session, "which images services use", "", false);
+    return run_with_used(session, {"prune"}, used);
 }
 
 std::optional<std::string> image_file(const std::string& image, const std::string& file) {

@@ -13,11 +13,14 @@ namespace viscum {
 /// Beside viscumctl (a build tree), in ../libexec/viscum, or in /usr/libexec/viscum.
 std::string find_image_program();
 
-/// They write to our own stdout and stderr, and end with the program's exit status. `name` "": of the file.
-int image_import(const Session& session, const std::string& file, const std::string& name);
+/// They write to our own stdout and stderr, and end with the program's exit status. `name` "": of the file; `limit`
+/// "": the program's own.
+int image_import(const Session& session, const std::string& file, const std::string& name, const std::string& limit);
 int image_list(const Session& session);
 /// An image that a service uses stays. Only viscumd knows which; without it, `force` is needed.
 int image_remove(const Session& session, const std::string& name, bool force);
+/// Removes images that lost their names to later ones, and that no service uses.
+int image_prune(const Session& session);
 
 /// The file or image-layout directory that `image` of the service file `file` stands for: there, relative to that file.
 /// nullopt: there is none, so it is the name of an image.

@@ -33,6 +33,7 @@ struct Arguments {
     std::vector<std::string> command;
     std::string image;  // a file, or a name
     std::string image_name;
+    std::string image_limit;
     bool force = false;
 };
 
@@ -78,7 +79,9 @@ void add_image_verbs(CLI::App& image, Arguments& args) {
     auto* import = verb("import", "Put an image into the store: an image layout, or an archive of one");
     import->add_option("FILE", args.image, "A directory or a tar file")->required()->type_name("");
     import->add_option("--name", args.image_name, "What service files call it")->type_name("NAME");
+    import->add_option("--limit", args.image_limit, "How much it may hold, unpacked: 512M, 2G")->type_name("SIZE");
     verb("list", "The images of the store");
+    verb("prune", "Remove images that have no name any more and that no service uses");
     auto* remove = verb("remove", "Take an image that no service uses out of the store");
     remove->add_option("NAME", args.image, "The image")->required()->type_name("");
     remove->add_flag("--force", args.force, "Also where no viscumd runs that knows which are used");
@@ -135,7 +138,10 @@ void add_verbs(CLI::App& app, Arguments& args) {
 
 int run_image_verb(const std::string& verb, const Arguments& args, const Session& session) {
     if (verb == "import") {
-        return image_import(session, args.image, args.image_name);
+        return image_import(session, args.image, args.image_name, args.image_limit);
+    }
+    if (verb == "prune") {
+        return image_prune(session);
     }
     return verb == "list" ? image_list(session) : image_remove(session, args.image, args.force);
 }
@@ -218,7 +224,7 @@ int usage_error(const CLI::App& app, const CLI::ParseError& error, int argc, cha
     if (word == "exec") {
         hint = "as in: viscumctl exec NAME -- COMMAND ARGUMENT...";
     } else if (word == "image") {
-        hint = "as in: viscumctl image import FILE, viscumctl image list, viscumctl image remove NAME";
+        hint = "as in: viscumctl image import FILE, image list, image remove NAME, image prune";
     }
     return fail(console, Code::invalid, error.what(), hint);
 }

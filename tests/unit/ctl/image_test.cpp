@@ -49,13 +49,13 @@ std::vector<Response> one_image(const Request& request) {
 TEST_CASE("image: a verb runs viscum-image with our words, and its exit status is ours") {
     Desk desk;
     install(desk, 4);
-    CHECK(image_import(desk.session(), "a b.tar", "") == 4);
+    CHECK(image_import(desk.session(), "a b.tar", "", "") == 4);
     CHECK(asked(desk) == "--instance viscum import a b.tar\n");
-    CHECK(image_import(desk.session(true), "-a.tar", "plates:1") == 4);
-    CHECK(asked(desk) == "--instance viscum --json import ./-a.tar --name plates:1\n");
+    CHECK(image_import(desk.session(true), "-a.tar", "plates:1", "2G") == 4);
+    CHECK(asked(desk) == "--instance viscum --json import ./-a.tar --name plates:1 --limit=2G\n");
     CHECK(image_list(desk.session(true)) == 4);
     CHECK(asked(desk) == "--instance viscum --json list\n");
-    CHECK(image_import(desk.session(), "a.tar", "--json") == 2);
+    CHECK(image_import(desk.session(), "a.tar", "--json", "") == 2);
     CHECK(image_remove(desk.session(), "--in-use", true) == 2);
     CHECK(asked(desk).empty());
     install(desk, 0, "kill -9 $$");
@@ -92,6 +92,18 @@ TEST_CASE("image: without viscumd nobody knows what is used, and an image is rem
     CHECK(asked(desk).empty());
     CHECK(image_remove(desk.session(), "plates:1", true) == 0);
     CHECK(asked(desk) == "--instance viscum remove plates:1\n");
+}
+
+TEST_CASE("image: what has no name is removed only where viscumd knows what is used") {
+    Desk desk;
+    install(desk, 0);
+    CHECK(image_prune(desk.session()) == 3);
+    CHECK(desk.take(desk.err) ==
+          "viscumctl: cannot know which images services use: no viscumd runs for instance 'viscum'\n"
+          "  hint: start it with: viscumd\n");
+    desk.serve(one_image);
+    CHECK(image_prune(desk.session()) == 0);
+    CHECK(asked(desk) == "--instance viscum prune --in-use " + kDigest + "\n");
 }
 
 TEST_CASE("image: an answer that names no digests removes nothing") {
