@@ -3,6 +3,8 @@
 
 #include <netinet/in.h>
 
+#include "base/file.h"
+#include "base/text.h"
 #include "tests/support/bed.h"
 #include "tests/support/endpoint.h"
 
@@ -22,11 +24,13 @@ Bench::Bench(std::string prober_path)
                               "link set lo up\naddress add 203.0.113.10/32 dev lo\n"
                               "address add 2001:db8::10/128 dev lo nodad\n");
     REQUIRE_MESSAGE(set, set.error().what);
-    // The kernel adds an IPv6 address's route in a work queue of its own.
+    // The kernel adds an IPv6 address's route in a work queue of its own: until then nobody refuses what is sent to it.
     const SocketAddress address = to_sockaddr({kAddress6, kPort});
     REQUIRE(eventually([&] {
         const UniqueFd fd = must(open_socket(ns, SOCK_DGRAM, {kAddress6, kPort}, {}));
-        return connect(fd.get(), address.get(), address.length) == 0;
+        char byte = 0;
+        return connect(fd.get(), address.get(), address.length) == 0 && send(fd.get(), &byte, 1, 0) == 1 &&
+               recv(fd.get(), &byte, 1, MSG_DONTWAIT) < 0 && errno == ECONNREFUSED;
     }));
 }
 
@@ -114,6 +118,16 @@ void TcpServer::read(UniqueFd& owner) {
     saw_reset = saw_reset || got < 0;
     loop_.unwatch(owner.get());
     owner.reset();
+}
+
+pid_t caged(Bench& bench) {
+    CHECK(bench.probe(with(UdpProbe{kPort, "x", ""})) == kRefused);
+    REQUIRE(bench.prober.pid() > 0);
+    return bench.prober.pid();
+}
+
+std::size_t descriptors_of(pid_t pid) {
+    return must(list_directory(cat("/proc/", pid, "/fd"))).size();
 }
 
 void say(int fd, std::string_view text) {

@@ -71,6 +71,10 @@ private:
     std::list<UniqueFd> connections_;
 };
 
+/// Starts the prober, and waits until its cage is shut: it answers.
+pid_t caged(Bench& bench);
+std::size_t descriptors_of(pid_t pid);
+
 void say(int fd, std::string_view text);
 /// A server that says `text` to each request and closes.
 TcpServer::Serve answer(const std::string& text);
