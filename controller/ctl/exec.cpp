@@ -18,7 +18,10 @@ constexpr int kCannotRun = 126;
 constexpr int kNotFound = 127;
 constexpr int kForwarded[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 
-int fail_to_run(const Session& session, const Error& error) {
+int fail_to_run(const Session& session, const std::string& service, const Error& error) {
+    if (error.errno_code == ESRCH || error.errno_code == EAGAIN) {
+        return fail(session.console, Code::failed, error.what, "see: viscumctl status " + service);
+    }
     (void)fail(session.console, Code::failed, error.what, "");
     return error.errno_code == ENOENT ? kNotFound : kCannotRun;
 }
@@ -78,7 +81,7 @@ int exec(const Session& session, const std::string& service, const std::vector<s
     auto process = enter(
         {shim->second, run_dir->second, command, terminal_environment(), STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO});
     if (!process) {
-        return fail_to_run(session, process.error());
+        return fail_to_run(session, service, process.error());
     }
     const ExitStatus end = wait_for(*process, signals.get());
     return end.kind == ExitStatus::Kind::exited ? end.value

@@ -88,6 +88,7 @@ private:
     }
 
     void add_root();
+    void add_mounts();
     void add_proc();
     void add_own();
     void add_hidden();
@@ -124,6 +125,9 @@ void Writer::add_root() {
     if (allows("writable-root")) {
         add(Op::writable);
     }
+}
+
+void Writer::add_mounts() {
     if (!on_host()) {
         return;
     }
@@ -261,6 +265,7 @@ Result<Sandbox> Writer::write() {
     }
     add_root();
     add_proc();
+    add_mounts();
     // First, so that the service may have a directory of its own in the place of what is hidden.
     add_hidden();
     add_own();

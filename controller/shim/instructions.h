@@ -3,9 +3,10 @@
 // is a sequence of words, each ended by a NUL: an instruction's name, then its arguments, whose number is fixed. The
 // last instruction is `end`: a file without it was not written to its end.
 //
-// Order matters: what comes later lies on top. Those about the root come before those about the process, which
-// `viscum-shim --enter` carries out alone. Paths begin with "/"; without another word they are those of the new root,
-// and resolved in it: what a root's symbolic links point to is looked for inside.
+// Order matters: what comes later lies on top, and `proc` comes before all that is mounted in the root, because on
+// kernels before 5.12 the flags of those are set by way of it. Those about the root come before those about the
+// process, which `viscum-shim --enter` carries out alone. Paths begin with "/"; without another word they are those of
+// the new root, and resolved in it: what a root's symbolic links point to is looked for inside.
 #pragma once
 
 #include <stddef.h>
