@@ -90,7 +90,9 @@ struct Case {
                                        facts->shared_namespaces.end();
     }
 
-    void good(std::string_view name, std::string text) { audit.items.push_back({std::string(name), true, 0, text}); }
+    void good(std::string_view name, std::string text) {
+        audit.items.push_back({std::string(name), true, 0, std::move(text)});
+    }
     /// `part` of its weight is exposed; without one, all of it.
     void bad(std::string_view name, std::string text, int part = 100) {
         audit.items.push_back({std::string(name), false, std::min(part, weight_of(name)), std::move(text)});

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The system calls that a service may not make (libseccomp), as a filter that the kernel takes.
 //
-// All are allowed but those listed (whatever docker's default profile denies and any kernel still has, and systemd's
-// groups @clock, @cpu-emulation, @module, @mount, @obsolete, @raw-io, @reboot and @swap), and these by their arguments:
+// All are allowed but those listed (measured by docker's default profile and systemd's groups @clock, @cpu-emulation,
+// @module, @mount, @obsolete, @raw-io, @reboot and @swap), and these by their arguments:
 //   clone        with a flag that makes a namespace
 //   socket       but AF_UNIX, AF_INET, AF_INET6 and AF_NETLINK; of netlink NETLINK_ROUTE only (getaddrinfo(3)); raw
 //                ones; SCTP, DCCP and L2TP, which no claim can be about
