@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <set>
 
 #include "base/text.h"
@@ -98,7 +99,7 @@ Result<ProgramEnd> run_program(std::vector<std::string> command, bool capture) {
     }
     if (code.size() == sizeof(int)) {
         int number = 0;
-        std::copy(code.begin(), code.end(), reinterpret_cast<char*>(&number));
+        std::memcpy(&number, code.data(), sizeof number);
         return errno_error(cat("cannot run '", command.front(), "'"), number);
     }
     end.code = exit_code(status);

@@ -120,7 +120,7 @@ std::optional<std::uint32_t> read_percent(const YamlNode* node, std::uint32_t ma
 std::optional<std::string> read_file_name(const YamlNode* node, Mistakes& mistakes) {
     constexpr std::string_view kHint = "1 to 64 of letters, digits, '.', '_' and '-', no '.' first";
     constexpr std::string_view kSigns = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-    const auto name = read_text(node, mistakes, kHint);
+    auto name = read_text(node, mistakes, kHint);
     if (name &&
         (name->size() > kMaxFileName || name->front() == '.' || name->find_first_not_of(kSigns) != std::string::npos)) {
         mistakes.add(node->place, cat(quoted(*name), " is no name of a file"), std::string(kHint));

@@ -174,7 +174,7 @@ std::optional<std::string> read_path(const YamlNode* node, Mistakes& mistakes) {
     constexpr std::string_view kHint = "an absolute path without '.' and '..', such as /var/cache/nginx";
     constexpr std::size_t kMaxPath = 1024;
     constexpr std::size_t kMaxPart = 255;  // NAME_MAX
-    const auto path = read_text(node, mistakes, kHint);
+    auto path = read_text(node, mistakes, kHint);
     if (!path) {
         return std::nullopt;
     }
