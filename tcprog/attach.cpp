@@ -26,7 +26,7 @@ bpf_tc_opts filter(std::uint32_t handle) {
 }
 
 /// The program at our place on a device: its id, 0 for none.
-Result<std::uint32_t> attached_id(std::uint32_t ifindex, std::uint32_t handle, Direction direction) {
+Result<std::uint32_t> queried_id(std::uint32_t ifindex, std::uint32_t handle, Direction direction) {
     const auto hook = hook_of(ifindex, direction);
     auto options = filter(handle);
     const int error = bpf_tc_query(&hook, &options);
@@ -38,6 +38,17 @@ Result<std::uint32_t> attached_id(std::uint32_t ifindex, std::uint32_t handle, D
         return errno_error("cannot ask for TC filters", error);
     }
     return options.prog_id;
+}
+
+/// The older qdisc `ingress` takes filters for what is sent as well, and runs them on what is received: there both
+/// directions hold the same.
+Result<std::uint32_t> attached_id(std::uint32_t ifindex, std::uint32_t handle, Direction direction) {
+    const auto id = queried_id(ifindex, handle, direction);
+    if (!id || *id == 0 || direction == Direction::ingress) {
+        return id;
+    }
+    const auto received = queried_id(ifindex, handle, Direction::ingress);
+    return received && *received == *id ? Result<std::uint32_t>(0U) : id;
 }
 
 /// Whether a program is one of ours, by the name that the object gives it.
@@ -89,6 +100,14 @@ Result<Attached> attach_filter(std::uint32_t ifindex, std::uint32_t handle, cons
     }
     if (error != 0) {
         return errno_error("cannot attach the TC filter", error);
+    }
+    if (direction == Direction::egress && *present == 0) {
+        const auto now = attached_id(ifindex, handle, direction);
+        if (!now || *now != program.id) {
+            options = filter(handle);
+            bpf_tc_detach(&hook, &options);
+            return Error{EOPNOTSUPP, "the device's qdisc filters nothing that is sent"};
+        }
     }
     return Attached::now;
 }

@@ -19,8 +19,7 @@ constexpr std::uint32_t kFilterPriority = 86;
 /// Tells instances apart on a device that both serve.
 std::uint32_t filter_handle(std::string_view instance);
 
-/// What a device receives, or what it sends. Of one that carries the older `ingress` qdisc nothing can be filtered that
-/// it sends.
+/// What a device receives, or what it sends.
 enum class Direction { ingress, egress };
 
 enum class Attached { already, now };
@@ -31,7 +30,8 @@ Status add_clsact(std::uint32_t ifindex);
 
 /// Puts `program` in the place of our filter, or adds it, at one instant. Writes nothing where it is there already.
 /// errno_code EEXIST: another tool's filter has our priority, and our handle or another kind; it stays. ENODEV: no such
-/// device.
+/// device. EOPNOTSUPP: it carries the older qdisc `ingress`, which filters nothing that is sent. The same program is
+/// never to be attached in both directions.
 Result<Attached> attach_filter(std::uint32_t ifindex, std::uint32_t handle, const BpfProgram& program,
                                Direction direction = Direction::ingress);
 

@@ -33,9 +33,10 @@ struct Device {
 
     [[nodiscard]] static std::string qdiscs() { return succeed({"tc", "qdisc", "show", "dev", "dev0"}); }
     /// One line a filter: "pref 86 bpf … handle 0x… vs_lan …".
-    [[nodiscard]] static std::vector<std::string> filters(const std::string& kind) {
+    [[nodiscard]] static std::vector<std::string> filters(const std::string& kind,
+                                                          const std::string& direction = "ingress") {
         std::vector<std::string> out;
-        for (const auto& line : split(succeed({"tc", "filter", "show", "dev", "dev0", "ingress"}), '\n')) {
+        for (const auto& line : split(succeed({"tc", "filter", "show", "dev", "dev0", direction}), '\n')) {
             if (line.find(kind) != std::string::npos && line.find("handle") != std::string::npos) {
                 out.push_back(line);
             }
@@ -69,6 +70,45 @@ TEST_CASE("attach: clsact is made where it is missing, and a filter put in place
     CHECK(*filter_attached(device.index, handle, datapath->lan));
     CHECK_FALSE(*filter_attached(device.index, handle, datapath->service));
     CHECK(carries_filter(device.index, handle));
+}
+
+TEST_CASE("attach: the two directions of a device are apart") {
+    const Pins pins;
+    const auto datapath = pins.open();
+    const Device device;
+    const auto handle = filter_handle("viscum");
+    CHECK(*attach_filter(device.index, handle, datapath->vs_return, Direction::egress) == Attached::now);
+    CHECK(*attach_filter(device.index, handle, datapath->vs_return, Direction::egress) == Attached::already);
+    CHECK(Device::filters("bpf").empty());
+    REQUIRE(Device::filters("bpf", "egress").size() == 1);
+    CHECK(Device::filters("bpf", "egress")[0].find("vs_return") != std::string::npos);
+    CHECK_FALSE(carries_filter(device.index, handle));
+    CHECK(carries_filter(device.index, handle, Direction::egress));
+    CHECK(*attach_filter(device.index, handle, datapath->service) == Attached::now);
+    CHECK(*filter_attached(device.index, handle, datapath->service));
+    CHECK(*filter_attached(device.index, handle, datapath->vs_return, Direction::egress));
+    CHECK_FALSE(*filter_attached(device.index, handle, datapath->service, Direction::egress));
+    CHECK(detach_filter(device.index, handle, Direction::egress));
+    CHECK(detach_filter(device.index, handle, Direction::egress));
+    CHECK(Device::filters("bpf", "egress").empty());
+    CHECK(Device::filters("bpf").size() == 1);
+}
+
+TEST_CASE("attach: a device with the older ingress qdisc takes no filter on what it sends, and stays as it is") {
+    const Pins pins;
+    const auto datapath = pins.open();
+    const Device device;
+    const auto handle = filter_handle("viscum");
+    succeed({"tc", "qdisc", "add", "dev", "dev0", "ingress"});
+    const auto before = Device::qdiscs();
+    CHECK(attach_filter(device.index, handle, datapath->vs_return, Direction::egress).error().errno_code == EOPNOTSUPP);
+    CHECK(Device::filters("bpf").empty());
+    REQUIRE(attach_filter(device.index, handle, datapath->service));
+    CHECK_FALSE(attach_filter(device.index, handle, datapath->vs_return, Direction::egress));
+    CHECK(*filter_attached(device.index, handle, datapath->service));
+    CHECK_FALSE(*filter_attached(device.index, handle, datapath->vs_return, Direction::egress));
+    CHECK(detach_filter(device.index, handle, Direction::egress));
+    CHECK(Device::qdiscs() == before);
 }
 
 TEST_CASE("attach: another program takes the place of ours at one instant, and leaves no second filter") {

@@ -78,6 +78,7 @@ link set svc0 arp off
 link set svc1 arp off
 address add 192.0.2.1/24 dev wan0
 address add 2001:db8:1::1/64 dev wan0 nodad
+address add fe80::1/64 dev wan0 nodad
 link set wan0 up
 route add default via 192.0.2.2
 route add ::/0 via 2001:db8:1::2
@@ -91,6 +92,7 @@ address add 192.0.2.2/24 dev eth0
 address add 203.0.113.10/32 dev eth0
 address add 203.0.113.200/32 dev eth0
 address add 2001:db8:1::2/64 dev eth0 nodad
+address add fe80::2/64 dev eth0 nodad
 address add 2001:db8:c::10/128 dev eth0 nodad preferred_lft 0
 address add 2001:db8:e::200/128 dev eth0 nodad preferred_lft 0
 link set eth0 up
