@@ -390,7 +390,7 @@ Result<std::vector<std::string>> Cgroups::names() const {
         }
     }
     std::ranges::sort(names);
-    names.erase(std::ranges::unique(names).begin(), names.end());
+    names.erase(std::unique(names.begin(), names.end()), names.end());
     return names;
 }
 
