@@ -86,7 +86,8 @@ std::string format_duration(std::chrono::milliseconds duration) {
 }
 
 std::string format_size(std::uint64_t bytes) {
-    constexpr std::pair<const char*, std::uint64_t> kUnits[] = {{"G", 1ULL << 30}, {"M", 1ULL << 20}, {"K", 1ULL << 10}};
+    constexpr std::pair<const char*, std::uint64_t> kUnits[] = {
+        {"G", 1ULL << 30}, {"M", 1ULL << 20}, {"K", 1ULL << 10}};
     for (const auto& [name, unit] : kUnits) {
         if (bytes >= unit && (bytes % unit == 0 || bytes >= 10 * unit)) {
             return cat(bytes / unit, name);

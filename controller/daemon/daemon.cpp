@@ -158,12 +158,12 @@ Status Daemon::open_world(const Programs& programs) {
     const uid_t uid = prober_uid(instance_.name);
     prober_ = std::make_unique<Prober>(
         *loop_, ProberSpec{programs.prober, uid, uid, [](const std::string& text) { log_warn(text); }});
-    context_ = std::make_unique<RunContext>(RunContext{*loop_, *world_, instance_, cgroups_, *prober_, config_.aliases,
-                                                       programs.shim, [this] {
-                                                           if (reconciler_) {
-                                                               reconciler_->touch();
-                                                           }
-                                                       }});
+    context_ = std::make_unique<RunContext>(
+        RunContext{*loop_, *world_, instance_, cgroups_, *prober_, config_.aliases, programs.shim, [this] {
+                       if (reconciler_) {
+                           reconciler_->touch();
+                       }
+                   }});
     services_ = std::make_unique<Services>(
         *context_, store_, [this](std::uint64_t client, const Response& response) { answer(client, response); });
     reconciler_ = std::make_unique<Reconciler>(*loop_, *world_, *services_);
@@ -382,8 +382,8 @@ void Daemon::watch_nft() {
     if (nft_watched_ || world_->nft_watch_fd() < 0) {
         return;
     }
-    nft_watched_ = static_cast<bool>(
-        loop_->watch(world_->nft_watch_fd(), Order::netlink, EPOLLIN, [this](std::uint32_t) {
+    nft_watched_ =
+        static_cast<bool>(loop_->watch(world_->nft_watch_fd(), Order::netlink, EPOLLIN, [this](std::uint32_t) {
             if (world_->drain_nft_watch()) {
                 reconciler_->touch_after(kNewsDelay);
             }

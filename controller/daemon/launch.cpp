@@ -91,8 +91,9 @@ Result<LaunchSpec> make_launch(const ServiceSpec& spec, const Instance& instance
     ServiceSpec whole = spec;
     whole.run = complete_run(spec.run, own.image);
     if (whole.run.command.empty()) {
-        return Error{EINVAL, cat("the image '", spec.run.image, "' starts nothing by itself; 'run: {command: [...]}' "
-                                                                "says what")};
+        return Error{EINVAL, cat("the image '", spec.run.image,
+                                 "' starts nothing by itself; 'run: {command: [...]}' "
+                                 "says what")};
     }
     auto identity = identity_of(whole.run, instance, own);
     if (!identity) {

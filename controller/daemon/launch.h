@@ -39,7 +39,6 @@ std::uint64_t memory_of_machine();
 
 /// Everything that the shim is told. `cgroup_files` are those of the run's groups, which exist.
 Result<LaunchSpec> make_launch(const ServiceSpec& spec, const Instance& instance, const RunIdentity& own,
-                               const std::optional<WantedEgress>& egress,
-                               const std::vector<std::string>& cgroup_files);
+                               const std::optional<WantedEgress>& egress, const std::vector<std::string>& cgroup_files);
 
 }  // namespace viscum

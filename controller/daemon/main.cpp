@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// viscumd [--instance NAME] [--shim PATH] [--prober PATH]: runs in the foreground and logs on stderr, as procd and systemd want it.
+// viscumd [--instance NAME] [--shim PATH] [--prober PATH]: runs in the foreground and logs on stderr, as procd and
+// systemd want it.
 #include <getopt.h>
 #include <unistd.h>
 
@@ -44,10 +45,13 @@ std::string find_program(const std::string& name) {
 
 int main(int argc, char** argv) {
     using namespace viscum;
-    const option options[] = {{"instance", required_argument, nullptr, 'i'}, {"shim", required_argument, nullptr, 's'},
+    const option options[] = {{"instance", required_argument, nullptr, 'i'},
+                              {"shim", required_argument, nullptr, 's'},
                               {"prober", required_argument, nullptr, 'p'},
-                              {"uninstall", no_argument, nullptr, 'u'},      {"version", no_argument, nullptr, 'v'},
-                              {"help", no_argument, nullptr, 'h'},           {nullptr, 0, nullptr, 0}};
+                              {"uninstall", no_argument, nullptr, 'u'},
+                              {"version", no_argument, nullptr, 'v'},
+                              {"help", no_argument, nullptr, 'h'},
+                              {nullptr, 0, nullptr, 0}};
     std::string name = "viscum";
     Programs programs{find_program("viscum-shim"), find_program("viscum-prober")};
     bool uninstall = false;

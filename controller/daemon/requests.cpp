@@ -141,11 +141,10 @@ std::optional<std::vector<Daemon::Checked>> Daemon::check_files(ClientId client,
     for (const auto& item : checked) {
         const auto missing = cgroups_.missing(stated_limits(item.spec.limits));
         if (item.spec.limits.required && !missing.empty()) {
-            answer(client,
-                   refusal(Code::refused,
-                           cat("nothing was deployed: this machine cannot limit ", join(missing, " and "), " of '",
-                               item.spec.name, "': there is no cgroup controller for it"),
-                           "'limits: {required: false}' runs it without"));
+            answer(client, refusal(Code::refused,
+                                   cat("nothing was deployed: this machine cannot limit ", join(missing, " and "),
+                                       " of '", item.spec.name, "': there is no cgroup controller for it"),
+                                   "'limits: {required: false}' runs it without"));
             return std::nullopt;
         }
     }

@@ -153,8 +153,7 @@ Status Run::launch() {
     if (auto status = context_.cgroups.make(group(), group_limits(spec_.limits, memory_of_machine())); !status) {
         return status;
     }
-    auto launch =
-        make_launch(spec_, context_.instance, identity_, egress_, context_.cgroups.join_files(group()));
+    auto launch = make_launch(spec_, context_.instance, identity_, egress_, context_.cgroups.join_files(group()));
     if (!launch) {
         return std::move(launch).error();
     }

@@ -18,8 +18,8 @@
 #include "controller/supervise/backoff.h"
 #include "controller/supervise/fsm.h"
 #include "controller/supervise/health.h"
-#include "controller/supervise/process.h"
 #include "controller/supervise/prober.h"
+#include "controller/supervise/process.h"
 #include "controller/world/world.h"
 
 namespace viscum {
@@ -43,7 +43,8 @@ public:
     Run(const Run&) = delete;
     Run& operator=(const Run&) = delete;
 
-    /// Makes the run directory with the service file and the image's name in it, before anything else of the run exists.
+    /// Makes the run directory with the service file and the image's name in it, before anything else of the run
+    /// exists.
     Status begin();
     /// Takes over a process that a viscumd before started. `admission` is what the kernel's table held for it: one that
     /// was served is healthy until probes say otherwise, one that drained is not until they do.
@@ -123,10 +124,10 @@ private:
     HoldDown hold_;
     std::unique_ptr<Probe> probe_;
     std::optional<ExitStatus> last_exit_;
-    std::string problem_;    // of the last launch that failed
-    std::string met_;        // the limit that the last process met before it ended
+    std::string problem_;      // of the last launch that failed
+    std::string met_;          // the limit that the last process met before it ended
     CgroupEvents met_before_;  // what its groups had counted when the current process started
-    bool was_up_ = false;  // healthy once: it may have flows
+    bool was_up_ = false;      // healthy once: it may have flows
     BootTime started_at_{};
     BootTime asked_at_{};  // when the last probe began
     BootTime mended_at_{};

@@ -38,7 +38,7 @@ struct Service {
     std::uint64_t remover = 0;  // the client that waits for that
     bool keep_log = false;      // it never got healthy: its log is all there is to see
     bool drained = false;
-    std::uint32_t number = 0;   // its own among the instance's services
+    std::uint32_t number = 0;  // its own among the instance's services
 
     [[nodiscard]] Run* run(int slot) const { return runs[static_cast<std::size_t>(slot)].get(); }
     [[nodiscard]] Run* current() const { return run(primary); }

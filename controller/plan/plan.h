@@ -36,8 +36,8 @@ struct Step {
 };
 
 /// Rules and filters first, so that traffic leaves what is about to go and is off for what is about to come. Then what
-/// comes: namespace, link, addresses, fence, egress, process; its rules admit in a later plan, when it is healthy. Then what
-/// goes: process, link, namespace. Nothing to do is an empty plan.
+/// comes: namespace, link, addresses, fence, egress, process; its rules admit in a later plan, when it is healthy. Then
+/// what goes: process, link, namespace. Nothing to do is an empty plan.
 std::vector<Step> make_plan(const Wanted& wanted, const Actual& actual);
 
 /// One line a step.

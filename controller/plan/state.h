@@ -43,9 +43,9 @@ struct WantedBackend {
 
 struct ActualBackend {
     bool net_ns = false;
-    bool link = false;       // ours, with its other end in the namespace
-    bool addresses = false;  // as last written, and no news since
-    bool fence = false;      // our filter on the router's end
+    bool link = false;                   // ours, with its other end in the namespace
+    bool addresses = false;              // as last written, and no news since
+    bool fence = false;                  // our filter on the router's end
     std::optional<WantedEgress> egress;  // as last written, and still in place
     bool process = false;
     bool operator==(const ActualBackend&) const = default;
@@ -76,7 +76,7 @@ struct Actual {
     std::optional<std::vector<WantedRule>> rules;  // as last written; nullopt: not known
     std::map<std::string, bool> lan;               // devices that there are: our filter is on them
     bool masquerade = false;
-    std::set<std::string> unprepared_lan;          // devices of `lan:` that nobody has made ready for filters yet
+    std::set<std::string> unprepared_lan;  // devices of `lan:` that nobody has made ready for filters yet
 };
 
 /// What a service's claims make its namespace own. Several claims of one address are one; a prefix's first address is

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// What services may begin by themselves, as LinuxWorld makes it: the link's entry, the route to its alias, the filter of
-// the way back, and one masquerade for all.
+// What services may begin by themselves, as LinuxWorld makes it: the link's entry, the route to its alias, the filter
+// of the way back, and one masquerade for all.
 #include <algorithm>
 
 #include "base/text.h"

@@ -11,7 +11,7 @@ namespace {
 
 const BackendKey kPlates{"plates", 0};
 const BackendKey kPlatesNext{"plates", 1};
-constexpr ActualBackend kWhole{true, true, true, true, true};
+const ActualBackend kWhole{true, true, true, true, {}, true};
 
 WantedRule rule(const std::string& service, Admission admission) {
     WantedRule out;
@@ -48,8 +48,11 @@ using Lines = std::vector<std::string>;
 
 TEST_CASE("plan: an unchanged service costs no step") {
     CHECK(describe(make_plan(running(), as_wanted(running()))).empty());
-    CHECK(make_plan(
-              {}, {.backends = {}, .rules = std::vector<WantedRule>{}, .lan = {{"lan1", false}}, .unprepared_lan = {}})
+    CHECK(make_plan({}, {.backends = {},
+                         .rules = std::vector<WantedRule>{},
+                         .lan = {{"lan1", false}},
+                         .masquerade = false,
+                         .unprepared_lan = {}})
               .empty());
 }
 
@@ -76,13 +79,13 @@ TEST_CASE("plan: whatever another tool removed is made again, and what stands on
         Lines steps;
     };
     const std::vector<Loss> losses{
-        {{false, false, false, false, true},
+        {{false, false, false, false, {}, true},
          {"make namespace for plates", "make link for plates", "set addresses of plates", "attach fence of plates"}},
-        {{true, false, true, true, true},
+        {{true, false, true, true, {}, true},
          {"make link for plates", "set addresses of plates", "attach fence of plates"}},
-        {{true, true, false, true, true}, {"set addresses of plates"}},
-        {{true, true, true, false, true}, {"attach fence of plates"}},
-        {{true, true, true, true, false}, {"launch plates"}},
+        {{true, true, false, true, {}, true}, {"set addresses of plates"}},
+        {{true, true, true, false, {}, true}, {"attach fence of plates"}},
+        {{true, true, true, true, {}, false}, {"launch plates"}},
     };
     for (const auto& loss : losses) {
         Actual actual = as_wanted(wanted);
@@ -145,4 +148,35 @@ TEST_CASE("plan: a namespace owns each address once, and a source for every fami
     CHECK(owned.prefixes == std::vector{*IpPrefix::parse("2001:db8::/64")});
     CHECK_FALSE(owns_several(spec, true));
     CHECK(owns_several(spec, false));
+}
+
+TEST_CASE("plan: what a service may begin is set before it is launched, and masqueraded before that") {
+    Wanted wanted = running();
+    Actual actual = as_wanted(wanted);
+    wanted.backends[kPlates].egress.emplace().allowed.internet = true;
+    wanted.masquerade = true;
+    actual.backends[kPlates].process = false;
+    CHECK(describe(make_plan(wanted, actual)) == Lines{"make masquerade", "set egress of plates", "launch plates"});
+}
+
+TEST_CASE("plan: a new link has nothing of what an old one might begin") {
+    Wanted wanted = running();
+    wanted.backends[kPlates].egress.emplace();
+    wanted.masquerade = true;
+    Actual actual = as_wanted(wanted);
+    actual.backends[kPlates].egress = wanted.backends[kPlates].egress;
+    actual.masquerade = true;
+    CHECK(describe(make_plan(wanted, actual)).empty());
+    actual.backends[kPlates].link = false;
+    const auto steps = describe(make_plan(wanted, actual));
+    CHECK(std::find(steps.begin(), steps.end(), "set egress of plates") != steps.end());
+}
+
+TEST_CASE("plan: the masquerade goes with the last service that needs it, after its link") {
+    Wanted wanted = running();
+    Actual actual = as_wanted(wanted);
+    actual.backends[kPlatesNext] = {true, true, true, true, WantedEgress{}, false};
+    actual.masquerade = true;
+    CHECK(describe(make_plan(wanted, actual)) ==
+          Lines{"remove link of plates.1", "remove namespace of plates.1", "remove masquerade"});
 }
