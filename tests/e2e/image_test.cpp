@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Services that run from images, with a real program of other people's inside: busybox.
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <climits>
+#include <filesystem>
+
+#include "base/file.h"
+#include "tests/e2e/scene.h"
+#include "tests/support/oci_image.h"
+#include "tests/support/sandbox.h"
+
+namespace viscum {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr const char* kBusybox = "/bin/busybox";
+constexpr uid_t kImageUser = 1234;
+constexpr const char* kStore = "/var/lib/viscum/images";
+
+/// What a client may ask the service about itself.
+constexpr const char* kReport =
+    "#!/bin/busybox sh\n"
+    "echo 'Content-Type: text/plain'\n"
+    "echo\n"
+    "echo \"greeting $GREETING $OTHER\"\n"
+    "touch /www/new 2>/dev/null && echo 'wrote the root'\n"
+    "touch /tmp/new && echo 'wrote /tmp'\n"
+    "ls /www /old | tr '\\n' ' '\n"
+    "echo\n"
+    "ls -a /sys /proc/sys/kernel/core_pattern 2>/dev/null | wc -l\n";
+
+/// busybox's httpd, which says `who`. Two layers: the second replaces, hides and empties things of the first.
+TestImage web_image(const std::string& who, const std::string& config = "") {
+    const auto busybox = must(read_file(kBusybox, 8UL << 20));
+    const std::vector<TarEntry> first = {
+        {"bin/", "", '5', 0755},
+        {"bin/busybox", busybox, '0', 0755},
+        {"bin/httpd", "busybox", '2'},
+        {"etc/", "", '5', 0755},
+        {"etc/passwd", "root:x:0:0::/:/bin/sh\nweb:x:1234:1235::/:/bin/sh\n"},
+        {"old/", "", '5', 0755},
+        {"old/one", "1"},
+        {"www/", "", '5', 0755},
+        {"www/index.html", "nobody"},
+        {"www/gone", "still there"},
+        {"www/cgi-bin/", "", '5', 0755},
+        {"www/cgi-bin/report", kReport, '0', 0755},
+    };
+    const std::vector<TarEntry> second = {
+        {"www/", "", '5', 0755}, {"www/index.html", who},          {"www/.wh.gone", ""},
+        {"old/", "", '5', 0755}, {"old/.wh..wh..opq", "", '0', 0}, {"old/two", "2"},
+    };
+    return {{first, second},
+            config.empty() ? R"({"Entrypoint":["/bin/httpd","-f"],"Cmd":["-p","80","-h","/www"],)"
+                             R"("Env":["GREETING=hello","OTHER=image"],"WorkingDir":"/www","User":"web"})"
+                           : config};
+}
+
+bool lacks_programs() {
+    for (const char* program : {kBusybox, "/usr/bin/zstd", "/bin/gzip"}) {
+        if (access(program, X_OK) < 0) {
+            skip(cat("needs ", program));
+            return true;
+        }
+    }
+    if (must(read_file("/proc/filesystems", 65'536)).find("\toverlay\n") == std::string::npos) {
+        skip("the kernel has no overlayfs");
+        return true;
+    }
+    return false;
+}
+
+/// A service on kWeb whose root is an image; `run` are further lines of `run:`.
+struct ImageService {
+    std::string image;
+    std::string run{};
+    std::string more{};
+
+    [[nodiscard]] std::string text() const {
+        return cat("viscum: 1\nname: web\nintercept:\n  - { address: 203.0.113.10, port: 80 }\nrun:\n  image: '", image,
+                   "'\n", run, "health: { http: { port: 80 }, interval: 500ms, timeout: 500ms, fall: 2 }\n",
+                   "restart: { backoff: 10ms, backoff_max: 100ms }\nlimits: { pids: 40, required: false }\n", more);
+    }
+    [[nodiscard]] std::string write() const { return must(write_service("web", text())); }
+};
+
+std::string page(Scene& scene, const std::string& path) {
+    const HttpResult result = http_get(scene.bed().client(1), {.to = kWeb, .path = path});
+    return result.status == 200 ? result.body : cat(result.status, " ", result.error);
+}
+
+std::string link_of(const std::string& path) {
+    std::array<char, PATH_MAX> target{};
+    const ssize_t size = readlink(path.c_str(), target.data(), target.size());
+    return {target.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0))};
+}
+
+/// Who and what the service's main process is, from outside.
+void check_process(const Scene& scene, uid_t uid, gid_t gid, const std::string& directory) {
+    const auto processes = scene.processes_of("web");
+    REQUIRE_FALSE(processes.empty());
+    const std::string proc = cat("/proc/", processes.front());
+    const std::string status = must(read_file(proc + "/status", 65'536));
+    CHECK_MESSAGE(status.find(cat("\nUid:\t", uid, "\t", uid, "\t", uid)) != std::string::npos, status);
+    CHECK_MESSAGE(status.find(cat("\nGid:\t", gid, "\t", gid, "\t", gid)) != std::string::npos, status);
+    CHECK(link_of(proc + "/cwd") == directory);
+    CHECK(scene.status("web").user.starts_with(std::to_string(uid)));
+}
+
+/// Everything that the store holds but its lock and its empty directories.
+std::vector<std::string> stored() {
+    std::vector<std::string> found;
+    for (const char* kind : {"layers", "manifests", "names", "new"}) {
+        const auto names = list_directory(cat(kStore, "/", kind));
+        for (const std::string& name : names ? *names : std::vector<std::string>()) {
+            found.push_back(cat(kind, "/", name));
+        }
+    }
+    return found;
+}
+
+/// The store's frame stays, as the state does.
+void check_nothing_left(Scene& scene) {
+    CHECK(join(stored(), "\n") == "");
+    std::filesystem::remove_all(kStore);
+    scene.check_no_leak();
+}
+
+}  // namespace
+
+TEST_CASE("image: a service runs from an OCI image, as its configuration says, and changes nothing of it") {
+    if (lacks_programs()) {
+        return;
+    }
+    Scene scene;
+    must(write_image_layout(web_image("one"), "/srv/one", Packing::gzip));
+    scene.ctl({"image", "import", "/srv/one", "--name", "plates:1"});
+    CHECK(scene.ctl({"image", "list"}).out.find("plates:1") != std::string::npos);
+    scene.ctl({"deploy", ImageService{"plates:1"}.write()});
+    CHECK(page(scene, "/") == "one");
+    CHECK(page(scene, "/gone").starts_with("404"));
+    CHECK(page(scene, "/cgi-bin/report") ==
+          "greeting hello image\nwrote /tmp\n/old:\ntwo\n\n/www:\ncgi-bin\nindex.html\n \n0\n");
+    check_process(scene, kImageUser, kImageUser + 1, "/www");
+    const ServiceReport status = scene.status("web");
+    CHECK(status.image.starts_with("plates:1 ("));
+    CHECK(scene.ctl({"status", "web"}).out.find("plates:1") != std::string::npos);
+    scene.ctl({"remove", "web"});
+    scene.ctl({"image", "remove", "plates:1"});
+    std::filesystem::remove_all("/srv/one");
+    check_nothing_left(scene);
+}
+
+TEST_CASE("image: what the service file says counts more than the image") {
+    if (lacks_programs()) {
+        return;
+    }
+    Scene scene;
+    // The name lies beside the service file: deploying imports it.
+    must(write_docker_archive(web_image("saved"), "/tmp/saved.tar", "plates:7", Packing::zstd));
+    scene.ctl({"deploy", ImageService{"saved.tar",
+                                      "  command: [/bin/busybox, httpd, -f, -h, /www]\n  user: 4321\n"
+                                      "  directory: /etc\n  env: { GREETING: good day }\n"}
+                             .write()});
+    CHECK(page(scene, "/") == "saved");
+    CHECK(page(scene, "/cgi-bin/report").starts_with("greeting good day image\nwrote /tmp\n"));
+    check_process(scene, 4321, 4321, "/etc");
+    scene.ctl({"remove", "web"});
+    scene.ctl({"image", "remove", "saved.tar"});
+    check_nothing_left(scene);
+}
+
+TEST_CASE("image: updated and rolled back under a client without pause, and adopted by the next viscumd") {
+    if (lacks_programs()) {
+        return;
+    }
+    Scene scene;
+    must(write_image_layout(web_image("one"), "/srv/one", Packing::gzip));
+    must(write_image_layout(web_image("two"), "/srv/two", Packing::zstd));
+    must(write_image_layout(web_image("sick", R"({"Entrypoint":["/bin/busybox","sleep","1000"]})"), "/srv/sick",
+                            Packing::none));
+    for (const char* name : {"one", "two", "sick"}) {
+        scene.ctl({"image", "import", cat("/srv/", name), "--name", name});
+    }
+    scene.ctl({"deploy", ImageService{"one"}.write()});
+    const auto flow = scene.flow(kWeb, 2);
+    CHECK(flow->wait_for("one", boot_now(), kLimit));
+    scene.ctl({"deploy", ImageService{"two"}.write()});
+    CHECK(page(scene, "/") == "two");
+    scene.ctl({"deploy", ImageService{"sick"}.write(), "--wait", "1s"}, 4);
+    CHECK(page(scene, "/") == "two");
+    CHECK(scene.status("web").image.starts_with("two ("));
+    const auto before = scene.processes_of("web");
+    scene.viscumd().kill();
+    must(scene.viscumd().start_again());
+    CHECK(scene.processes_of("web") == before);
+    CHECK(scene.status("web").image.starts_with("two ("));
+    const RunOutput used = scene.ctl({"image", "remove", "two"}, 5);
+    CHECK(used.err.find("web") != std::string::npos);
+    CHECK(page(scene, "/") == "two");
+    // A name that moves on changes nothing that runs, over a restart of its process as well.
+    scene.ctl({"image", "import", "/srv/one", "--name", "two"});
+    scene.kill_service("web");
+    CHECK(eventually(kLimit, [&] { return page(scene, "/") == "two"; }));
+    const FlowSummary seen = flow->stop();
+    check_flow("images that change", seen, 4);
+    scene.ctl({"remove", "web"});
+    for (const char* name : {"one", "two", "sick"}) {
+        scene.ctl({"image", "remove", name});
+        std::filesystem::remove_all(cat("/srv/", name));
+    }
+    (void)run({VISCUM_BIN_DIR "/viscum-image", "prune"});
+    check_nothing_left(scene);
+}
+
+TEST_CASE("image: a deployed one is back after a reboot, and one that is gone is said to be") {
+    if (lacks_programs()) {
+        return;
+    }
+    Scene scene;
+    must(write_image_layout(web_image("one"), "/srv/one", Packing::gzip));
+    const RunOutput missing = scene.ctl({"deploy", ImageService{"plates"}.write()}, 5);
+    CHECK_MESSAGE(missing.err.find("plates") != std::string::npos, missing.err);
+    scene.ctl({"image", "import", "/srv/one", "--name", "plates"});
+    scene.ctl({"deploy", ImageService{"plates"}.write()});
+    scene.reboot();
+    CHECK(eventually(kLimit, [&] { return page(scene, "/") == "one"; }));
+    scene.ctl({"remove", "web"});
+    scene.ctl({"image", "remove", "plates"});
+    std::filesystem::remove_all("/srv/one");
+    check_nothing_left(scene);
+}
+
+}  // namespace viscum
