@@ -87,6 +87,12 @@ constexpr std::uint32_t kNewest = kFirstNumber + 469;        // file_setattr, ke
 constexpr std::uint32_t kOpenTreeAttr = kFirstNumber + 467;  // younger than most libseccomp
 constexpr std::uint32_t kPrivateNumbers = 0xf0000;           // ARM's own: cacheflush, set_tls
 
+#ifdef __i386__
+constexpr bool kNeedsSocketcall = true;
+#else
+constexpr bool kNeedsSocketcall = false;
+#endif
+
 constexpr std::uint32_t kEperm = SCMP_ACT_ERRNO(EPERM);
 constexpr std::uint32_t kEnosys = SCMP_ACT_ERRNO(ENOSYS);
 
@@ -220,6 +226,16 @@ constexpr sock_filter answer(std::uint32_t action) {
     return {BPF_RET | BPF_K, 0, 0, action};
 }
 
+/// libseccomp would deny every socket of socketcall for the few that a rule for socket denies.
+std::string let_socketcall_in() {
+    constexpr std::uint32_t kSocketcall = 102;
+    return as_bytes(load(offsetof(seccomp_data, arch)),  //
+                    jump(BPF_JEQ, SCMP_ARCH_X86, 0, 3),  //
+                    load(offsetof(seccomp_data, nr)),    //
+                    jump(BPF_JEQ, kSocketcall, 0, 1),    //
+                    answer(SCMP_ACT_ALLOW));
+}
+
 /// What libseccomp has no rule for: a range of numbers, and "neither of two values". It only ever denies, so that
 /// whatever it passes, of whichever ABI, is judged by libseccomp's part behind it.
 std::string prelude() {
@@ -261,6 +277,9 @@ Result<std::string> seccomp_filter(const Allow& allow) {
         deny_namespaces(rules);
     }
     deny_sockets(rules, allow.contains("cap_net_raw"));
+    if (!kNeedsSocketcall) {
+        rules.deny("socketcall");
+    }
     constexpr std::array<std::uint64_t, 3> kRequests{TIOCSTI, TIOCLINUX, TIOCSETD};
     for (const auto request : kRequests) {
         rules.deny_if("ioctl", {has(1, 0xffffffff, request)});
@@ -269,7 +288,7 @@ Result<std::string> seccomp_filter(const Allow& allow) {
     if (!program) {
         return std::move(program).error();
     }
-    return prelude() + *program;
+    return (kNeedsSocketcall ? let_socketcall_in() : std::string()) + prelude() + *program;
 }
 
 std::uint64_t capability_mask(const Allow& allow) {

@@ -11,7 +11,8 @@
 //   personality  but 0 and the question for it
 //
 // Numbers above those of kernel 6.18 answer ENOSYS, as on an older kernel: what this list cannot judge is not there.
-// On 32-bit x86 and PowerPC socketcall(2) hides its arguments: there the network namespace alone limits sockets.
+// socketcall(2), which hides its arguments, is denied but on 32-bit x86, whose C libraries still need it: there the
+// network namespace and the lack of capabilities alone limit sockets.
 #pragma once
 
 #include <cstdint>
