@@ -81,6 +81,14 @@ TEST_CASE("probe: an HTTP status counts although the connection stays open") {
     CHECK(bench.probe(with(http())) == kHealthy);
 }
 
+TEST_CASE("probe: an HTTP answer with a body leaves without a reset") {
+    Bench bench;
+    const TcpServer server(bench, answer("HTTP/1.1 200 OK\r\n\r\n" + std::string(20'000, 'x')));
+    CHECK(bench.probe(with(http()), kAddress, 20ms) == kHealthy);
+    CHECK(server.accepted == 1);
+    CHECK_FALSE(server.saw_reset);
+}
+
 TEST_CASE("probe: a service that accepts and never answers is not healthy") {
     Bench bench;
     SUBCASE("the service reads") {
@@ -211,7 +219,7 @@ TEST_CASE("probe: UDP compares the answer") {
     }
     SUBCASE("wrong answers without end") {
         answers.assign(40, std::string(2000, 'x'));
-        CHECK(bench.probe(with(UdpProbe{kPort, ask, "pong"})) ==
+        CHECK(bench.probe(with(UdpProbe{kPort, ask, "pong"}, 60s)) ==  // which it does not wait for
               unhealthy("the answer does not contain what is expected"));
     }
     bench.loop->unwatch(socket.get());

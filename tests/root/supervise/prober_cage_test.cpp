@@ -10,6 +10,7 @@
 
 #include <array>
 #include <csignal>
+#include <cstring>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -222,6 +223,37 @@ TEST_CASE("prober: the end of its channel ends it, and so does what viscumd neve
         const int status = raw.end();
         CHECK((WIFEXITED(status) && WEXITSTATUS(status) == sample.status));
     }
+}
+
+TEST_CASE("prober: it keeps the time limit by itself") {
+    Raw raw;
+    CHECK(raw.answer().code == ProberCode::ready);
+    std::array<int, 2> pair{};
+    REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair.data()) == 0);
+    const UniqueFd service(pair[0]);
+    UniqueFd socket(pair[1]);
+    ProberQuestion question{};
+    question.id = 1;
+    question.kind = ProberKind::http;
+    question.limit_ms = 20;
+    iovec part{&question, sizeof question};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    msghdr header{};
+    header.msg_iov = &part;
+    header.msg_iovlen = 1;
+    header.msg_control = control;
+    header.msg_controllen = sizeof control;
+    cmsghdr* rights = CMSG_FIRSTHDR(&header);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(sizeof(int));
+    const int fd = socket.get();
+    std::memcpy(CMSG_DATA(rights), &fd, sizeof fd);
+    REQUIRE(sendmsg(raw.channel.get(), &header, 0) > 0);
+    socket.reset();
+    CHECK(ended(service.get()));  // readable: the other end is closed
+    char byte = 0;
+    CHECK(recv(service.get(), &byte, 1, MSG_DONTWAIT) == 0);
 }
 
 TEST_CASE("prober: a question without its socket is answered") {

@@ -185,6 +185,13 @@ TEST_CASE("prober: a cancelled probe gives its socket back at once") {
     CHECK(called == 0);
 }
 
+TEST_CASE("prober: a connection that a service keeps open is given up once its status is told") {
+    Bench bench;
+    const TcpServer server(bench, [](int fd, UniqueFd&) { say(fd, "HTTP/1.1 200 OK\r\n\r\n"); });
+    CHECK(bench.probe(with(http(), 60s)) == kHealthy);
+    CHECK(bench.until([&] { return descriptors_of(bench.prober.pid()) == 2; }));
+}
+
 TEST_CASE("prober: nothing that a service says ends it") {
     Bench bench;
     std::mt19937 random(20261121);
