@@ -62,10 +62,11 @@ bool is_below(const std::string& path, std::string_view top) {
 /// Whether a look-up of the mount's path leads to it: neither it nor what it is mounted on is covered by another.
 bool is_seen(const Mount& mount, const std::vector<Mount>& mounts) {
     const Mount* at = &mount;
+    const Mount* from = nullptr;
     for (std::size_t depth = 0; depth <= mounts.size(); ++depth) {
         const Mount* parent = nullptr;
         for (const auto& other : mounts) {
-            const bool on_its_root = other.parent == at->id && other.path == at->path;
+            const bool on_its_root = other.parent == at->id && other.path == at->path && &other != at && &other != from;
             const bool on_the_way = other.parent == at->parent && other.id != at->id && is_below(at->path, other.path);
             if (on_its_root || on_the_way) {
                 return false;
@@ -75,7 +76,7 @@ bool is_seen(const Mount& mount, const std::vector<Mount>& mounts) {
         if (parent == nullptr) {
             return true;
         }
-        // What is mounted on the parent's root lies beside `at` only where that covers it.
+        from = at;
         at = parent;
     }
     return false;

@@ -25,6 +25,12 @@ const char* describe(int code) {
         case ENFILE: return "Too many open files in system";
         case EMFILE: return "Too many open files";
         case ETXTBSY: return "Text file busy";
+        case EFBIG: return "File too large";
+        case ENODEV: return "No such device";
+        case ENOSYS: return "Function not implemented";
+        case EXDEV: return "Invalid cross-device link";
+        case EEXIST: return "File exists";
+        case ESRCH: return "No such process";
         case ENOSPC: return "No space left on device";
         case EROFS: return "Read-only file system";
         case ENAMETOOLONG: return "File name too long";
