@@ -20,25 +20,26 @@ namespace {
 
 struct Need {
     int number;
+    std::string_view name;
     std::string_view reason;
 };
 
 /// viscumd's own, and viscum-shim's before it becomes the service.
 constexpr std::array kOwn{
-    Need{CAP_CHOWN, "gives services their directories, secrets and output"},
-    Need{CAP_DAC_OVERRIDE, "reaches root filesystems through directories of other users"},
-    Need{CAP_FOWNER, "sets the modes of what services own"},
-    Need{CAP_FSETID, "copies setgid files into writable roots as they are"},
-    Need{CAP_KILL, "ends services of other users"},
-    Need{CAP_SETGID, "gives services their groups"},
-    Need{CAP_SETUID, "gives services their users"},
-    Need{CAP_SETPCAP, "empties services' bounding sets"},
-    Need{CAP_NET_ADMIN, "makes links, addresses, filters and masquerading"},
-    Need{CAP_SYS_CHROOT, "enters services' mount namespaces"},
-    Need{CAP_SYS_PTRACE, "sees the namespaces and limits of services of other users"},
-    Need{CAP_SYS_ADMIN, "makes namespaces and mounts, loads BPF programs"},
-    Need{CAP_SYS_RESOURCE, "makes BPF maps beyond RLIMIT_MEMLOCK, on kernels before 5.11"},
-    Need{CAP_MKNOD, "makes the devices in services' /dev"},
+    Need{CAP_CHOWN, "cap_chown", "gives services their directories, secrets and output"},
+    Need{CAP_DAC_OVERRIDE, "cap_dac_override", "reaches root filesystems through directories of other users"},
+    Need{CAP_FOWNER, "cap_fowner", "sets the modes of what services own"},
+    Need{CAP_FSETID, "cap_fsetid", "copies setgid files into writable roots as they are"},
+    Need{CAP_KILL, "cap_kill", "ends services of other users"},
+    Need{CAP_SETGID, "cap_setgid", "gives services their groups"},
+    Need{CAP_SETUID, "cap_setuid", "gives services their users"},
+    Need{CAP_SETPCAP, "cap_setpcap", "empties services' bounding sets"},
+    Need{CAP_NET_ADMIN, "cap_net_admin", "makes links, addresses, filters and masquerading"},
+    Need{CAP_SYS_CHROOT, "cap_sys_chroot", "enters services' mount namespaces"},
+    Need{CAP_SYS_PTRACE, "cap_sys_ptrace", "sees the namespaces and limits of services of other users"},
+    Need{CAP_SYS_ADMIN, "cap_sys_admin", "makes namespaces and mounts, loads BPF programs"},
+    Need{CAP_SYS_RESOURCE, "cap_sys_resource", "makes BPF maps beyond RLIMIT_MEMLOCK, on kernels before 5.11"},
+    Need{CAP_MKNOD, "cap_mknod", "makes the devices in services' /dev"},
 };
 
 constexpr std::uint64_t bit(int number) {
@@ -89,25 +90,26 @@ Status drop_sets(std::uint64_t keep) {
 }  // namespace
 
 std::vector<KeptCapability> kept_capabilities() {
-    std::map<int, std::string> reasons;
-    for (const auto& [number, reason] : kOwn) {
-        reasons[number] = reason;
+    std::map<int, KeptCapability> kept;
+    for (const auto& [number, name, reason] : kOwn) {
+        kept[number] = {number, std::string(name), std::string(reason)};
     }
-    for (const auto& capability : kCapabilities) {
-        auto& reason = reasons[capability.number];
-        reason += cat(reason.empty() ? "" : "; ", "a service may be given it");
+    for (const auto& [name, number] : kCapabilities) {
+        auto& entry = kept[number];
+        const std::string before = entry.reason.empty() ? "" : entry.reason + "; ";
+        entry = {number, std::string(name), before + "a service may be given it"};
     }
-    std::vector<KeptCapability> kept;
-    for (const auto& [number, reason] : reasons) {
-        kept.push_back({number, reason});
+    std::vector<KeptCapability> all;
+    for (auto& [number, entry] : kept) {
+        all.push_back(std::move(entry));
     }
-    return kept;
+    return all;
 }
 
 std::uint64_t kept_capability_mask() {
     std::uint64_t mask = 0;
-    for (const auto& [number, reason] : kept_capabilities()) {
-        mask |= bit(number);
+    for (const auto& kept : kept_capabilities()) {
+        mask |= bit(kept.number);
     }
     return mask;
 }

@@ -12,12 +12,14 @@ namespace viscum {
 
 struct KeptCapability {
     int number = 0;      // of linux/capability.h
+    std::string name;    // "cap_chown"
     std::string reason;  // "makes devices in services' /dev", or that a service may be given it
     bool operator==(const KeptCapability&) const = default;
 };
 
-/// Pure: all that viscumd keeps, by number. CAP_BPF and CAP_PERFMON are not among them: CAP_SYS_ADMIN, which namespaces
-/// and mounts need, lets BPF programs in on every kernel. DAC_READ_SEARCH is a part of DAC_OVERRIDE.
+/// Pure: all that viscumd keeps, by number; packaging/systemd/viscumd.service holds the same. CAP_BPF and CAP_PERFMON
+/// are not among them: CAP_SYS_ADMIN, which namespaces and mounts need, lets BPF programs in on every kernel.
+/// DAC_READ_SEARCH is a part of DAC_OVERRIDE.
 std::vector<KeptCapability> kept_capabilities();
 /// The same as a bit mask.
 std::uint64_t kept_capability_mask();

@@ -20,6 +20,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <cerrno>
 #include <filesystem>
 #include <functional>
@@ -294,4 +295,26 @@ TEST_CASE("cage: what a service may be given is still there to be given") {
     for (const auto& kept : kept_capabilities()) {
         CHECK_FALSE(kept.reason.empty());
     }
+}
+
+TEST_CASE("cage: the systemd unit leaves viscumd exactly what it keeps") {
+    const auto unit = read_file(VISCUM_SOURCE_DIR "/packaging/systemd/viscumd.service", 65'536);
+    REQUIRE(unit);
+    std::vector<std::string> left;
+    for (const auto& line : split(*unit, '\n')) {
+        const std::string key = "CapabilityBoundingSet=";
+        if (line.starts_with(key)) {
+            for (auto& name : split(line.substr(key.size()), ' ')) {
+                std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
+                left.push_back(name);
+            }
+        }
+    }
+    std::vector<std::string> kept;
+    for (const auto& capability : kept_capabilities()) {
+        kept.push_back(capability.name);
+    }
+    std::ranges::sort(left);
+    std::ranges::sort(kept);
+    CHECK(left == kept);
 }
