@@ -10,7 +10,7 @@ using namespace viscum;
 TEST_CASE("exec: what keeps a command from running is told with the daemon's code") {
     Desk desk;
     CHECK(exec(desk.session(), "plates", {"true"}) == 3);
-    desk.serve([](const Request& request) {
+    desk.serve([&desk](const Request& request) {
         CHECK(request.verb == "exec-info");
         if (request.service == "none") {
             return std::vector{refusal(Code::no_such_service, "no service 'none'")};
