@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Real sockets: a service begins flows through its link, the router's own stack, and an uplink.
 #include <doctest/doctest.h>
-#include <netinet/tcp.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include <net/if.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 
 #include <algorithm>
 
@@ -74,6 +77,21 @@ std::size_t transfer(int from, int to, std::size_t size) {
     return got == sent ? size : 0;
 }
 
+/// Without transmit checksum offload there is no segmentation offload either.
+Status sum_in_software(const NetNs& ns, const std::string& device) {
+    return ns.inside([&device]() -> Status {
+        const UniqueFd fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+        ethtool_value off{ETHTOOL_STXCSUM, 0};
+        ifreq request{};
+        std::copy(device.begin(), device.end(), request.ifr_name);
+        request.ifr_data = reinterpret_cast<char*>(&off);
+        if (!fd || ioctl(fd.get(), SIOCETHTOOL, &request) != 0) {
+            return errno_error(cat("cannot set offloads of ", device));
+        }
+        return {};
+    });
+}
+
 Endpoint peer_of(int fd) {
     sockaddr_storage storage{};
     socklen_t size = sizeof storage;
@@ -109,18 +127,40 @@ TEST_CASE("egress: a service's connection carries much data both ways, to a host
     }
 }
 
-TEST_CASE("egress: the same connection without offloads") {
+TEST_CASE("egress: checksums left to a device are right when one sums and segments in software") {
     const Traffic traffic;
-    const auto here = NetNs::current();
-    REQUIRE(here);
-    REQUIRE(ip_batch(traffic.lab->namespace_of(0), "link set eth0 gso_max_segs 1\n"));
-    REQUIRE(ip_batch(traffic.lab->internet(), "link set eth0 gso_max_segs 1\n"));
-    for (const auto& side : kOutsides) {
-        const auto listener = listen_tcp(traffic.lab->internet(), side.owned, 8443);
-        const auto socket = traffic.begin(SOCK_STREAM, Endpoint::of(side.origin, 8443));
-        const auto accepted = accept_one(listener.get());
-        CHECK(transfer(socket.get(), accepted.get(), 300'000) == 300'000);
-        CHECK(transfer(accepted.get(), socket.get(), 300'000) == 300'000);
+    const auto router = NetNs::current();
+    REQUIRE(router);
+    struct Device {
+        const NetNs* ns;
+        const char* name;
+    };
+    // The router's first: it sums what the others left to it. Then all: every packet is summed before it is translated.
+    for (const auto& devices :
+         {std::vector<Device>{{&*router, "wan0"}, {&*router, "svc0"}},
+          std::vector<Device>{{&traffic.lab->namespace_of(0), "eth0"}, {&traffic.lab->internet(), "eth0"}}}) {
+        for (const auto& device : devices) {
+            REQUIRE(sum_in_software(*device.ns, device.name));
+        }
+        for (const auto& side : kOutsides) {
+            CAPTURE(side.owned);
+            const auto listener = listen_tcp(traffic.lab->internet(), side.owned, 8443);
+            const auto socket = traffic.begin(SOCK_STREAM, Endpoint::of(side.origin, 8443));
+            const auto accepted = accept_one(listener.get());
+            CHECK(transfer(socket.get(), accepted.get(), 300'000) == 300'000);
+            CHECK(transfer(accepted.get(), socket.get(), 300'000) == 300'000);
+            const auto server = bind_udp(traffic.lab->internet(), side.owned, 53);
+            const auto asking = traffic.begin(SOCK_DGRAM, Endpoint::of(side.origin, 53));
+            REQUIRE(send(asking.get(), "ask", 3, 0) == 3);
+            REQUIRE(wait_for_socket(server.get(), POLLIN, boot_now() + kPatience));
+            char buffer[8];
+            sockaddr_storage from{};
+            socklen_t size = sizeof from;
+            REQUIRE(recvfrom(server.get(), buffer, sizeof buffer, 0, reinterpret_cast<sockaddr*>(&from), &size) == 3);
+            REQUIRE(sendto(server.get(), "answer", 6, 0, reinterpret_cast<sockaddr*>(&from), size) == 6);
+            REQUIRE(wait_for_socket(asking.get(), POLLIN, boot_now() + kPatience));
+            CHECK(recv(asking.get(), buffer, sizeof buffer, 0) == 6);
+        }
     }
 }
 
