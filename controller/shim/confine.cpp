@@ -259,7 +259,17 @@ Failure confine_and_run(const Confinement& sandbox, char** command, char** envir
     Failure failure;
     setsid();
     umask(022);
-    if (!join_groups(sandbox, failure) || !take_rights_away(sandbox, failure)) {
+    // Until the command is executed, processes of the service that are there already, perhaps as the same user, must
+    // not get at our memory, and there must be nothing to get at: descriptors of the host are closed before any right
+    // goes.
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    if (!join_groups(sandbox, failure)) {
+        return failure;
+    }
+    const int last = parent_lives > report ? parent_lives : report;
+    // Kernels before 5.9 lack it; everything is CLOEXEC as well.
+    syscall(SYS_close_range, static_cast<unsigned>(last) + 1, ~0U, 0);
+    if (!take_rights_away(sandbox, failure)) {
         return failure;
     }
     // A change of user clears the wish to die with the parent.
@@ -272,8 +282,6 @@ Failure confine_and_run(const Confinement& sandbox, char** command, char** envir
         failure.set("cannot change to", step.argument[0], errno);
         return failure;
     }
-    // Kernels before 5.9 lack it; everything is CLOEXEC as well.
-    syscall(SYS_close_range, static_cast<unsigned>(report) + 1, ~0U, 0);
     // Last, for it may forbid anything but to execute.
     if (install_filter(sandbox.filter, failure)) {
         failure.set("cannot run", command[0], execute(command, environment));

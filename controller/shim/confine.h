@@ -24,8 +24,8 @@ struct Confinement {
 
 /// Joins the groups, takes the rights away and executes `command`, whose first word is looked up in PATH of
 /// `environment` where it has no '/'. Descriptors 0-2 and `report` are kept, the last one until the command runs.
-/// With `parent_lives`, a pipe's read end whose other end the parent holds, it is killed when its parent ends.
-/// Returns only what went wrong.
+/// With `parent_lives`, the descriptor after `report`, a pipe's read end whose other end the parent holds, it is killed
+/// when its parent ends. Returns only what went wrong.
 Failure confine_and_run(const Confinement& sandbox, char** command, char** environment, int report, int parent_lives);
 
 /// Keeps nothing but what it takes to signal the service's processes, whoever they run as.

@@ -71,7 +71,9 @@ int enter(char** arguments) {
     }
     if (command == 0) {
         close(lives[1]);
-        tell(confine_and_run(sandbox, arguments + 1, environ, kReport, lives[0]));
+        // In the place of the shim's, which is not needed any more.
+        dup3(lives[0], kShim, O_CLOEXEC);
+        tell(confine_and_run(sandbox, arguments + 1, environ, kReport, kShim));
         _exit(kCannotRun);
     }
     for (int fd = 0; fd <= kShim; ++fd) {

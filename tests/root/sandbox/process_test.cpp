@@ -13,6 +13,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "controller/sandbox/cgroup.h"
 #include "controller/sandbox/seccomp.h"
 #include "tests/root/sandbox/inside.h"
 #include "tests/support/sandbox.h"
@@ -189,6 +190,62 @@ TEST_CASE("sandbox: the shim keeps no right but to signal, and the service canno
     CHECK(output.text.find("3") == std::string::npos);
     CHECK(process.signal(SIGTERM));
     CHECK(inside.finish(process) == ExitStatus{ExitStatus::Kind::signaled, SIGTERM, ""});
+}
+
+TEST_CASE("sandbox: not even root with the shim's own capability gets at what the shim holds open") {
+    Inside inside(
+        "ls /proc/1/root/ /proc/1/cwd/ 2> /dev/null; for f in /proc/1/fd/*; do readlink $f; done; "
+        "cat /proc/1/environ 2> /dev/null; echo done");
+    inside.input.identity = {};
+    inside.service.sandbox.allow = {"root", "proc", "cap_kill"};
+    CHECK(inside.words() == "done\n");
+}
+
+/// The groups of a test, which go with it.
+struct Groups {
+    Cgroups cgroups = must(Cgroups::open("shimtest"));
+    ~Groups() {
+        (void)eventually([this] { return static_cast<bool>(cgroups.remove("web.0")); });
+    }
+};
+
+TEST_CASE("sandbox: the service is in its groups, does not see where they are, and the shim is in none") {
+    const Groups groups;
+    if (!groups.cgroups.missing({64UL << 20, {}, 16}).empty() || !groups.cgroups.make("web.0", {64UL << 20, {}, 16})) {
+        skip("needs cgroups that can be written");
+        return;
+    }
+    Inside inside("cat /proc/self/cgroup; exec sleep 1000");
+    inside.input.cgroup_files = groups.cgroups.join_files("web.0");
+    REQUIRE_FALSE(inside.input.cgroup_files.empty());
+    Process process = inside.launch();
+    REQUIRE(eventually([&] { return inside.said().find("pids") != std::string::npos; }));
+    CHECK(inside.said().find("shimtest") == std::string::npos);
+    const auto groups_of = [](pid_t pid) { return must(read_file(cat("/proc/", pid, "/cgroup"), 10000)); };
+    REQUIRE(children_of(process.pid()).size() == 1);
+    CHECK(groups_of(children_of(process.pid())[0]).find("/shimtest/web.0") != std::string::npos);
+    CHECK(groups_of(process.pid()).find("/shimtest/") == std::string::npos);
+    CHECK(eventually([&] { return groups.cgroups.events("web.0").pids_now == 1; }));
+    const Output output =
+        enter_and_finish(beside(inside, {"/bin/sh", "-c", "cat /proc/self/cgroup; sleep 0.1 & wait"}));
+    CHECK(output.status.success());
+    CHECK(output.text.find("shimtest") == std::string::npos);
+    CHECK(output.text.find("pids:/\n") != std::string::npos);
+    // A fork bomb hurts neither the shim nor the way in for others' signals.
+    CHECK(enter_and_finish(beside(inside, {"/bin/sh", "-c",
+                                           "for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18; do "
+                                           "sleep 525252 > /dev/null 2>&1 & done"}))
+              .text.find("fork") != std::string::npos);
+    CHECK(groups.cgroups.events("web.0").forks_refused > 0);
+    CHECK(process.kill());
+    inside.finish(process);
+    CHECK(processes_with("525252").empty());
+}
+
+TEST_CASE("sandbox: a group that is not there starts nothing") {
+    Inside inside;
+    inside.input.cgroup_files = {"/sys/fs/cgroup/none/cgroup.procs"};
+    CHECK(inside.say("true") == "cannot open '/sys/fs/cgroup/none/cgroup.procs': No such file or directory");
 }
 
 /// Launches where one system call is not there.

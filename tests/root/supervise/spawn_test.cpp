@@ -136,10 +136,11 @@ TEST_CASE("enter: never before the sandbox stands") {
         Run run({"/bin/sleep", "1000"});
         const Process process = run.launch();
         Output output;
-        do {
+        REQUIRE(eventually([&] {
             output = enter_and_finish(beside(run, {"/bin/cat", "/etc/hostname"}));
             early += output.status.kind == Kind::failed ? 1 : 0;
-        } while (output.status.text == "cannot run '/bin/cat': the service is still being started");
+            return output.status.text != "cannot run '/bin/cat': the service is still being started";
+        }));
         CHECK(output.status.success());
         CHECK(output.text == "web\n");
     }
