@@ -51,6 +51,7 @@ constexpr int kForwarded[] = {SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2
 constexpr size_t kMaxDrain = 1U << 20;  // pipe(7): no pipe of an unprivileged process holds more
 constexpr size_t kMaxVariables = 1024;
 constexpr int kCannotRun = 127;
+constexpr int kFloodPause = 5;  // milliseconds
 
 // What cannot be told to anybody is let go.
 void tell(int fd, const Text& text) {
@@ -185,13 +186,23 @@ bool reap(pid_t service, int* status) {
     return ended;
 }
 
+/// Reads what there is; true while the service floods its log.
+bool read_flood(int& output) {
+    size_t total = 0;
+    while (output >= 0 && total < kMaxDrain && read_output(output, &total) && service_log.flooded()) {
+    }
+    return total > 0 && service_log.flooded();
+}
+
 /// Until the service's main process ends. Returns its wait status.
 int supervise(pid_t service, int signals, int output) {
     int status = 0;
     size_t total = 0;
+    bool flood = false;
     while (true) {
         pollfd ready[] = {{signals, POLLIN, 0}, {output, POLLIN, 0}};
-        poll(ready, 2, -1);
+        // A flood collects for a moment before it is read, or every line of it would wake us up.
+        poll(ready, flood ? 1 : 2, flood ? kFloodPause : -1);
         signalfd_siginfo news{};
         while (read(signals, &news, sizeof news) == static_cast<ssize_t>(sizeof news)) {
             if (news.ssi_signo != SIGCHLD) {
@@ -206,8 +217,13 @@ int supervise(pid_t service, int signals, int output) {
                 return status;
             }
         }
-        if (output >= 0 && ready[1].revents != 0) {
-            read_output(output, &total);
+        if (output >= 0 && (flood || ready[1].revents != 0)) {
+            const bool goes_on = read_flood(output);
+            if (goes_on && !flood) {
+                // So that the service need not wait meanwhile. What is in a pipe counts as its writer's memory.
+                fcntl(output, F_SETPIPE_SZ, static_cast<int>(kMaxDrain));
+            }
+            flood = goes_on;
         }
     }
 }
