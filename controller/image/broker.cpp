@@ -59,7 +59,7 @@ Status count(int parent, const std::string& name, std::size_t depth, Walk& so_fa
     }
     const bool whiteout = S_ISCHR(info.st_mode) && info.st_rdev == 0;
     if ((!S_ISREG(info.st_mode) && !S_ISLNK(info.st_mode) && !whiteout) || (info.st_mode & (S_ISUID | S_ISGID)) != 0) {
-        return Error{EPERM, "a layer holds what it may not hold"};
+        return Error{EIO, "a layer holds what it may not hold"};
     }
     if (S_ISREG(info.st_mode) && (info.st_nlink == 1 || so_far.linked.insert(info.st_ino).second)) {
         so_far.bytes += static_cast<std::uint64_t>(info.st_size);
@@ -70,7 +70,7 @@ Status count(int parent, const std::string& name, std::size_t depth, Walk& so_fa
 Status walk(UniqueFd directory, std::size_t depth, Walk& so_far) {  // NOLINT(misc-no-recursion)
     const std::unique_ptr<DIR, int (*)(DIR*)> dir(directory ? fdopendir(directory.get()) : nullptr, closedir);
     if (!dir || depth > kMaxEntryDepth) {
-        return Error{EPERM, "a layer is too deep, or cannot be read"};
+        return Error{EIO, "a layer is too deep, or cannot be read"};
     }
     const int inside = directory.release();
     while (const dirent* entry = readdir(dir.get())) {

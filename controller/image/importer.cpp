@@ -109,31 +109,29 @@ private:
             }
             inflated = std::move(*opened);
         }
-        ByteReader& plain = inflated ? static_cast<ByteReader&>(*inflated) : blob;
-        HashingReader tar(plain, budget_.bytes + kMaxTarOverhead);
+        std::unique_ptr<HashingReader> tar;  // of a layer that is not compressed it would hash the same bytes again
+        if (inflated) {
+            tar = std::make_unique<HashingReader>(*inflated, budget_.bytes + kMaxTarOverhead);
+        }
         LayerTree tree(std::move(directory), [this](int fd) {
             const auto answer = ask(order_.channel, 'O', "", {fd});
             return answer ? Status() : Status(answer.error());
         });
         Unpacker unpacker(tree, root_.get(), budget_, left_out_);
-        if (auto done = unpacker.unpack(tar); !done) {
+        if (auto done = unpacker.unpack(tar ? *tar : blob); !done) {
             return done;
         }
-        return verify(layer, tar, blob);
+        return verify(layer, tar.get(), blob);
     }
 
-    static Status verify(const LayerSource& layer, HashingReader& tar, HashingReader& blob) {
-        const auto diff_id = tar.finish();
-        if (!diff_id) {
-            return diff_id.error();
-        }
-        if (*diff_id != layer.diff_id) {
-            return bad_image("it is damaged: its content's checksum is not what it should be");
-        }
-        // A layer that is not compressed was read to its end through `tar`.
-        const auto digest = blob.finish();
+    static Status verify(const LayerSource& layer, HashingReader* tar, HashingReader& blob) {
+        const auto content = tar == nullptr ? Result<std::string>(std::string()) : tar->finish();
+        const auto digest = content ? blob.finish() : content.error();
         if (!digest) {
             return digest.error();
+        }
+        if ((tar == nullptr ? *digest : *content) != layer.diff_id) {
+            return bad_image("it is damaged: its content's checksum is not what it should be");
         }
         if (blob.count() != layer.size || (!layer.digest.empty() && *digest != layer.digest)) {
             return bad_image("it is damaged: its checksum or size is not what it should be");

@@ -98,9 +98,9 @@ int fail(const Arguments& args, Exit code, const std::string& what, const std::s
 int fail(const Arguments& args, const Error& error) {
     switch (error.errno_code) {
         case EBADMSG: return fail(args, Exit::invalid, error.what, "");
-        case EBUSY: return fail(args, Exit::refused, error.what, "");
+        case EBUSY: return fail(args, Exit::refused, error.what, "try again when it is done");
         case EPERM:
-        case EACCES: return fail(args, Exit::failed, error.what, "run it as root");
+        case EACCES: return fail(args, Exit::failed, error.what, geteuid() == 0 ? "" : "run it as root");
         case ENOSPC:
             return fail(args, Exit::failed, error.what, "remove images that are not needed: viscumctl image list");
         default: return fail(args, Exit::failed, error.what, "");
@@ -132,7 +132,7 @@ void image_fields(JsonOut& out, const std::string& name, const std::string& dige
 int import(const Arguments& args, ImageStore& store) {
     const auto added = store.add(args.request);
     if (!added) {
-        return fail(args, std::move(added.error()).in(cat("cannot import '", args.request.file, "'")));
+        return fail(args, added.error().in(cat("cannot import '", args.request.file, "'")));
     }
     const std::string notes = describe_left_out(added->left_out);
     if (args.json) {

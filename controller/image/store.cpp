@@ -89,6 +89,12 @@ Result<std::vector<ListedImage>> list_images(const Instance& instance) {
 
 Result<ImageStore> ImageStore::open(const Instance& instance) {
     const std::string path = image_store(instance);
+    const std::string state = instance.state_dir();
+    for (const auto& [parent, mode] : {std::pair(state.substr(0, state.rfind('/')), 0755U), std::pair(state, 0750U)}) {
+        if (auto made = make_directory(parent, mode); !made) {
+            return std::move(made).error();
+        }
+    }
     for (const char* part : {"", "/layers", "/manifests", "/names", "/new"}) {
         if (auto made = make_directory(path + part, kPrivate); !made) {
             return std::move(made).error();

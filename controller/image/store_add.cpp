@@ -191,7 +191,7 @@ Result<ImportResult> ImageStore::add(const ImportRequest& request) {
     theirs.reset();
     auto result = receive(request, ours.get());
     end_child(*child);
-    auto done = result ? publish(*result) : std::move(result).error();
+    auto done = result ? publish(*result) : Status(result.error());
     if (!done) {
         (void)clear_new();
         (void)remove_loose_layers();
