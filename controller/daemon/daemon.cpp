@@ -390,6 +390,18 @@ void Daemon::watch_nft() {
         }));
 }
 
+/// A box without services has no use for it.
+void Daemon::rest_prober() {
+    for (const auto& [name, service] : services_->all()) {
+        for (const auto& run : service.runs) {
+            if (run && run->needs_prober()) {
+                return;
+            }
+        }
+    }
+    prober_->rest();
+}
+
 void Daemon::renew_lease() {
     lease_until_ = config_.lease ? std::optional(boot_now() + *config_.lease) : std::nullopt;
     loop_->cancel(lease_timer_);
@@ -409,6 +421,7 @@ void Daemon::turn() {
     reconciler_->turn();
     watch_backends();
     watch_nft();
+    rest_prober();
     send_finished();
 }
 

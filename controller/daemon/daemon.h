@@ -51,6 +51,7 @@ private:
     Status watch_names();
     void watch_backends();
     void watch_nft();
+    void rest_prober();
     void on_signal();
     void reload();
     void recheck(bool read_files);

@@ -13,6 +13,7 @@
 #include "base/build_info.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "controller/daemon/cage.h"
 #include "controller/daemon/daemon.h"
 
 namespace {
@@ -84,6 +85,9 @@ int main(int argc, char** argv) {
             return fail({EINVAL, cat("cannot run '", path, "': ", std::strerror(errno), "; --", option,
                                      " PATH says where viscum-", option, " is")});
         }
+    }
+    if (auto status = drop_privileges(); !status) {
+        log_warn(cat("more privileges are kept than are needed: ", status.error().what));
     }
     auto daemon = Daemon::open(*instance, programs);
     if (!daemon) {

@@ -74,20 +74,6 @@ std::vector<std::string> limit_texts(const LimitsSpec& spec, const Cgroups& cgro
     return texts;
 }
 
-std::string egress_text(const EgressSpec& egress) {
-    std::vector<std::string> words;
-    if (egress.internet) {
-        words.emplace_back("internet");
-    }
-    if (egress.origin) {
-        words.emplace_back("origin");
-    }
-    for (const auto& target : egress.targets) {
-        words.push_back(target.text());
-    }
-    return words.empty() ? "none" : join(words, ", ");
-}
-
 std::string user_text(const Run& run, const Instance& instance) {
     const auto identity = identity_of(run.spec().run, instance, run.identity());
     if (!run.has_process() || !identity) {
@@ -116,7 +102,7 @@ void report_sandbox(const Run& run, World& world, const RunContext& context, Ser
     if (!spec.run.image.empty()) {
         out.image = cat(spec.run.image, " (", run.image_digest().substr(0, kShortDigest), ')');
     }
-    out.egress = egress_text(spec.egress);
+    out.egress = spec.egress.text();
     for (const auto& [name, packets] : world.egress_counters(run.key())) {
         out.egress_counts.push_back({name, packets});
     }

@@ -162,7 +162,7 @@ Status Run::launch() {
     launch->shim_path = context_.shim_path;
     met_before_ = group_events();
     // Where it cannot be started, probes say so in their turn.
-    if (std::holds_alternative<HttpProbe>(spec_.health.probe) || std::holds_alternative<UdpProbe>(spec_.health.probe)) {
+    if (needs_prober()) {
         [[maybe_unused]] const auto prepared = context_.prober.prepare();
     }
     auto process = Process::launch(*launch, *ns);
@@ -210,6 +210,11 @@ Status Run::dismantled() {
     }
     handle(RunEvent::dismantled);
     return remove_directory(dir());
+}
+
+bool Run::needs_prober() const {
+    return std::holds_alternative<HttpProbe>(spec_.health.probe) ||
+           std::holds_alternative<UdpProbe>(spec_.health.probe);
 }
 
 std::string Run::limit_met() const {

@@ -73,6 +73,8 @@ public:
     [[nodiscard]] RunState state() const { return state_; }
     [[nodiscard]] bool has_process() const { return process_.has_value(); }
     [[nodiscard]] bool stopping() const { return state_ == RunState::stopping || state_ == RunState::down; }
+    /// Whether the service's answers have to be parsed.
+    [[nodiscard]] bool needs_prober() const;
     [[nodiscard]] bool healthy() const { return process_ && judge_.up(); }
     [[nodiscard]] RunView view() const;
     /// Why it is not up and healthy; empty if it is.

@@ -77,10 +77,18 @@ bool Root::arrange(const Step& step, Failure& failure) {
 
 int Root::open_place(const char* path, bool directory, Failure& failure) {
     const int place = make_inside(root_, path, directory, failure);
-    if (place < 0 && failure.code == EROFS && no_overlay_ != 0) {
-        failure.set("the root filesystem lacks something, and overlayfs cannot supply", path, no_overlay_);
+    if (place < 0 && failure.code == EROFS) {
+        explain(path, failure);
     }
     return place;
+}
+
+/// The better reason where the root would have to be an overlay.
+bool Root::explain(const char* path, Failure& failure) const {
+    if (no_overlay_ != 0) {
+        failure.set("the root filesystem lacks something, and overlayfs cannot supply", path, no_overlay_);
+    }
+    return false;
 }
 
 bool Root::put_place(const Step& step, Failure& failure) {
@@ -114,7 +122,8 @@ bool Root::put_new(const char* type, const char* options, const char* path, unsi
     // Never somewhere else: what is mounted here is the kernel's own.
     const int target = open_plain(root_, path, O_DIRECTORY);
     if (target < 0) {
-        return failure.set(errno == ELOOP ? "a symbolic link of the root filesystem is" : "cannot open", path, errno);
+        failure.set("cannot open", path, errno);
+        return explain(path, failure);
     }
     const bool done = fchdir(target) == 0 && mount(type, ".", type, flags, options) == 0 && chdir("/") == 0;
     const int code = errno;

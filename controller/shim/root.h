@@ -30,6 +30,7 @@ private:
     bool put_new(const char* type, const char* options, const char* path, unsigned flags, Failure& failure);
     bool put_readonly(const char* path, Failure& failure);
     bool hide(const char* path, Failure& failure);
+    bool explain(const char* path, Failure& failure) const;
     int open_place(const char* path, bool directory, Failure& failure);
 
     // All zero until make(), so that the program's file holds nothing of it.

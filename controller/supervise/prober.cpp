@@ -86,6 +86,12 @@ Prober::~Prober() {
     stop();
 }
 
+void Prober::rest() {
+    if (asked_.empty()) {
+        stop();
+    }
+}
+
 /// The same over and over is told once.
 void Prober::tell(const std::string& text) {
     if (spec_.tell && text != told_) {

@@ -62,6 +62,8 @@ public:
     /// the lack of an answer says nothing about the service. A prober that goes on like that is ended.
     bool give_up(Id id);
 
+    /// Ends it where nothing is asked: no service needs it for now.
+    void rest();
     /// 0 while it does not run.
     [[nodiscard]] pid_t pid() const { return pid_; }
 

@@ -16,7 +16,9 @@ Status prepare_sysctls() {
     for (const auto& [key, value] :
          {std::pair("ipv4/ip_unprivileged_port_start", "0"), std::pair("ipv6/conf/all/accept_ra", "0"),
           std::pair("ipv6/conf/default/accept_ra", "0"), std::pair("ipv4/conf/all/rp_filter", "0"),
-          std::pair("ipv4/conf/default/rp_filter", "0")}) {
+          std::pair("ipv4/conf/default/rp_filter", "0"),
+          // EgressSpec::kOwnPorts: what a service begins leaves from no port that it claims.
+          std::pair("ipv4/ip_local_port_range", "32768\t60999")}) {
         if (auto status = set_net_sysctl(key, value); !status && status.error().errno_code != ENOENT) {
             return status;
         }

@@ -46,15 +46,15 @@ rule "${word}(system|popen)\(" 'int r = system("ls");' 'no system(), no popen():
 rule 'sh", *"-c"|[^[:alnum:]]sh -c' '{"/bin/sh", "-c", text}' 'no shell' "${product[@]}"
 rule '(^|[^[:alnum:]_])throw( |;)' '    throw Error{};' 'failure is a Result, not an exception' "${all[@]}"
 rule 'catch *\(\.\.\.\)' '} catch (...) {' 'no catch (...)' "${all[@]}"
-# The shim is C in all but name: it links no C++ runtime.
-mapfile -t files < <(printf '%s\n' "${all[@]}" | without '^(base/unique_fd\.h|controller/shim/.*)$')
+# The small programs are C in all but name: they link no C++ runtime.
+mapfile -t files < <(printf '%s\n' "${all[@]}" | without '^(base/unique_fd\.h|controller/(shim|prober)/.*)$')
 rule "${word}close\([^)]" '    ::close(fd);' 'UniqueFd closes descriptors, nothing else' "${files[@]}"
 rule "${word}(u?sleep|nanosleep|clock_nanosleep)\(|sleep_(for|until)" 'std::this_thread::sleep_for(1s);' \
     'the product never sleeps' "${product[@]}"
 rule 'std::(j?thread|async)|pthread_create|<thread>' '#include <thread>' 'one thread' "${product[@]}"
 rule '^ *using namespace' 'using namespace std;' 'no using namespace in a header' "${headers[@]}"
 mapfile -t files < <(printf '%s\n' "${all[@]}" |
-    without '^(netns/net_ns|controller/supervise/process|tests/support/program)\.cpp$')
+    without '^(netns/net_ns|controller/supervise/process|controller/shim/enter|tests/support/program)\.cpp$')
 rule "${word}setns\(" 'setns(fd, CLONE_NEWNET);' 'setns only in net_ns.cpp and in a forked child' "${files[@]}"
 rule '(utsname|LINUX_VERSION_CODE|uname\()' 'struct utsname name;' 'features are probed, not versions' "${product[@]}"
 rule '(class|struct) [[:alnum:]]*(Manager|Helper|Util)' 'class LinkManager {' 'a type says what it is' "${all[@]}"
@@ -75,8 +75,8 @@ rule '#include "controller/daemon/' '#include "controller/daemon/store.h"' 'noth
 rule '#include "\.\.?/' '#include "../x.h"' 'includes are written from the root' "${all[@]}"
 mapfile -t files < <(printf '%s\n' "${product[@]}" | without '^controller/spec/')
 rule '#include <yaml-cpp' '#include <yaml-cpp/yaml.h>' 'yaml-cpp is known to spec only' "${files[@]}"
-mapfile -t files < <(printf '%s\n' "${product[@]}" | without '^controller/ipc/')
-rule '#include <nlohmann' '#include <nlohmann/json.hpp>' 'nlohmann-json is known to ipc only' "${files[@]}"
+mapfile -t files < <(printf '%s\n' "${product[@]}" | without '^controller/(ipc|image)/')
+rule '#include <nlohmann' '#include <nlohmann/json.hpp>' 'nlohmann-json is known to ipc and image only' "${files[@]}"
 mapfile -t files < <(printf '%s\n' "${product[@]}" | without '/main\.cpp$')
 rule '#include <CLI' '#include <CLI/CLI.hpp>' 'CLI11 is known to the programs only' "${files[@]}"
 
@@ -92,12 +92,12 @@ done
 
 clang-format --dry-run -Werror "${all[@]}" || complain 'not as clang-format has it: clang-format -i FILE'
 
-# The shim is built with options that only GCC knows.
-mapfile -t files < <(printf '%s\n' "${product[@]}" | grep -E '\.cpp$' | without '^controller/shim/')
+# The small programs are built with options that only GCC knows.
+mapfile -t files < <(printf '%s\n' "${product[@]}" | grep -E '\.cpp$' | without '^controller/(shim|prober)/')
 printf '%s\0' "${files[@]}" | xargs -0 -n 4 -P "$jobs" clang-tidy -p "$build" --quiet 2> /dev/null ||
     complain 'clang-tidy has something to say'
-clang-tidy --quiet controller/shim/*.cpp -- -I. -std=c++20 -fno-exceptions -fno-rtti 2> /dev/null ||
-    complain 'clang-tidy has something to say about the shim'
+clang-tidy --quiet controller/shim/*.cpp controller/prober/*.cpp -- -I. -std=c++20 -fno-exceptions -fno-rtti 2> /dev/null ||
+    complain 'clang-tidy has something to say about the small programs'
 
 [ "$failed" -eq 0 ] && echo "lint: ${#all[@]} files are as they should be"
 exit "$failed"

@@ -158,6 +158,17 @@ void add_files_of_instances(const std::string& parent, Snapshot& lines) {
 
 }  // namespace
 
+/// The sandbox's own groups, in every hierarchy that is mounted.
+void add_control_groups(Snapshot& lines) {
+    std::error_code failure;
+    std::filesystem::recursive_directory_iterator at("/sys/fs/cgroup", failure);
+    for (; !failure && at != std::filesystem::recursive_directory_iterator(); at.increment(failure)) {
+        if (at->is_directory(failure)) {
+            lines.push_back("control group " + at->path().string());
+        }
+    }
+}
+
 Result<Snapshot> take_snapshot() {
     Snapshot lines;
     const auto seen = processes();
@@ -165,6 +176,7 @@ Result<Snapshot> take_snapshot() {
     if (auto added = add_networks(seen, lines); !added) {
         return std::move(added).error();
     }
+    add_control_groups(lines);
     add_files("/sys/fs/bpf", lines);
     add_files("/run", lines);
     add_files_of_instances("/etc", lines);
