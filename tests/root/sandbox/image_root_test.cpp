@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "tests/root/sandbox/inside.h"
+#include "tests/support/sandbox.h"
 
 namespace viscum {
 namespace {
@@ -212,6 +213,40 @@ TEST_CASE("image: a root that is not there says so") {
     CHECK(inside.say("true").find("'/no/such/root': No such file or directory") != std::string::npos);
     InRoot image(std::vector<std::string>{"/no/such/layer", bare_root()});
     CHECK(image.say("true").find("No such file or directory") != std::string::npos);
+}
+
+TEST_CASE("image: where overlayfs cannot be had, a directory that has all places serves, and another says why not") {
+    // Filesystems can be stacked twice: /var/lib is an overlay here already, and this is the second one.
+    const std::string lower = "/var/lib/stacked";
+    REQUIRE(make_directory(lower, 0755));
+    const std::string empty = new_directory();
+    const std::string root = new_directory();
+    const std::string bare = bare_root();
+    REQUIRE(mount("overlay", root.c_str(), "overlay", 0, cat("lowerdir=", lower, ":", bare).c_str()) == 0);
+    const std::string top = new_directory();
+    if (mount("overlay", top.c_str(), "overlay", 0, cat("lowerdir=", root, ":", empty).c_str()) == 0) {
+        REQUIRE(umount2(top.c_str(), MNT_DETACH) == 0);
+        skip("this kernel stacks filesystems more than twice");
+    } else {
+        InRoot inside(root);
+        const std::string lacks = "the root filesystem lacks something, and overlayfs cannot supply ";
+        CHECK(inside.say("echo runs") == lacks + "'/proc': Invalid argument");
+        REQUIRE(umount2(root.c_str(), MNT_DETACH) == 0);
+        for (const char* name : {"/proc", "/dev", "/run", "/var/tmp"}) {
+            REQUIRE(make_directory(bare + name, 0755));
+        }
+        put(bare + "/etc/hosts", "");
+        put(bare + "/etc/hostname", "");
+        const std::string options = cat("lowerdir=", lower, ":", bare);
+        REQUIRE(mount("overlay", root.c_str(), "overlay", 0, options.c_str()) == 0);
+        CHECK(inside.say("echo runs") == lacks + "'/tmp': Invalid argument");
+        REQUIRE(umount2(root.c_str(), MNT_DETACH) == 0);
+        REQUIRE(make_directory(bare + "/tmp", 0755));
+        REQUIRE(mount("overlay", root.c_str(), "overlay", 0, options.c_str()) == 0);
+        CHECK(inside.say("cat /etc/hostname; echo x > /made; echo x > /tmp/x && echo runs").find("web\n") == 0);
+        CHECK(access((bare + "/made").c_str(), F_OK) != 0);
+    }
+    REQUIRE(umount2(root.c_str(), MNT_DETACH) == 0);
 }
 
 TEST_CASE("image: a writable root keeps nothing") {
