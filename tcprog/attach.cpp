@@ -43,12 +43,12 @@ Result<std::uint32_t> queried_id(std::uint32_t ifindex, std::uint32_t handle, Di
 /// The older qdisc `ingress` takes filters for what is sent as well, and runs them on what is received: there both
 /// directions hold the same.
 Result<std::uint32_t> attached_id(std::uint32_t ifindex, std::uint32_t handle, Direction direction) {
-    const auto id = queried_id(ifindex, handle, direction);
+    auto id = queried_id(ifindex, handle, direction);
     if (!id || *id == 0 || direction == Direction::ingress) {
         return id;
     }
     const auto received = queried_id(ifindex, handle, Direction::ingress);
-    return received && *received == *id ? Result<std::uint32_t>(0U) : id;
+    return received && *received == *id ? Result<std::uint32_t>(0U) : std::move(id);
 }
 
 /// Whether a program is one of ours, by the name that the object gives it.

@@ -238,9 +238,10 @@ TEST_CASE("egress: every frame that sweeps start from goes through whole, but th
     LinkSweep sweep;
     for (const auto& side : kOutsides) {
         for (const bool out : {true, false}) {
-            for (const auto& [name, bytes] : frames_of(side, out)) {
+            for (const auto& frame : frames_of(side, out)) {
+                const auto& name = frame.name;
                 CAPTURE(name);
-                const auto text = out ? sweep.lab->service(bytes).text : sweep.lab->back(bytes).text;
+                const auto text = out ? sweep.lab->service(frame.bytes).text : sweep.lab->back(frame.bytes).text;
                 const bool error =
                     name.find("too big") != std::string::npos || name.find("unreach") != std::string::npos;
                 const bool refused =

@@ -141,9 +141,9 @@ TEST_CASE("egress: only the address that the alias stands for may begin anything
         {"203.0.113.11", "203.0.113.200"}, {"198.19.0.1", "203.0.113.200"},       {"10.77.0.99", "203.0.113.200"},
         {"0.0.0.0", "203.0.113.200"},      {"2001:db8:c::11", "2001:db8:e::200"}, {"::", "2001:db8:e::200"},
         {"fe80::1", "2001:db8:e::200"}};
-    for (const auto& [source, destination] : wrong) {
-        CAPTURE(source);
-        for (const auto& frame : both_protocols(source, destination)) {
+    for (const auto& addresses : wrong) {
+        CAPTURE(addresses.first);
+        for (const auto& frame : both_protocols(addresses.first, addresses.second)) {
             CHECK(away.lab->service(frame).text == "drop: egress-not-owned");
         }
     }
@@ -231,26 +231,26 @@ TEST_CASE("egress: a list allows what it names: prefix, port and protocol, of it
         bool tcp;
         bool udp;
     };
-    for (const auto& [destination, port, by_tcp, by_udp] : std::vector<Case>{{"203.0.113.200", 443, true, false},
-                                                                             {"203.0.113.207", 443, true, false},
-                                                                             {"203.0.113.208", 443, false, false},
-                                                                             {"203.0.113.200", 444, false, false},
-                                                                             {"203.0.113.200", 53, false, true},
-                                                                             {"203.0.113.201", 53, false, false},
-                                                                             {"10.77.0.10", 1, true, false},
-                                                                             {"10.77.0.11", 1, false, false},
-                                                                             {"203.0.113.1", 8080, false, false},
-                                                                             {"2001:db8:1234::1", 8080, true, false},
-                                                                             {"2001:db8:1234::1", 8081, false, false},
-                                                                             {"2001:db8:e::1", 8080, true, true},
-                                                                             {"2001:db8:e::1", 1, false, true}}) {
-        CAPTURE(destination);
-        CAPTURE(port);
-        const bool v4 = destination.find(':') == std::string::npos;
-        auto frames = both_protocols(v4 ? kService4 : kService6, destination);
-        frames[0].destination_port = frames[1].destination_port = port;
-        CHECK(away.lab->service(frames[0]).text == (by_tcp ? "pass: egress" : "drop: egress-not-allowed"));
-        CHECK(away.lab->service(frames[1]).text == (by_udp ? "pass: egress" : "drop: egress-not-allowed"));
+    for (const auto& entry : std::vector<Case>{{"203.0.113.200", 443, true, false},
+                                               {"203.0.113.207", 443, true, false},
+                                               {"203.0.113.208", 443, false, false},
+                                               {"203.0.113.200", 444, false, false},
+                                               {"203.0.113.200", 53, false, true},
+                                               {"203.0.113.201", 53, false, false},
+                                               {"10.77.0.10", 1, true, false},
+                                               {"10.77.0.11", 1, false, false},
+                                               {"203.0.113.1", 8080, false, false},
+                                               {"2001:db8:1234::1", 8080, true, false},
+                                               {"2001:db8:1234::1", 8081, false, false},
+                                               {"2001:db8:e::1", 8080, true, true},
+                                               {"2001:db8:e::1", 1, false, true}}) {
+        CAPTURE(entry.destination);
+        CAPTURE(entry.port);
+        const bool v4 = entry.destination.find(':') == std::string::npos;
+        auto frames = both_protocols(v4 ? kService4 : kService6, entry.destination);
+        frames[0].destination_port = frames[1].destination_port = entry.port;
+        CHECK(away.lab->service(frames[0]).text == (entry.tcp ? "pass: egress" : "drop: egress-not-allowed"));
+        CHECK(away.lab->service(frames[1]).text == (entry.udp ? "pass: egress" : "drop: egress-not-allowed"));
     }
     away.egress.targets.erase(away.egress.targets.begin());
     away.allow();

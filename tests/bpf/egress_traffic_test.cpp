@@ -121,9 +121,9 @@ TEST_CASE("egress: a service's connection carries much data both ways, to a host
             CHECK(after.in_bytes - before.in_bytes > size);
         }
     }
-    for (const auto& [reason, packets] : traffic.lab->link_counters().refused) {
-        CAPTURE(reason);
-        CHECK(packets == 0);
+    for (const auto& refused : traffic.lab->link_counters().refused) {
+        CAPTURE(refused.first);
+        CHECK(refused.second == 0);
     }
 }
 

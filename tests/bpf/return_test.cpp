@@ -232,13 +232,13 @@ TEST_CASE("return: an ICMP error about what the service began is delivered, with
                 Frame seen = turned(answer(side, remote, protocol, 443, socket.local));
                 Frame wire = turned(Back::outside(side, turned(seen)));
                 // What is quoted keeps the checksum that it had; nobody looks at it.
-                for (const auto& [icmp, code] : errors_of(side)) {
+                for (const auto& error : errors_of(side)) {
                     CAPTURE(remote);
-                    CAPTURE(int{icmp});
-                    const auto outcome = back.lab->back(icmp_error(wire, icmp, code));
+                    CAPTURE(int{error.type});
+                    const auto outcome = back.lab->back(icmp_error(wire, error.type, error.code));
                     CHECK(outcome.text == "pass: returned");
                     CHECK(checksums_right(outcome.frame));
-                    const Bytes expected = icmp_error(seen, icmp, code);
+                    const Bytes expected = icmp_error(seen, error.type, error.code);
                     REQUIRE(outcome.frame.size() == expected.size());
                     const std::size_t header = side.owned == kService4 ? 20 : 40;
                     const std::size_t quoted = 14 + header + 8;
