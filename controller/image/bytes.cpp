@@ -17,23 +17,29 @@ constexpr std::size_t kChunk = 64UL * 1024;
 
 la_ssize_t feed(archive* handle, void* data, const void** buffer) {
     auto& input = *static_cast<ArchiveInput*>(data);
-    auto got = input.reader.read(input.buffer.data(), input.buffer.size());
-    if (!got) {
-        input.error = std::move(got).error();
-        archive_set_error(handle, input.error->errno_code, "%s", input.error->what.c_str());
-        return ARCHIVE_FATAL;
+    if (!input.error) {
+        const auto got = input.reader.read(input.buffer.data(), input.buffer.size());
+        if (got) {
+            *buffer = input.buffer.data();
+            return static_cast<la_ssize_t>(*got);
+        }
+        input.error = got.error();
     }
-    *buffer = input.buffer.data();
-    return static_cast<la_ssize_t>(*got);
+    archive_set_error(handle, input.error->errno_code, "%s", input.error->what.c_str());
+    return ARCHIVE_FATAL;
 }
 
-la_int64_t pass_over(archive* handle, void* data, la_int64_t count) {
+// libarchive 3.6 takes a negative answer for progress and asks for ever: an error counts as "nothing passed over",
+// after which it reads, and is told.
+la_int64_t pass_over(archive*, void* data, la_int64_t count) {
     auto& input = *static_cast<ArchiveInput*>(data);
-    auto passed = input.reader.skip(static_cast<std::uint64_t>(std::max<la_int64_t>(count, 0)));
+    if (input.error || count <= 0) {
+        return 0;
+    }
+    const auto passed = input.reader.skip(static_cast<std::uint64_t>(count));
     if (!passed) {
-        input.error = std::move(passed).error();
-        archive_set_error(handle, input.error->errno_code, "%s", input.error->what.c_str());
-        return ARCHIVE_FATAL;
+        input.error = passed.error();
+        return 0;
     }
     return static_cast<la_int64_t>(*passed);
 }

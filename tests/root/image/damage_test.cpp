@@ -89,6 +89,31 @@ TEST_CASE("damaged image: cut off anywhere, or with a blob missing") {
     CHECK(fixture.contents().empty());
 }
 
+TEST_CASE(
+    "damaged image: a byte that flipped in a tar compressed as a whole ends the import, and does not hold it up") {
+    StoreFixture fixture;
+    REQUIRE(fixture.image({"prune"}).success());
+    std::string noise;
+    for (unsigned state = 1; noise.size() < (1UL << 20); state = state * 1'664'525 + 1'013'904'223) {
+        noise += static_cast<char>(state >> 24);
+    }
+    BuiltImage image;
+    image.layers = {{TarText().file("noise", noise).text()}};
+    for (const auto compression : {Compression::gzip, Compression::zstd}) {
+        const std::string whole = compressed(tar_of(oci_layout(image)), compression);
+        for (std::size_t part = 1; part < 16; ++part) {
+            std::string text = whole;
+            text[text.size() * part / 16] = static_cast<char>(text[text.size() * part / 16] ^ 0x55);
+            CHECK(fixture.image({"import", fixture.put("a.tar", text)}).status == 2);
+            CHECK(fixture.contents().empty());
+        }
+        // What the decompressor itself finds, in the midst of what is passed over.
+        std::string cut = whole;
+        cut.replace(cut.size() / 2, 64, std::string(64, '\xff'));
+        CHECK(fixture.image({"import", fixture.put("a.tar", cut)}).status == 2);
+    }
+}
+
 TEST_CASE("damaged image: a document that is too long, or no JSON, or nested without end") {
     StoreFixture fixture;
     for (const auto& text : {std::string(5UL << 20, ' ') + "{}", std::string("{"), std::string(100'000, '['),

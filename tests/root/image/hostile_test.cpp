@@ -24,9 +24,7 @@ public:
     ~Canary() { std::filesystem::remove_all("/tmp/canary"); }
     Canary(const Canary&) = delete;
     Canary& operator=(const Canary&) = delete;
-    [[nodiscard]] bool untouched() const {
-        return look() == before_ && text_of("/tmp/canary/file") == "untouched";
-    }
+    [[nodiscard]] bool untouched() const { return look() == before_ && text_of("/tmp/canary/file") == "untouched"; }
 
 private:
     static std::vector<std::string> look() {
