@@ -257,7 +257,9 @@ void Confinement::close_files() {
 
 Failure confine_and_run(const Confinement& sandbox, char** command, char** environment, int report, int parent_lives) {
     Failure failure;
-    setsid();
+    if (parent_lives < 0) {
+        setsid();  // an entered command stays in the group of the process that waits for it, and is killed with it
+    }
     umask(022);
     // Until the command is executed, processes of the service that are there already, perhaps as the same user, must
     // not get at our memory, and there must be nothing to get at: descriptors of the host are closed before any right

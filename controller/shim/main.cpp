@@ -317,6 +317,7 @@ int main(int argc, char** argv) {
     service_log.count_in(run_dir);
     Text ready;
     tell(kReady, ready.put("+"));
-    close(kReady);
+    // The number stays taken: in the service's process it is the report's, and must be nobody else's until then.
+    dup3(run_dir, kReady, O_CLOEXEC);
     _exit(run(args, run_dir, lock, signals));
 }

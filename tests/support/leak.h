@@ -4,7 +4,8 @@
 //
 // Looked at, in this sandbox: every network namespace that has a name or a process in it (links, addresses, rules,
 // routes, permanent neighbours, qdiscs and filters, nft), processes, the descriptors of those named viscum*, mounts as
-// each process's mount namespace has them, control groups, pins, and the files below /run, /etc/viscum* and /var/lib/viscum*.
+// each process's mount namespace has them, control groups, pins, and the files below /run, /etc/viscum* and
+// /var/lib/viscum*.
 // A BPF program or map lives only as long as a filter, a pin or a descriptor holds it, so it is seen by these; the
 // machine's list of them would show those of other sandboxes as well.
 #pragma once

@@ -101,7 +101,7 @@ TEST_CASE("host mounts: lines that are none are passed over") {
 
 TEST_CASE("sandbox: on the host's files it is the host's root, with what is private hidden") {
     Desk desk;
-    desk.input.host_mounts = {{"/home", "ext4"},         {"/home/x", "ext4"},     {"/opt", "ext4"}, {"/tmp", "tmpfs"},
+    desk.input.host_mounts = {{"/home", "ext4"},         {"/root/x", "ext4"},     {"/opt", "ext4"}, {"/tmp", "tmpfs"},
                               {"/var/lib/edge", "ext4"}, {"/var/tmp/x", "tmpfs"}, {"/var", "ext4"}, {"/homes", "ext4"}};
     CHECK(desk.of("root") == "root /");
     CHECK(desk.of("mount") == "mount /opt\nmount /var\nmount /homes");
