@@ -5,7 +5,7 @@ JOBS  ?= $(shell nproc)
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: all demo test lint sanitize deps clean help configure need-root
+.PHONY: all demo test bench-launch lint sanitize deps clean help configure need-root
 
 all: configure ## build everything into build/
 	@cmake --build $(BUILD) -j $(JOBS)
@@ -16,6 +16,10 @@ demo: need-root deps configure ## show it: a hotspot, its clients and a cloud in
 
 test: deps all ## run all tests; those that need root are skipped without it
 	@ctest --test-dir $(BUILD) --output-on-failure
+
+bench-launch: need-root deps configure ## time from the request to a service's first instruction, beside crun (root)
+	@cmake --build $(BUILD) -j $(JOBS) --target viscum-bench-launch
+	@$(BUILD)/bin/viscum-bench-launch
 
 lint: deps configure ## formatting, the project's own rules, clang-tidy
 	@tests/check/lint.sh $(BUILD) $(JOBS)
@@ -34,10 +38,10 @@ clean: ## remove the build
 	@rm -rf $(BUILD)
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1 \t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /\1 \t/p' Makefile
 
 configure:
 	@test -e $(BUILD)/CMakeCache.txt || cmake -S . -B $(BUILD) -DCMAKE_BUILD_TYPE=Release
 
 need-root:
-	@test "$$(id -u)" -eq 0 || { echo "The demonstration makes network namespaces, so it needs root: sudo make demo"; exit 1; }
+	@test "$$(id -u)" -eq 0 || { echo "This makes network namespaces, so it needs root: sudo make $(MAKECMDGOALS)"; exit 1; }

@@ -232,6 +232,9 @@ int deploy(const Session& session, const std::vector<std::string>& paths, std::o
     if (!read.mistakes.empty()) {
         return fail(session.console, read.mistakes, cat("nothing was deployed: ", count_of_broken(read, paths.size())));
     }
+    const bool imports = std::any_of(read.files.begin(), read.files.end(), [](const SpecFile& file) {
+        return image_file(file.spec.run.image, file.path).has_value();
+    });
     if (const auto problem = import_images(session, read.files)) {
         return fail(session.console, *problem);
     }
@@ -240,7 +243,11 @@ int deploy(const Session& session, const std::vector<std::string>& paths, std::o
         request.files.emplace_back(std::move(file.path), std::move(file.text));
     }
     request.wait_ms = wait ? wait->count() : -1;
-    return finish(session, ask(session, request));
+    const int code = finish(session, ask(session, request));
+    if (imports) {
+        prune_quietly(session);
+    }
+    return code;
 }
 
 int plan(const Session& session, const std::vector<std::string>& paths) {

@@ -239,6 +239,20 @@ int image_prune(const Session& session) {
     return run_with_used(session, {"prune"}, used);
 }
 
+void prune_quietly(const Session& session) {
+    const Response used = ask_used(session, "", "", false);
+    const auto digests = digests_of(used.details);
+    if (used.code != Code::done || !digests) {
+        return;
+    }
+    auto command = image_command(session, false);
+    command.emplace_back("prune");
+    for (const auto& digest : *digests) {
+        command.insert(command.end(), {"--in-use", digest});
+    }
+    (void)run_program(std::move(command), true);
+}
+
 std::optional<std::string> image_file(const std::string& image, const std::string& file) {
     const auto slash = file.rfind('/');
     std::string path = cat(slash == std::string::npos ? "./" : file.substr(0, slash + 1), image);

@@ -29,5 +29,8 @@ std::optional<std::string> image_file(const std::string& image, const std::strin
 /// Puts the image in `path` into the store under `name`. What it writes is kept from the console, and told where it
 /// fails.
 Response import_quietly(const Session& session, const std::string& path, const std::string& name);
+/// Removes what an import has taken the name from and no service uses any more. Without a word: what stays for now goes
+/// the next time.
+void prune_quietly(const Session& session);
 
 }  // namespace viscum

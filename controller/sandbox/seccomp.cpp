@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -284,6 +285,10 @@ Result<std::string> seccomp_filter(const Allow& allow) {
     for (const auto request : kRequests) {
         rules.deny_if("ioctl", {has(1, 0xffffffff, request)});
     }
+    // The limit of 1 forbids core dumps of every kind; 0 would let one to a program through again (core(5)). A service
+    // that wants none for itself is told that it has its way.
+    rules.deny_if("setrlimit", {has(0, 0xffffffff, RLIMIT_CORE)}, SCMP_ACT_ERRNO(0));
+    rules.deny_if("prlimit64", {has(1, 0xffffffff, RLIMIT_CORE), differs(2, 0)}, SCMP_ACT_ERRNO(0));
     auto program = rules.program();
     if (!program) {
         return std::move(program).error();

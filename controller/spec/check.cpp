@@ -102,6 +102,14 @@ std::vector<std::string> check_claims(const ServiceSpec& service, const RouterCo
             found.push_back(std::move(conflict));
         }
     }
+    for (const auto& target : service.egress.targets) {
+        for (const auto& range : {config.aliases.v4, config.aliases.v6}) {
+            if (range.overlaps(target.prefix)) {
+                found.push_back(cat("egress to ", target.text(), " overlaps ", range.text(),
+                                    ", which 'aliases' of the router's configuration keeps for itself"));
+            }
+        }
+    }
     return found;
 }
 

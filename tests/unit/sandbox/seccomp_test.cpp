@@ -13,6 +13,7 @@
 #include <seccomp.h>
 #include <signal.h>
 #include <sys/personality.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -238,6 +239,19 @@ TEST_CASE("seccomp: the personality may be asked for and stay what it is") {
         CHECK(filter.ask(__NR_personality, {persona | kUpper}) == kEperm);
         CHECK(filter.ask(__NR_personality, {persona | 0x80000000}) == kEperm);
     }
+}
+
+TEST_CASE("seccomp: nobody brings core dumps back, and who wants none is told that it has its way") {
+    constexpr std::uint32_t kPretend = SECCOMP_RET_ERRNO;
+    const Filter filter;
+    CHECK(filter.ask(__NR_prlimit64, {0, RLIMIT_CORE, 4096, 0}) == kPretend);
+    CHECK(filter.ask(__NR_prlimit64, {0, RLIMIT_CORE | kUpper, 4096, 0}) == kPretend);
+    CHECK(filter.ask(__NR_prlimit64, {0, RLIMIT_CORE, 0, 4096}) == kAllow);
+    CHECK(filter.ask(__NR_prlimit64, {0, RLIMIT_NOFILE, 4096, 0}) == kAllow);
+#ifdef __NR_setrlimit
+    CHECK(filter.ask(__NR_setrlimit, {RLIMIT_CORE, 4096}) == kPretend);
+    CHECK(filter.ask(__NR_setrlimit, {RLIMIT_NOFILE, 4096}) == kAllow);
+#endif
 }
 
 TEST_CASE("seccomp: calls younger than the list are as if the kernel did not have them") {

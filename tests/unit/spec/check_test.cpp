@@ -124,3 +124,13 @@ TEST_CASE("spec: every claim is judged by itself") {
           "203.0.113.10:80/tcp of 'a' conflicts with 203.0.113.10:any/tcp of 'web'\n"
           "198.51.100.1:any/tcp is not within 'claimable' of the router's configuration");
 }
+
+TEST_CASE("spec: what stands in for services on the router is no target of egress") {
+    ServiceSpec spec = service("a", "203.0.113.10", {443, 443});
+    spec.egress.targets = {{*IpPrefix::parse("192.0.2.53"), {53, 53}, Protocol::udp}};
+    CHECK(said(spec, kEverything) == "");
+    spec.egress.targets.push_back({*IpPrefix::parse("198.18.0.0/15"), {}, Protocol::tcp});
+    CHECK(said(spec, kEverything) ==
+          "egress to 198.18.0.0/15:any/tcp overlaps 198.19.0.0/16, which 'aliases' of the router's configuration keeps "
+          "for itself");
+}
