@@ -38,7 +38,13 @@ class Surroundings {
 public:
     Surroundings() {
         scene_.start_in_cloud(nginx("peer", "$remote_addr", {"8080", "[::]:8080"}), kTells);
-        scene_.start_in_cloud(echo_on("0.0.0.0", "::", "cloud"), kEchoes);
+        // Each address by itself: what listens on all of them answers from the one that its route prefers.
+        Argv words = {"cloud"};
+        for (const char* address :
+             {"203.0.113.53", "203.0.113.20", "192.0.2.2", "2001:db8:c::53", "2001:db8:c::20", "2001:db8:1::2"}) {
+            words.insert(words.end(), {"tcp", address, "8000", "udp", address, "8000"});
+        }
+        scene_.start_in_cloud(Server{test_server(words), ""}, kEchoes);
         programs_.push_back(must(start_server(must(echo_on("0.0.0.0", "::", "router")), bed().hotspot(), kEchoes)));
         programs_.push_back(must(start_server(must(echo_on("0.0.0.0", "::", "client")), bed().client(1), kEchoes)));
         scene_.deploy(test_service(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Services that run from images, with a real program of other people's inside: busybox.
-#include <sys/stat.h>
+#include <sys/mount.h>
 
 #include <algorithm>
 #include <array>
@@ -21,6 +21,22 @@ namespace {
 constexpr const char* kBusybox = "/bin/busybox";
 constexpr uid_t kImageUser = 1234;
 constexpr const char* kStore = "/var/lib/viscum/images";
+
+/// A filesystem for the store, which here lies on an overlay: that could hold no whiteouts. To be made before a scene.
+class StoreMount {
+public:
+    StoreMount() {
+        must(make_directory("/var/lib/viscum", 0755));
+        must(make_directory(kStore, 0700));
+        REQUIRE(mount("tmpfs", kStore, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700") == 0);
+    }
+    ~StoreMount() {
+        umount2(kStore, MNT_DETACH);
+        std::filesystem::remove_all("/var/lib/viscum");
+    }
+    StoreMount(const StoreMount&) = delete;
+    StoreMount& operator=(const StoreMount&) = delete;
+};
 
 /// What a client may ask the service about itself.
 constexpr const char* kReport =
@@ -127,7 +143,9 @@ std::vector<std::string> stored() {
 /// The store's frame stays, as the state does.
 void check_nothing_left(Scene& scene) {
     CHECK(join(stored(), "\n") == "");
-    std::filesystem::remove_all(kStore);
+    for (const std::string& name : must(list_directory(kStore))) {
+        std::filesystem::remove_all(cat(kStore, "/", name));
+    }
     scene.check_no_leak();
 }
 
@@ -137,6 +155,7 @@ TEST_CASE("image: a service runs from an OCI image, as its configuration says, a
     if (lacks_programs()) {
         return;
     }
+    const StoreMount store;
     Scene scene;
     must(write_image_layout(web_image("one"), "/srv/one", Packing::gzip));
     scene.ctl({"image", "import", "/srv/one", "--name", "plates:1"});
@@ -160,6 +179,7 @@ TEST_CASE("image: what the service file says counts more than the image") {
     if (lacks_programs()) {
         return;
     }
+    const StoreMount store;
     Scene scene;
     // The name lies beside the service file: deploying imports it.
     must(write_docker_archive(web_image("saved"), "/tmp/saved.tar", "plates:7", Packing::zstd));
@@ -179,6 +199,7 @@ TEST_CASE("image: updated and rolled back under a client without pause, and adop
     if (lacks_programs()) {
         return;
     }
+    const StoreMount store;
     Scene scene;
     must(write_image_layout(web_image("one"), "/srv/one", Packing::gzip));
     must(write_image_layout(web_image("two"), "/srv/two", Packing::zstd));
@@ -222,6 +243,7 @@ TEST_CASE("image: a deployed one is back after a reboot, and one that is gone is
     if (lacks_programs()) {
         return;
     }
+    const StoreMount store;
     Scene scene;
     must(write_image_layout(web_image("one"), "/srv/one", Packing::gzip));
     const RunOutput missing = scene.ctl({"deploy", ImageService{"plates"}.write()}, 5);

@@ -239,6 +239,9 @@ void add_file_items(Items& items, const Knowledge& knowledge) {
                                       "/proc/kpagecount",
                                       "/proc/interrupts",
                                       "/proc/asound"};
+    if (!knowledge.harmless) {
+        paths.emplace_back("/proc/kmsg");  // what is read is gone for others
+    }
     paths.insert(paths.end(), knowledge.paths.begin(), knowledge.paths.end());
     for (const auto& path : paths) {
         items.push_back({cat("read ", path), [path] { return read_path(path); }});
@@ -246,7 +249,7 @@ void add_file_items(Items& items, const Knowledge& knowledge) {
     add_writes(items);
     items.push_back({"other devices", foreign_devices});
     for (const char* path : {"/dev/mem", "/dev/kmsg", "/dev/net/tun", "/dev/fuse", "/dev/loop-control", "/dev/sda",
-                             "/dev/vda", "/dev/ptmx", "/dev/console", "/dev/mqueue", "/proc/kmsg"}) {
+                             "/dev/vda", "/dev/ptmx", "/dev/console", "/dev/mqueue"}) {
         items.push_back({cat("open ", path), [path] {
                              const UniqueFd fd(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
                              return tried(fd.get(), "opened");
