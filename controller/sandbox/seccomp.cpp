@@ -196,7 +196,7 @@ void deny_sockets(Rules& rules, bool raw_allowed) {
     constexpr std::uint64_t kTypes = 0xf;  // SOCK_TYPE_MASK: the rest are SOCK_NONBLOCK and SOCK_CLOEXEC
     constexpr std::uint64_t kInt = 0xffffffff;
     constexpr std::array<std::uint64_t, 3> kRefused{SOCK_RAW, SOCK_DCCP, SOCK_PACKET};
-    constexpr std::array<std::uint64_t, 3> kProtocols{IPPROTO_DCCP, 115, IPPROTO_SCTP};  // 115: L2TP
+    constexpr std::array<std::uint64_t, 4> kProtocols{IPPROTO_DCCP, 115, IPPROTO_SCTP, IPPROTO_UDPLITE};  // 115: L2TP
     for (const std::uint64_t family : std::array<std::uint64_t, 2>{AF_INET, AF_INET6}) {
         for (const auto type : kRefused) {
             if (type != SOCK_RAW || !raw_allowed) {

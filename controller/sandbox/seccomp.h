@@ -5,7 +5,7 @@
 // @module, @mount, @obsolete, @raw-io, @reboot and @swap), and these by their arguments:
 //   clone        with a flag that makes a namespace
 //   socket       but AF_UNIX, AF_INET, AF_INET6 and AF_NETLINK; of netlink NETLINK_ROUTE only (getaddrinfo(3)); raw
-//                ones; SCTP, DCCP and L2TP, which no claim can be about
+//                ones; SCTP, DCCP, UDP-Lite and L2TP, which no claim can be about
 //   socketpair   but AF_UNIX
 //   ioctl        TIOCSTI, TIOCLINUX, TIOCSETD
 //   personality  but 0 and the question for it

@@ -208,7 +208,7 @@ TEST_CASE("seccomp: sockets are of UNIX, IPv4, IPv6 and route netlink, and none 
         for (const int type : {+SOCK_RAW, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, +SOCK_PACKET, +SOCK_DCCP}) {
             CHECK(ask(family, type, 0) == kEperm);
         }
-        for (const int protocol : {+IPPROTO_SCTP, +IPPROTO_DCCP, 115}) {
+        for (const int protocol : {+IPPROTO_SCTP, +IPPROTO_DCCP, +IPPROTO_UDPLITE, 115}) {
             CHECK(ask(family, SOCK_DGRAM, protocol) == kEperm);
         }
     }
