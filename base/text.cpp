@@ -86,9 +86,9 @@ std::string format_duration(std::chrono::milliseconds duration) {
 }
 
 std::string format_size(std::uint64_t bytes) {
-    constexpr std::pair<const char*, std::uint64_t> kUnits[] = {
+    constexpr std::pair<const char*, std::uint64_t> kSizes[] = {
         {"G", 1ULL << 30}, {"M", 1ULL << 20}, {"K", 1ULL << 10}};
-    for (const auto& [name, unit] : kUnits) {
+    for (const auto& [name, unit] : kSizes) {
         if (bytes >= unit && (bytes % unit == 0 || bytes >= 10 * unit)) {
             return cat(bytes / unit, name);
         }

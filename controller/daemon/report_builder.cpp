@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <climits>
+#include <cmath>
 
 #include "base/build_info.h"
 #include "base/file.h"
@@ -168,7 +169,7 @@ AuditReport report_audit(const Service& service, const RunContext& context) {
     out.running = facts.has_value();
     const auto limits = group_limits(run->spec().limits, memory_of_machine());
     const Audit audit = audit_service(run->spec(), facts, context.cgroups.missing(limits));
-    out.score = static_cast<std::uint64_t>(audit.score * 10 + 0.5);
+    out.score = static_cast<std::uint64_t>(std::lround(audit.score * 10));
     out.word = audit.word;
     for (const auto& item : audit.items) {
         out.items.push_back({item.name, item.ok, static_cast<std::uint64_t>(item.exposure), item.text});

@@ -48,7 +48,7 @@ struct HostMount {
 /// All that a sandbox follows from. Paths are the host's.
 struct SandboxInput {
     const ServiceSpec* spec = nullptr;
-    std::string instance;                   // its directories under /etc, /var/lib and /run are hidden
+    std::string instance;  // its directories under /etc, /var/lib and /run are hidden
     Identity identity;
     std::vector<std::string> layers;        // of the image, the lowest first; empty without image
     std::vector<HostMount> host_mounts;     // without image and rootfs

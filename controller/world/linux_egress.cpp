@@ -79,13 +79,12 @@ Status LinuxWorld::set_egress(const BackendKey& key, Backend& backend, const Wan
 }
 
 Result<bool> LinuxWorld::egress_in_place(const Backend& backend) const {
-    const auto attached =
-        filter_attached(number(backend.link), filter_handle_, datapath_->vs_return, Direction::egress);
+    auto attached = filter_attached(number(backend.link), filter_handle_, datapath_->vs_return, Direction::egress);
     if (!attached || !*attached) {
         return attached;
     }
     for (const auto& alias : aliases_of(*backend.actual.egress)) {
-        const auto route = has_alias_route(socket_, backend.link, alias);
+        auto route = has_alias_route(socket_, backend.link, alias);
         if (!route || !*route) {
             return route;
         }

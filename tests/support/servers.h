@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Real servers for both sides: nginx, dnsmasq and iperf3, each configured in /srv, which services see and may not write.
-// The same configuration serves as the cloud's twin and, started by viscumd, as the local copy.
+// Real servers for both sides: nginx, dnsmasq and iperf3, each configured in /srv, which services see and may not
+// write. The same configuration serves as the cloud's twin and, started by viscumd, as the local copy.
 #pragma once
 
 #include <string>
