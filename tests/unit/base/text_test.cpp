@@ -64,3 +64,13 @@ TEST_CASE("ip: a prefix has no bits behind its length") {
     CHECK(IpPrefix::around(*IpAddress::parse("2001:db8::77"), 32).text() == "2001:db8::/32");
     CHECK(IpPrefix::parse("0.0.0.0/0")->contains(*IpPrefix::parse("198.51.100.0/28")));
 }
+
+TEST_CASE("text: a size is told in the largest unit that says nearly all of it") {
+    CHECK(format_size(0) == "0");
+    CHECK(format_size(1023) == "1023");
+    CHECK(format_size(64ULL << 20) == "64M");
+    CHECK(format_size(2ULL << 30) == "2G");
+    CHECK(format_size((1ULL << 30) + (1ULL << 29)) == "1536M");
+    CHECK(format_size((11ULL << 30) + 5) == "11G");
+    CHECK(format_size((4ULL << 10) + 1) == "4097");
+}
