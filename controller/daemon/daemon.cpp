@@ -377,8 +377,13 @@ void Daemon::watch_backends() {
     }
 }
 
-/// Once a service has needed masquerading.
+/// While a service needs masquerading.
 void Daemon::watch_nft() {
+    if (nft_watched_ && !world_->masquerades()) {
+        loop_->unwatch(world_->nft_watch_fd());
+        world_->close_nft_watch();
+        nft_watched_ = false;
+    }
     if (nft_watched_ || world_->nft_watch_fd() < 0) {
         return;
     }

@@ -32,6 +32,9 @@ public:
     /// For the loop: news of nftables' rules, once a service has needed masquerading; -1 before.
     [[nodiscard]] int nft_watch_fd() const { return nft_watch_ ? nft_watch_->fd() : -1; }
     bool drain_nft_watch();
+    /// Where nothing is masqueraded, nobody needs the watch: it is taken from the loop, and then closed.
+    [[nodiscard]] bool masquerades() const { return masquerade_there_; }
+    void close_nft_watch() { nft_watch_.reset(); }
 
     /// Called with a backend's watch before it is closed.
     void before_closing(std::function<void(int fd)> hook) { before_closing_ = std::move(hook); }
