@@ -225,15 +225,21 @@ Attempt raise_limit(int resource) {
     if (limit.rlim_max == RLIM_INFINITY) {
         return done("is unlimited");
     }
-    limit.rlim_cur = limit.rlim_max = limit.rlim_max + 1;
-    return tried(setrlimit(which, &limit), "raised it");
+    const rlim_t before = limit.rlim_max;
+    limit.rlim_cur = limit.rlim_max = before + 1;
+    if (setrlimit(which, &limit) < 0) {
+        return denied(errno);
+    }
+    getrlimit(which, &limit);  // what succeeds may still do nothing
+    return limit.rlim_max > before ? done("raised it") : denied("nothing happened");
 }
 
 /// Whether the kernel wrote, or piped, what this process had in memory.
 Attempt dump_core() {
     rlimit limit{};
+    (void)setrlimit(RLIMIT_CORE, &limit);  // 0 would let one to a pipe through again
     getrlimit(RLIMIT_CORE, &limit);
-    if (limit.rlim_max > 1) {  // 1: neither a file nor a pipe (core(5))
+    if (limit.rlim_max != 1) {  // 1: neither a file nor a pipe (core(5))
         return done(cat("the limit is ", limit.rlim_max));
     }
     const pid_t pid = fork();
