@@ -122,7 +122,7 @@ void add_verbs(CLI::App& app, Arguments& args) {
     service(verb("drain", "Let new flows go to the cloud, open ones finish", "  viscumctl drain plates\n"));
     service(verb("resume", "The end of drain", "  viscumctl resume plates\n"));
     wait(service(verb("restart", "Put a new process in the place of the old one", "  viscumctl restart plates\n")));
-    auto* exec = service(verb("exec", "Run a command in a service's network namespace",
+    auto* exec = service(verb("exec", "Run a command beside a service, in its sandbox",
                               "  viscumctl exec plates -- ss -tln\n  viscumctl exec plates -- ip address\n"));
     exec->add_option("CMD", args.command, "The command and its arguments, behind --")->required()->type_name("");
     service(verb("audit", "What a service can do, and how much that is",

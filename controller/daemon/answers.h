@@ -32,6 +32,8 @@ inline Response failure(Code code, std::string message, std::string hint) {
     return response;
 }
 
+inline constexpr const char* kImageHint = "'viscumctl image import FILE' puts an image into the store";
+
 inline Response no_such_service(const std::string& name) {
     return failure(Code::no_such_service, cat("no service '", name, "' is deployed"),
                    "'viscumctl list' shows the ones that are");

@@ -88,6 +88,10 @@ std::uint64_t memory_of_machine() {
 Result<LaunchSpec> make_launch(const ServiceSpec& spec, const Instance& instance, const RunIdentity& own,
                                const std::optional<WantedEgress>& egress,
                                const std::vector<std::string>& cgroup_files) {
+    if (!spec.run.image.empty() && !own.image) {
+        return Error{ENOENT,
+                     cat("the image '", spec.run.image, "' that it was started from is no longer in the store")};
+    }
     ServiceSpec whole = spec;
     whole.run = complete_run(spec.run, own.image);
     if (whole.run.command.empty()) {

@@ -196,6 +196,16 @@ DaemonReport report_daemon(const Services& services, World& world, const RunCont
             out.services.push_back(report_service(service, world, context));
         }
     }
+    for (const auto& [name, why] : services.unserved()) {
+        if ((only.empty() || only == name) && !services.all().contains(name)) {
+            ServiceReport& unserved = out.services.emplace_back();
+            unserved.name = name;
+            unserved.state = "down";
+            unserved.health = "unknown";
+            unserved.admission = admission_name(Admission::off);
+            unserved.reason = cat("not served: ", why);
+        }
+    }
     return out;
 }
 

@@ -160,9 +160,13 @@ std::optional<std::vector<Daemon::Checked>> Daemon::check_files(ClientId client,
         }
     }
     if (!mistakes.empty()) {
-        answer(client, refusal(Code::refused, "nothing was deployed: the claims cannot be taken on",
-                               cat("what may be claimed stands under 'claimable:' in ", instance_.config_file()),
-                               std::move(mistakes)));
+        const bool by_list = std::any_of(mistakes.begin(), mistakes.end(), [](const auto& mistake) {
+            return mistake.find("'claimable'") != std::string::npos;
+        });
+        answer(client,
+               refusal(Code::refused, "nothing was deployed: the claims cannot be taken on",
+                       by_list ? cat("what may be claimed stands under 'claimable:' in ", instance_.config_file()) : "",
+                       std::move(mistakes)));
         return std::nullopt;
     }
     return checked;
@@ -197,8 +201,13 @@ void Daemon::plan(ClientId client, const Request& request) {
     for (const auto& item : *checked) {
         const auto found = services_->all().find(item.spec.name);
         const Service* service = found == services_->all().end() || found->second.removed ? nullptr : &found->second;
-        if (service != nullptr && service->current() != nullptr && service->current()->text() == item.text) {
-            continue;  // deployed as it is
+        const auto image = services_->image_of(item.spec, "");
+        if (!image) {
+            answer(client, refusal(Code::refused, cat("'", item.spec.name, "': ", image.error().what), kImageHint));
+            return;
+        }
+        if (service != nullptr && service->is_deployed(item.text, *image)) {
+            continue;
         }
         // The version comes up in a free slot; the one before ends, and its namespace goes.
         const int slot = service == nullptr ? 0 : service->free_slot().value_or(1 - service->primary);
@@ -267,7 +276,8 @@ void Daemon::images(ClientId client) {
 }
 
 void Daemon::report(ClientId client, const Request& request) {
-    if (request.verb == "status" && !request.service.empty() && !services_->all().contains(request.service)) {
+    if (request.verb == "status" && !request.service.empty() && !services_->all().contains(request.service) &&
+        !services_->unserved().contains(request.service)) {
         answer(client, no_such_service(request.service));
         return;
     }

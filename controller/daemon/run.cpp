@@ -94,15 +94,16 @@ void Run::adopt(std::optional<Process> process, Admission admission) {
         return;
     }
     process_ = std::move(process);
-    started_at_ = boot_now();
+    const BootTime now = boot_now();
+    started_at_ = process_->started_at().value_or(now);
     met_before_ = group_events();
     was_up_ = admission != Admission::off;
     state_ = was_up_ ? RunState::up : RunState::starting;
     if (was_up_) {
-        judge_.adopted(started_at_, admission == Admission::serve);
-        hold_.admitted(started_at_);
+        judge_.adopted(now, admission == Admission::serve);
+        hold_.admitted(now);
     } else {
-        judge_.started(started_at_);
+        judge_.started(now);
         set_timer(start_timer_, spec_.health.start_timeout, &Run::start_timed_out);
     }
     watch_process();
@@ -234,7 +235,7 @@ std::string Run::describe_end() const {
     if (!last_exit_) {
         return {};
     }
-    return met_.empty() ? last_exit_->describe() : cat(met_, "; ", last_exit_->describe());
+    return met_.empty() ? last_exit_->describe() : cat(last_exit_->describe(), ": ", met_);
 }
 
 bool Run::starts_again(const ExitStatus& end) const {

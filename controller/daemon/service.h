@@ -42,6 +42,12 @@ struct Service {
 
     [[nodiscard]] Run* run(int slot) const { return runs[static_cast<std::size_t>(slot)].get(); }
     [[nodiscard]] Run* current() const { return run(primary); }
+    /// Whether this very version runs, or is on its way.
+    [[nodiscard]] bool is_deployed(const std::string& text, const std::optional<Image>& image) const {
+        const Run* run = current();
+        return !removed && run != nullptr && !run->stopping() && run->state() != RunState::failed &&
+               run->text() == text && run->image_digest() == (image ? image->digest : "");
+    }
     [[nodiscard]] bool has_runs() const { return runs[0] || runs[1]; }
     [[nodiscard]] std::optional<int> free_slot() const {
         return !runs[0] ? std::optional(0) : !runs[1] ? std::optional(1) : std::nullopt;

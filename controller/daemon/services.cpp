@@ -14,6 +14,7 @@ namespace viscum {
 namespace {
 
 constexpr int kStartsBeforeGivingUp = 3;
+constexpr std::size_t kLogLook = 1;  // whether there is something in it
 
 }  // namespace
 
@@ -60,8 +61,7 @@ std::vector<ServiceSpec> Services::specs() const {
 void Services::deploy(const ServiceSpec& spec, const std::string& text, std::uint64_t client, Millis wait) {
     auto image = image_of(spec, "");
     if (!image) {
-        answer_(client, failure(Code::refused, cat("'", spec.name, "': ", image.error().what),
-                                "'viscumctl image import FILE' puts an image into the store"));
+        answer_(client, failure(Code::refused, cat("'", spec.name, "': ", image.error().what), kImageHint));
         return;
     }
     Service& service = service_named(spec.name);
@@ -70,9 +70,7 @@ void Services::deploy(const ServiceSpec& spec, const std::string& text, std::uin
                                 "wait for it, and deploy again"));
         return;
     }
-    Run* current = service.current();
-    if (!service.removed && current != nullptr && !current->stopping() && current->state() != RunState::failed &&
-        current->text() == text && current->image_digest() == (*image ? (*image)->digest : "")) {
+    if (service.is_deployed(text, *image)) {
         answer_(client, done(cat(spec.name, ": nothing to do, this version is deployed"), false));
         return;
     }
@@ -162,6 +160,10 @@ void Services::start_candidate(Service& service) {
 
 void Services::remove(const std::string& name, std::uint64_t client, Millis drain) {
     const auto found = services_.find(name);
+    if (found == services_.end() && unserved_.contains(name)) {
+        remove_unserved(name, client);
+        return;
+    }
     if (found == services_.end() || (found->second.removed && found->second.remover != 0)) {
         answer_(client, no_such_service(name));
         return;
@@ -188,6 +190,25 @@ void Services::remove(const std::string& name, std::uint64_t client, Millis drai
     log_info(cat("'", name, "' is removed"));
     answer_(client, progress(cat(name, ": draining")));
     take_down(service, drain);
+}
+
+void Services::remove_unserved(const std::string& name, std::uint64_t client) {
+    auto status = store_.remove_service(name);
+    if (status) {
+        status = save([&name](SavedState& state) {
+            state.drained.erase(name);
+            state.images.erase(name);
+            state.numbers.erase(name);
+        });
+    }
+    if (!status) {
+        answer_(client, failure(Code::failed, status.error().what, ""));
+        return;
+    }
+    unserved_.erase(name);
+    remove_log(name);
+    log_info(cat("'", name, "', which was not served, is removed"));
+    answer_(client, done(cat(name, ": removed"), true));
 }
 
 void Services::set_drained(const std::string& name, bool drained, std::uint64_t client) {
@@ -289,6 +310,7 @@ void Services::promote(Service& service) {
     service.candidate.reset();
     context_.loop.cancel(candidate.timer);
     service.committed = true;
+    unserved_.erase(service.name);
     service.primary = *candidate.slot;
     if (Run* before = service.run(1 - service.primary)) {
         before->stop();
@@ -296,6 +318,10 @@ void Services::promote(Service& service) {
     const auto took = std::chrono::duration_cast<Millis>(boot_now() - candidate.asked);
     log_info(cat("'", service.name, "' is healthy after ", took.count(), " ms"));
     Response response = done(cat(service.name, ": healthy after ", took.count(), " ms"), true);
+    const auto lan = context_.world.lan_devices();
+    if (std::none_of(lan.begin(), lan.end(), [](const LanDevice& device) { return device.usable; })) {
+        response.hint = "no device of 'lan:' is there: nothing is intercepted until one comes";
+    }
     response.facts["ms_to_healthy"] = std::to_string(took.count());
     answer_(candidate.client, response);
     context_.changed();
@@ -314,12 +340,18 @@ void Services::give_up(Service& service, const std::string& why, bool keeps_befo
         before = service.current();
     }
     const bool serves = keeps_before && before != nullptr && !before->stopping();
+    std::vector<std::string> hints;
+    if (serves) {
+        hints.emplace_back("the version before serves on");
+    }
+    if (const auto log = read_file(context_.instance.log_file(service.name), kLogLook);
+        log ? !log->empty() : log.error().errno_code != ENOENT) {
+        hints.push_back(cat("see 'viscumctl logs ", service.name, "'"));
+    }
     service.removed = !serves;
     service.keep_log = true;
     log_warn(cat("'", service.name, "' was not deployed: ", why));
-    answer_(candidate.client,
-            failure(Code::unhealthy, cat(service.name, ": ", why),
-                    cat(serves ? "the version before serves on; " : "", "see 'viscumctl logs ", service.name, "'")));
+    answer_(candidate.client, failure(Code::unhealthy, cat(service.name, ": ", why), join(hints, "; ")));
     context_.changed();
 }
 
@@ -330,6 +362,9 @@ void Services::settle(const std::string& rules_problem) {
             settle_candidate(service, rules_problem);
         }
         if (!service.candidate && service.removed && !service.has_runs()) {
+            if (!service.committed && unserved_.contains(service.name) && !store_.has_service(service.name)) {
+                unserved_.erase(service.name);
+            }
             if (!service.keep_log) {
                 remove_log(service.name);
             }

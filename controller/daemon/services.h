@@ -39,6 +39,11 @@ public:
     void set_drained(const std::string& name, bool drained, std::uint64_t client);
     /// The images that services use, and by which service: what runs, and what a deployed version was healthy with.
     [[nodiscard]] std::multimap<std::string, std::string> images_in_use() const;
+    /// The image of `run.image`, by `digest` where that is given, otherwise as the store has it now; nullopt where the
+    /// file names none.
+    [[nodiscard]] Result<std::optional<Image>> image_of(const ServiceSpec& spec, const std::string& digest) const;
+    /// Services whose files stand and that are not served, and why.
+    [[nodiscard]] const std::map<std::string, std::string>& unserved() const { return unserved_; }
     /// After a change of viscum.yaml or of the router's addresses: services that may not claim any more what they claim
     /// are taken down, and their files stay.
     void recheck(const ClaimCheck& check, std::vector<std::string>* problems);
@@ -72,14 +77,12 @@ private:
     void promote(Service& service);
     void give_up(Service& service, const std::string& why, bool keeps_before = true);
     void take_down(Service& service, Millis drain = Millis::max());
+    void remove_unserved(const std::string& name, std::uint64_t client);
     void remove_log(const std::string& name);
     /// A change of what is known beside the files, durably.
     Status save(const std::function<void(SavedState&)>& change);
     /// The number of a service that is about to have its first run.
     Status give_number(Service& service);
-    /// The image of `run.image`: the one that the deployed version had, or what the store has now; nullopt where the
-    /// file names none.
-    [[nodiscard]] Result<std::optional<Image>> image_of(const ServiceSpec& spec, const std::string& digest) const;
     void forget_groups(std::vector<std::string>* problems) const;
     [[nodiscard]] static std::string candidate_failure(const Service& service);
 
@@ -87,7 +90,8 @@ private:
     Store& store_;
     std::function<void(std::uint64_t, const Response&)> answer_;
     std::map<std::string, Service> services_;
-    SavedState saved_;            // as on disk
+    SavedState saved_;  // as on disk
+    std::map<std::string, std::string> unserved_;
     bool look_at_files_ = false;  // a file in services/ could not be judged, or came free
 };
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "controller/daemon/services.h"
 #include "controller/spec/parse.h"
@@ -59,6 +60,7 @@ void Services::adopt_runs(std::vector<std::string>* problems) {
         problems->push_back(names.error().what);
         return;
     }
+    int adopted = 0;
     for (const auto& name : *names) {
         const std::string dir = cat(context_.instance.runs_dir(), '/', name);
         const bool second = name.ends_with(".1");
@@ -110,6 +112,7 @@ void Services::adopt_runs(std::vector<std::string>* problems) {
         }
         auto run = std::make_unique<Run>(context_, key, *spec, text ? *text : "",
                                          RunIdentity{service.number, adopted_image(context_.instance, dir)});
+        adopted += *process ? 1 : 0;
         run->adopt(std::move(*process), admission);
         if (active) {
             service.primary = key.slot;
@@ -120,6 +123,9 @@ void Services::adopt_runs(std::vector<std::string>* problems) {
         if (!service.current()) {
             service.primary = 1 - service.primary;
         }
+    }
+    if (adopted > 0) {
+        log_info(cat("what runs is adopted: ", adopted, adopted == 1 ? " process" : " processes"));
     }
 }
 
@@ -197,6 +203,7 @@ void Services::load_file(const std::string& name, const std::string& text, const
     if (spec == nullptr || spec->name != name) {
         problems->push_back(spec != nullptr ? cat("'", path, "' names the service '", spec->name, "'")
                                             : std::get<Diagnostics>(parsed).front().text());
+        unserved_[name] = problems->back();
         if (running != services_.end()) {
             running->second.committed = true;  // the version that runs goes on
         }
@@ -213,17 +220,20 @@ void Services::load_file(const std::string& name, const std::string& text, const
     }
     if (!objections->empty()) {
         problems->push_back(cat("'", path, "' is not served: ", objections->front()));
+        unserved_[name] = objections->front();
         return;
     }
     const auto pinned = saved_.images.find(name);
     auto image = image_of(*spec, pinned == saved_.images.end() ? "" : pinned->second);
     if (!image) {
         problems->push_back(cat("'", path, "' is not served: ", image.error().what));
+        unserved_[name] = image.error().what;
         if (running != services_.end()) {
             running->second.committed = true;
         }
         return;
     }
+    unserved_.erase(name);
     Service& service = service_named(name);
     service.committed = true;
     want_file(service, *spec, text, *std::move(image));
@@ -255,6 +265,7 @@ void Services::recheck(const ClaimCheck& check, std::vector<std::string>* proble
             continue;
         }
         service.committed = false;
+        unserved_[name] = objection;
         problems->push_back(cat("'", name, "' is taken down: ", objection));
         if (service.candidate) {
             give_up(service, objection, false);

@@ -105,8 +105,8 @@ private:
 
 std::vector<std::string> Writer::hidden() const {
     std::vector<std::string> paths(kHiddenHost.begin(), kHiddenHost.end());
-    paths.push_back(cat("/etc/", input_.instance, "/secrets"));
-    paths.push_back(cat("/etc/", input_.instance, "/services"));
+    // As a whole: what is made or replaced in it later is hidden as well.
+    paths.push_back(cat("/etc/", input_.instance));
     paths.push_back(cat("/var/lib/", input_.instance));
     return paths;
 }

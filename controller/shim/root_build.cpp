@@ -91,7 +91,7 @@ bool copy_file(const char* path, bool secret, int to, Failure& failure) {
     } else if (info.st_size > static_cast<off_t>(kMaxFileBytes)) {
         done = failure.set("cannot read", path, EFBIG);
     } else if (secret && (info.st_uid != 0 || (info.st_mode & 07) != 0)) {
-        done = failure.set("others than root may read, or own, the secret", path, EPERM);
+        done = failure.set("cannot use a secret that is not root's alone (chown root, chmod 600),", path, EPERM);
     }
     char bytes[4096];
     for (size_t total = 0; done;) {

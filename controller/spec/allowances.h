@@ -20,7 +20,7 @@ inline constexpr std::array<Allowance, 11> kAllowances{{
     {"proc", "see all of /proc of its own processes' kernel"},
     {"sys", "read /sys"},
     {"ptrace", "trace its own processes"},
-    {"namespaces", "make namespaces and mounts"},
+    {"namespaces", "make user namespaces, and mounts and other namespaces within them"},
     {"bpf", "load BPF programs"},
     {"keyring", "use the kernel's keyrings"},
     {"userfaultfd", "handle page faults"},

@@ -281,7 +281,7 @@ private:
         if (status.kind == ExitStatus::Kind::exited && status.value > kSignaled) {
             status = {ExitStatus::Kind::signaled, status.value - kSignaled, ""};
         }
-        finish(status.success() ? healthy() : failure(status.describe()));
+        finish(status.success() ? healthy() : failure(cat("the health command ", status.describe())));
     }
 
     void kill_group() const { ::kill(-process_->pid(), SIGKILL); }

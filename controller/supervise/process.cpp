@@ -13,6 +13,7 @@
 #include <array>
 #include <csignal>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "controller/supervise/run_directory.h"
 
@@ -279,6 +280,23 @@ Status Process::signal(int number) const {
         return errno_error(cat("cannot signal process ", pid_));
     }
     return {};
+}
+
+std::optional<std::chrono::nanoseconds> Process::started_at() const {
+    const auto stat = read_file(cat("/proc/", pid_, "/stat"), 4096);
+    // The name may hold blanks and brackets: fields are counted from behind it (proc(5): starttime is the 22nd).
+    const auto behind = stat ? stat->rfind(") ") : std::string::npos;
+    if (behind == std::string::npos) {
+        return std::nullopt;
+    }
+    const auto fields = split(std::string_view(*stat).substr(behind + 2), ' ');
+    constexpr std::size_t kStartTime = 22 - 3;
+    const auto ticks = fields.size() > kStartTime ? parse_decimal(fields[kStartTime], UINT64_MAX) : std::nullopt;
+    const long per_second = sysconf(_SC_CLK_TCK);
+    if (!ticks || per_second <= 0) {
+        return std::nullopt;
+    }
+    return std::chrono::nanoseconds(*ticks * 1'000'000'000ULL / static_cast<std::uint64_t>(per_second));
 }
 
 Status Process::kill() const {

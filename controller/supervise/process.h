@@ -17,6 +17,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <map>
 #include <optional>
 #include <string>
@@ -67,6 +68,8 @@ public:
 
     [[nodiscard]] int pidfd() const { return pidfd_.get(); }  // readable once it ended
     [[nodiscard]] pid_t pid() const { return pid_; }
+    /// When it was started, on CLOCK_BOOTTIME, to a hundredth of a second; nullopt: it has ended.
+    [[nodiscard]] std::optional<std::chrono::nanoseconds> started_at() const;
     /// The shim forwards it to the service's main process. ESRCH is success.
     Status signal(int number) const;
     /// SIGKILL to pid 1: the kernel ends the whole tree. ESRCH is success.

@@ -141,7 +141,9 @@ TEST_CASE("image: deploy imports what lies beside the service file, under the na
     desk.write("plates.tar", "");
     const auto file = desk.write("web.yaml", with_image("plates.tar"));
     CHECK(deploy(desk.session(), {file}, std::nullopt, false) == 0);
-    CHECK(asked(desk) == "--instance viscum import DIR/plates.tar --name plates.tar\n");
+    CHECK(asked(desk) == cat("--instance viscum import DIR/plates.tar --name plates.tar\n"
+                             "--instance viscum prune --in-use ",
+                             kDigest, "\n"));
     CHECK(desk.take(desk.out) == "deploy 1\n");
     CHECK(desk.take(desk.err) == "importing DIR/plates.tar\n");
     CHECK(deploy(desk.session(), {file}, std::nullopt, true) == 0);
