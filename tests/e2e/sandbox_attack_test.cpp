@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "base/file.h"
+#include "tests/e2e/packets.h"
 #include "tests/e2e/scene.h"
 #include "tests/support/oci_image.h"
 
@@ -20,15 +21,15 @@ namespace {
 
 const Endpoint kEvil = Endpoint::of("203.0.113.20", 80);
 constexpr const char* kAttacker = "/srv/bin/viscum-test-attacker";
-constexpr std::size_t kAttempts = 180;  // fewer, and some were not even tried
+constexpr std::size_t kAttempts = 240;  // fewer, and some were not even tried
 constexpr Millis kAttackLimit{120'000};
 constexpr std::uint16_t kPeerPort = 8000;
 
-/// A report's lines that do not say "denied", and those that say that nothing was tried, one a line.
+/// A report's lines that do not say "denied", and those that say that nothing was tried to its end, one a line.
 std::string not_denied(const std::string& report) {
     std::vector<std::string> lines = split(report, '\n');
     std::erase_if(lines, [](const std::string& line) {
-        const bool tried = line.find("not tried") == std::string::npos && line.find(": denied no line") == line.npos;
+        const bool tried = line.find(": denied not tried") == std::string::npos;
         return line.empty() || line == "END" || (tried && line.find(": denied ") != std::string::npos);
     });
     return join(lines, "\n");
@@ -66,6 +67,19 @@ std::vector<Program> start_peers(const std::vector<Peer>& all) {
         REQUIRE(eventually(kLimit, [&] { return http_get(*peer.ns, request).who() == peer.name; }));
     }
     return programs;
+}
+
+/// What comes in at the ends of the router: of what pretends to be somebody else, nothing may. Here that is tried out.
+std::vector<FrameSocket> listen_for_spoofed(const Bed& bed) {
+    std::vector<FrameSocket> ends;
+    ends.push_back(must(FrameSocket::open(bed.client(1), "eth0")));
+    ends.push_back(must(FrameSocket::open(bed.cloud(), "wan")));
+    const Endpoint cloud = Endpoint::of("2001:db8:c::53", kPeerPort);
+    (void)udp_query(bed.client(1), {.to = cloud, .payload = "viscum-rehearsed", .limit = 500ms});
+    for (const FrameSocket& end : ends) {
+        REQUIRE(end.receives("viscum-rehearsed", kLimit));
+    }
+    return ends;
 }
 
 /// The attacker's own program with the set-user-ID bit, where the bit counts.
@@ -111,7 +125,7 @@ Argv words(const std::vector<Peer>& all, const std::string& setuid) {
 ServiceFile evil(Argv arguments, const std::string& more) {
     arguments.insert(arguments.begin(), kAttacker);
     return {"evil",
-            {"203.0.113.20 80"},
+            {"203.0.113.20 80", "2001:db8:c::20 80"},
             std::move(arguments),
             cat(more, "limits: { memory: 64M, pids: 64, tmp: 16M }\nrestart: { policy: never }\n")};
 }
@@ -158,12 +172,16 @@ void attack(const std::string& more, const std::string& exceptions) {
         must(write_file_atomically("/etc/viscum/secrets/other.key", "not yours", 0600));
         scene.deploy(web_service());
         const SetuidProgram setuid;
+        const auto ends = listen_for_spoofed(scene.bed());
         const auto flow = scene.flow();
         scene.deploy(evil(words(everybody, setuid.path()), more));
         const std::string report = report_of(scene);
         CHECK(not_denied(report) == exceptions);
         CHECK(static_cast<std::size_t>(std::ranges::count(report, '\n')) > kAttempts);
         check_aftermath(scene, *flow, scene.viscumd().pid());
+        for (const FrameSocket& end : ends) {
+            CHECK_FALSE(end.receives("viscum-spoofed", 100ms));
+        }
         scene.ctl({"remove", "evil"});
         scene.ctl({"remove", "web"});
         std::filesystem::remove_all("/etc/viscum/secrets");

@@ -138,9 +138,10 @@ Attempt spoof_ra() {
     return tried(sendto(fd.get(), advertisement.data(), advertisement.size(), 0, to.get(), to.length), "sent it");
 }
 
-/// A datagram from somebody else's address.
-Attempt spoof_source(const Peer& peer, int option) {
-    Address from = address_of(peer.address, peer.port);
+/// Datagrams from somebody else's address to everybody. That one leaves the socket is nothing yet: whether it arrives,
+/// the test sees at the other end by its bytes.
+Attempt spoof_source(const Peer& peer, int option, const std::vector<Peer>& everybody) {
+    const Address from = address_of(peer.address, peer.port);
     const bool v4 = from.family() == AF_INET;
     const UniqueFd fd = open_socket(from.family(), SOCK_DGRAM);
     const int on = 1;
@@ -148,8 +149,15 @@ Attempt spoof_source(const Peer& peer, int option) {
         bind(fd.get(), from.get(), from.length) < 0) {
         return denied(errno);
     }
-    const Address to = address_of(v4 ? "203.0.113.1" : "2001:db8:c::1", 9);
-    return tried(sendto(fd.get(), "x", 1, 0, to.get(), to.length), "sent it");
+    const std::string text = "viscum-spoofed";
+    int error = EDESTADDRREQ;
+    for (const Peer& other : everybody) {
+        const Address to = address_of(other.address, other.port);
+        if (to.family() == from.family() && other.address != peer.address) {
+            error = sendto(fd.get(), text.data(), text.size(), 0, to.get(), to.length) < 0 ? errno : 0;
+        }
+    }
+    return error != 0 ? denied(error) : denied("it left the socket, but the test sees whether it arrives");
 }
 
 /// rtnetlink(7): a request of one header and `body`; the kernel's answer.
@@ -173,7 +181,7 @@ Attempt ask_rtnetlink(std::uint16_t type, const void* body, std::size_t size) {
     } answer;
     const ssize_t got = recv(fd.get(), &answer, sizeof answer, 0);
     if (got < static_cast<ssize_t>(NLMSG_LENGTH(sizeof(nlmsgerr))) || answer.head.nlmsg_type != NLMSG_ERROR) {
-        return denied("no answer");
+        return denied("not tried: no answer");
     }
     return answer.error.error == 0 ? done("did") : denied(-answer.error.error);
 }
@@ -216,14 +224,12 @@ Attempt connect_unix(const std::string& path) {
     return tried(connect(fd.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to), "connected");
 }
 
-void add_peer_items(Items& items, const Peer& peer) {
+void add_peer_items(Items& items, const Peer& peer, const std::vector<Peer>& everybody) {
     items.push_back({cat("tcp ", peer.name), [peer] { return connect_to(peer); }});
     items.push_back({cat("udp ", peer.name), [peer] { return ask(peer); }});
     items.push_back({cat("ping ", peer.name), [peer] { return ping(peer); }});
-    items.push_back({cat("speak as ", peer.name), [peer] {
-                         return spoof_source(peer,
-                                             peer.address.find(':') == std::string::npos ? IP_FREEBIND : IPV6_FREEBIND);
-                     }});
+    const int option = peer.address.find(':') == std::string::npos ? IP_FREEBIND : IPV6_FREEBIND;
+    items.push_back({cat("speak as ", peer.name), [=] { return spoof_source(peer, option, everybody); }});
 }
 
 void add_socket_items(Items& items) {
@@ -267,12 +273,14 @@ void add_socket_items(Items& items) {
 
 void add_network_items(Items& items, const Knowledge& knowledge) {
     for (const Peer& peer : knowledge.peers) {
-        add_peer_items(items, peer);
+        add_peer_items(items, peer, knowledge.peers);
     }
     add_socket_items(items);
     items.push_back({"spoof ARP", spoof_arp});
     items.push_back({"spoof a router", spoof_ra});
-    items.push_back({"be transparent", [] { return spoof_source({"", "192.0.2.2", 9}, IP_TRANSPARENT); }});
+    items.push_back({"be transparent", [peers = knowledge.peers] {
+                         return spoof_source({"", "192.0.2.2", 9}, IP_TRANSPARENT, peers);
+                     }});
     items.push_back({"take the link down", take_link_down});
     items.push_back({"give itself an address", give_address});
     items.push_back({"give itself a route", give_route});

@@ -87,7 +87,7 @@ std::string finish(Running& running) {
     if (!late && WIFSIGNALED(status)) {
         return line_of(item, denied(cat("SIG", sigabbrev_np(WTERMSIG(status)))));
     }
-    return line_of(item, denied(late ? "no answer" : "no line"));
+    return line_of(item, denied(late ? "not tried to its end" : "not tried: no line"));
 }
 
 }  // namespace
