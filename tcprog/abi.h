@@ -204,8 +204,9 @@ struct vs_egress_key {
 };
 
 // --- vs_outs: LRU, UDP flows that services began -> CLOCK_BOOTTIME, ns, of the last packet. Apart from vs_flows, so
-// that no service pushes out what is known of clients. Any entry may be lost: a socket that is connected to its peer
-// needs none. Programs only. Pinned.
+// that no service pushes out what is known of clients; and a new entry costs its link a token, so that none pushes out
+// another's faster than that. Any entry may be lost: the next packet costs a token, and for what comes back a socket
+// that is connected to its peer needs none. Programs only. Pinned.
 
 struct vs_out_key {
     struct vs_addr remote;  // as the service knows it
@@ -250,10 +251,11 @@ enum vs_verdict {
     VS_EGRESS_PRIVATE = 25,      // dropped: `internet`, but to the router, its networks, or special-purpose addresses
     VS_EGRESS_NO_ROUTE = 26,     // dropped: the router has no default route
     VS_EGRESS_NOT_OWNED = 27,    // dropped: not from the address that the alias stands for
+    VS_EGRESS_TOO_MANY = 28,     // dropped: a new flow, and the link has no token left
     // vs_return
-    VS_RETURN_UNASKED = 28,  // dropped: to an alias, but of no flow that the service began
-    VS_RETURNED = 29,        // delivered
-    VS_RETURN_OTHER = 30,    // dropped: to no alias, or unparsable
+    VS_RETURN_UNASKED = 29,  // dropped: to an alias, but of no flow that the service began
+    VS_RETURNED = 30,        // delivered
+    VS_RETURN_OTHER = 31,    // dropped: to no alias, or unparsable
     VS_VERDICTS = 40,        // spare: the map has room for more
 };
 
@@ -290,8 +292,15 @@ struct vs_link_counters {
     __u64 in;
     __u64 in_bytes;
     __u64 refused[VS_LINK_REASONS];
-    __u64 spare[3];
+    __u64 full_at;  // CLOCK_BOOTTIME, ns: when this CPU's bucket of new flows is full again; the past, so 0: it is
+    __u64 spare;
 };
+
+/// How many flows a link begins at once on a CPU, and how long it waits there for one more: 64 a second. Each new flow
+/// takes an entry of the router's connection tracking, which has 4,096 to 16,384 for all clients together, and keeps
+/// UDP that nobody answers for 30 s, an unanswered SYN for 120 s. A full one drops the clients' new flows.
+#define VS_NEW_FLOWS 256
+#define VS_NEW_FLOW_NS (1000000000ULL / 64)
 
 /// A UDP flow that was silent for so long is a new one: twice the usual idle timeout of QUIC.
 #define VS_UDP_IDLE_NS (60ULL * 1000000000ULL)

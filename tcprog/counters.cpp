@@ -42,6 +42,7 @@ constexpr std::array<const char*, VS_RETURN_OTHER + 1> kNames{"unclaimed",
                                                               "egress-private",
                                                               "egress-no-route",
                                                               "egress-not-owned",
+                                                              "egress-too-many",
                                                               "return-unasked",
                                                               "returned",
                                                               "return-other"};

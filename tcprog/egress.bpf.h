@@ -92,17 +92,54 @@ static __always_inline int is_target(const struct vs_packet* packet, __u32 ifind
     return bpf_map_lookup_elem(&vs_egress, &key) != 0;
 }
 
-static __always_inline void remember_out(const struct vs_packet* packet, __u32 ifindex) {
+/// A token bucket, kept as the one time at which it is full again: each token taken puts that off.
+static __always_inline int take_token(struct vs_link_counters* counters, __u64 now) {
+    if (!counters)
+        return 0;
+    const __u64 full_at = counters->full_at;
+    const __u64 next = (is_within(full_at, now, 0) ? now : full_at) + VS_NEW_FLOW_NS;
+    if (!is_within(next, now, VS_NEW_FLOWS * VS_NEW_FLOW_NS + 1))
+        return 0;
+    counters->full_at = next;
+    return 1;
+}
+
+/// Whether the router's connection tracking may take it for a new flow: it takes a segment from the middle of one, too,
+/// which only a raw socket makes up; but no reset, and that has often lost its socket.
+static __always_inline int is_new_tcp(struct __sk_buff* skb, const struct vs_packet* packet, __u32 nsid) {
+    if (packet->tcp_flags & VS_TCP_SYN)
+        return 1;
+    if (packet->tcp_flags & VS_TCP_RST)
+        return 0;
+    const struct vs_packet answer = {.source = packet->destination,
+                                     .destination = packet->source,
+                                     .source_port_be = packet->destination_port_be,
+                                     .destination_port_be = packet->source_port_be,
+                                     .v6 = packet->v6};
+    const int found = find_tcp(skb, &answer, nsid, 0);
+    return found != VS_SOCKET_FLOW && found != VS_SOCKET_TIME_WAIT;
+}
+
+/// Whether a packet with ports may go: of a flow that runs, or of a new one for which there is a token. UDP's are
+/// remembered all, those of connected sockets too: what is not known is new.
+static __always_inline int admit_out(struct __sk_buff* skb, const struct vs_packet* packet, __u32 nsid,
+                                     struct vs_link_counters* counters) {
+    const __u64 now = bpf_ktime_get_boot_ns();
+    if (packet->protocol == IPPROTO_TCP)
+        return !is_new_tcp(skb, packet, nsid) || take_token(counters, now);
     const struct vs_out_key key = {.remote = packet->destination,
-                                   .ifindex = ifindex,
+                                   .ifindex = skb->ifindex,
                                    .remote_port_be = packet->destination_port_be,
                                    .service_port_be = packet->source_port_be};
-    const __u64 now = bpf_ktime_get_boot_ns();
     __u64* last = bpf_map_lookup_elem(&vs_outs, &key);
-    if (last)
+    if (last && is_within(now, *last, VS_UDP_IDLE_NS)) {
         *last = now;
-    else
-        bpf_map_update_elem(&vs_outs, &key, &now, BPF_ANY);
+        return 1;
+    }
+    if (!take_token(counters, now))
+        return 0;
+    bpf_map_update_elem(&vs_outs, &key, &now, BPF_ANY);
+    return 1;
 }
 
 /// Zero, or the verdict. An origin's alias in `destination` becomes the address that it stands for.
@@ -134,8 +171,8 @@ static __always_inline int send_own(struct __sk_buff* skb, const struct vs_packe
     const int refusal = egress_refusal(skb, packet, link, own, &destination);
     if (refusal)
         return fence_link(counters, refusal);
-    if (packet->fragment != VS_LATER_FRAGMENT && packet->protocol == IPPROTO_UDP)
-        remember_out(packet, ifindex);
+    if (packet->fragment != VS_LATER_FRAGMENT && !admit_out(skb, packet, link->nsid, counters))
+        return fence_link(counters, VS_EGRESS_TOO_MANY);
     if (packet->fragment == VS_FIRST_FRAGMENT)
         remember_out_fragment(packet, ifindex);
     if (counters) {

@@ -15,8 +15,8 @@ namespace {
 
 constexpr std::uint32_t kAllowed = 1;
 constexpr int kMappedBits = 96;
-constexpr std::array<const char*, VS_LINK_REASONS> kReasons{"not-allowed", "private", "no-route", "not-owned",
-                                                            "unasked"};
+constexpr std::array<const char*, VS_LINK_REASONS> kReasons{"not-allowed", "private",  "no-route",
+                                                            "not-owned",   "too-many", "unasked"};
 
 vs_alias abi_alias(const LinkAlias& alias) {
     return {abi_address(alias.owned), abi_address(alias.alias)};

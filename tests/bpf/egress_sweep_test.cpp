@@ -158,6 +158,7 @@ struct LinkSweep {
             return;
         }
         ++frames;
+        lab->set_full_at(0);  // a sweep judges what may go, not how often
         const auto outcome = lab->service(frame);
         if (outcome.text.starts_with("drop: ")) {
             return;

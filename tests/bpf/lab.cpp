@@ -2,6 +2,7 @@
 #include "tests/bpf/lab.h"
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <doctest/doctest.h>
 #include <linux/pkt_cls.h>
 #include <net/if.h>
@@ -271,6 +272,16 @@ std::uint64_t Lab::refused(const std::string& reason) const {
     }
     FAIL_CHECK("no such reason: " << reason);
     return 0;
+}
+
+void Lab::set_full_at(std::uint64_t boot_ns, int slot) const {
+    const std::uint32_t link = link_of(slot);
+    std::vector<vs_link_counters> values(static_cast<std::size_t>(libbpf_num_possible_cpus()));
+    REQUIRE(bpf_map_lookup_elem(datapath_->link_counters.get(), &link, values.data()) == 0);
+    for (auto& value : values) {
+        value.full_at = boot_ns;
+    }
+    REQUIRE(bpf_map_update_elem(datapath_->link_counters.get(), &link, values.data(), BPF_EXIST) == 0);
 }
 
 Verdicts Lab::verdicts() const {

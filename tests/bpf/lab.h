@@ -103,6 +103,8 @@ public:
     int allow(const std::optional<LinkEgress>& egress, int slot = 0);
     [[nodiscard]] LinkCounters link_counters(int slot = 0) const { return links_->counters(link_of(slot)); }
     [[nodiscard]] std::uint64_t refused(const std::string& reason) const;
+    /// When the link's bucket of new flows is full again, on every CPU: 0 for now (vs_link_counters::full_at).
+    void set_full_at(std::uint64_t boot_ns, int slot = 0) const;
 
     [[nodiscard]] RuleCounters counters(const Rule& rule) const;
     [[nodiscard]] Verdicts verdicts() const;

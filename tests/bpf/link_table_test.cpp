@@ -102,7 +102,7 @@ TEST_CASE("link table: counters stay with a namespace and start anew with anothe
     CHECK(table.counters(7).out == cpus);
     REQUIRE(table.counters(7).refused.size() == VS_LINK_REASONS);
     CHECK(table.counters(7).refused[0] == std::pair<std::string, std::uint64_t>("not-allowed", 0));
-    CHECK(table.counters(7).refused[4] == std::pair<std::string, std::uint64_t>("unasked", 2 * cpus));
+    CHECK(table.counters(7).refused[VS_LINK_REASONS - 1] == std::pair<std::string, std::uint64_t>("unasked", 2 * cpus));
     REQUIRE(table.apply(7, some_egress(4, 2)));
     CHECK(table.counters(7).out == 0);
     count_out(*datapath, 7);

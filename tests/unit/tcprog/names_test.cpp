@@ -30,6 +30,7 @@ TEST_CASE("counters: reasons are the verdicts from no-listener to cloud-flow") {
 
 TEST_CASE("counters: a link's reasons are the verdicts from egress-not-allowed to return-unasked") {
     CHECK(std::string(verdict_name(VS_LINK_REASON_FIRST)) == "egress-not-allowed");
+    CHECK(std::string(verdict_name(VS_EGRESS_TOO_MANY)) == "egress-too-many");
     CHECK(std::string(verdict_name(VS_LINK_REASON_FIRST + VS_LINK_REASONS - 1)) == "return-unasked");
 }
 
