@@ -26,6 +26,23 @@ Account account_of(const Identity& identity) {
     return {identity.uid, identity.gid, identity.groups, identity.home, identity.name};
 }
 
+/// The user that the file or the image names.
+Result<Identity> named_identity(const RunSpec& run, const RunIdentity& own) {
+    if (run.user.empty()) {
+        return Identity{*own.image->uid, own.image->gid.value_or(*own.image->uid), {}, "", "/"};
+    }
+    auto account = look_up_account(run.user);
+    if (!account) {
+        return std::move(account).error();
+    }
+    if (own.image) {
+        // The names and groups that the host has for this number mean nothing in the image.
+        const bool same = own.image->uid == account->uid;
+        return Identity{account->uid, same ? own.image->gid.value_or(account->uid) : account->uid, {}, "", "/"};
+    }
+    return Identity{account->uid, account->gid, account->groups, account->name, account->home};
+}
+
 }  // namespace
 
 RunSpec complete_run(const RunSpec& run, const std::optional<Image>& image) {
@@ -49,23 +66,15 @@ RunSpec complete_run(const RunSpec& run, const std::optional<Image>& image) {
 }
 
 Result<Identity> identity_of(const RunSpec& run, const Instance& instance, const RunIdentity& own) {
-    if (!run.user.empty()) {
-        auto account = look_up_account(run.user);
-        if (!account) {
-            return std::move(account).error();
-        }
-        if (own.image) {
-            // The names and groups that the host has for this number mean nothing in the image.
-            const bool same = own.image->uid == account->uid;
-            return Identity{account->uid, same ? own.image->gid.value_or(account->uid) : account->uid, {}, "", "/"};
-        }
-        return Identity{account->uid, account->gid, account->groups, account->name, account->home};
+    if (run.user.empty() && (!own.image || own.image->uid.value_or(0) == 0)) {
+        const uid_t uid = service_uid(instance.name, own.number);
+        return Identity{uid, uid, {}, "", "/"};
     }
-    if (own.image && own.image->uid.value_or(0) != 0) {
-        return Identity{*own.image->uid, own.image->gid.value_or(*own.image->uid), {}, "", "/"};
+    auto identity = named_identity(run, own);
+    if (identity && (is_service_uid(identity->uid) || is_service_uid(identity->gid))) {
+        return Error{EPERM, cat("user ", identity->uid, " is of the range that services' own accounts come from")};
     }
-    const uid_t uid = service_uid(instance.name, own.number);
-    return Identity{uid, uid, {}, "", "/"};
+    return identity;
 }
 
 CgroupLimits group_limits(const LimitsSpec& limits, std::uint64_t memory_total) {

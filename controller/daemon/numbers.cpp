@@ -37,6 +37,10 @@ uid_t service_uid(const std::string& instance, std::uint32_t number) {
     return kFirstUid + static_cast<uid_t>(fnv1a(instance) % kInstances) * kNumbers + number;
 }
 
+bool is_service_uid(uid_t uid) {
+    return uid >= kFirstUid && uid < kFirstUid + kInstances * kNumbers;
+}
+
 uid_t prober_uid(const std::string& instance) {
     return service_uid(instance, kUsable);
 }

@@ -19,6 +19,8 @@ std::optional<std::uint32_t> number_of(const std::map<std::string, std::uint32_t
 /// The user and group id of a service that names none: 4,096 for each instance, from 1,879,048,192 on, above those
 /// that distributions and systemd give away (systemd.io/UIDS-GIDS).
 uid_t service_uid(const std::string& instance, std::uint32_t number);
+/// Whether the id lies in the range of any instance: nobody else may be given it.
+bool is_service_uid(uid_t uid);
 /// The prober's: the last one of the instance.
 uid_t prober_uid(const std::string& instance);
 

@@ -138,6 +138,7 @@ private:
     BootTime quiet_since_{};
     std::uint64_t datagrams_ = 0;
     int starts_ = 0;
+    std::shared_ptr<int> ending_ = std::make_shared<int>(0);  // ProbeContext::ending
     EventLoop::TimerId probe_timer_ = 0;
     EventLoop::TimerId start_timer_ = 0;
     EventLoop::TimerId state_timer_ = 0;  // back-off, drain or stop

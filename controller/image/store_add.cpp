@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // How an image comes into the store.
 #include <fcntl.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -37,12 +39,30 @@ std::string base_name(const std::string& file) {
     return is_image_name(name) ? name : "image";
 }
 
+/// A directory as the top of a mount of its own, read-only: from the child's descriptor of it ".." leads nowhere. What
+/// cannot be mounted so is passed on as it is.
+UniqueFd shut_in(UniqueFd fd) {
+    struct stat info {};
+    if (fstat(fd.get(), &info) != 0 || !S_ISDIR(info.st_mode)) {
+        return fd;
+    }
+    const UniqueFd tree(
+        static_cast<int>(syscall(SYS_open_tree, fd.get(), "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH)));
+    mount_attr attributes{};
+    attributes.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+    if (!tree || syscall(SYS_mount_setattr, tree.get(), "", AT_EMPTY_PATH, &attributes, sizeof attributes) != 0) {
+        return fd;
+    }
+    UniqueFd top(openat(tree.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    return top ? std::move(top) : std::move(fd);
+}
+
 Result<UniqueFd> open_source(const std::string& file) {
     UniqueFd fd(open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
     if (!fd) {
         return errno_error(cat("cannot open '", file, "'"));
     }
-    return fd;
+    return shut_in(std::move(fd));
 }
 
 /// Ends a child that has said all it may say, and waits for it; how it ended.

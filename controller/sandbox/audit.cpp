@@ -245,6 +245,15 @@ void judge_group_limits(Case& c) {
     judge_group_limit(c, "pids", limits.pids.any(), cat("at most ", limits.pids.value, " processes and threads"));
 }
 
+/// Whether a list is no list of single peers: a network or more.
+bool is_broad(const EgressSpec& egress) {
+    constexpr int kNetworkV4 = 24;
+    constexpr int kNetworkV6 = 64;
+    return std::any_of(egress.targets.begin(), egress.targets.end(), [](const EgressTarget& target) {
+        return target.prefix.length < (target.prefix.address.is_v4() ? kNetworkV4 : kNetworkV6);
+    });
+}
+
 void judge_egress(Case& c) {
     const auto& egress = c.spec.egress;
     std::vector<std::string> targets;
@@ -260,6 +269,8 @@ void judge_egress(Case& c) {
     } else if (egress.internet) {
         c.bad("egress", cat("may reach the internet", list.empty() ? "" : cat(" and ", list),
                             ", but not the router, the LAN, private networks or other services"));
+    } else if (is_broad(egress)) {
+        c.bad("egress", cat("may reach ", list, ": among them whatever the router itself reaches there"));
     } else if (!list.empty()) {
         c.bad("egress", cat("may reach ", list, " and nothing else"), 2);
     } else {

@@ -107,6 +107,7 @@ std::vector<CgroupSetting> cgroup_settings(bool v2, const CgroupLimits& limits, 
     } else {
         settings.push_back({"memory.limit_in_bytes", bytes, !limits.memory});
         settings.push_back({"memory.memsw.limit_in_bytes", bytes, true});
+        settings.push_back({"memory.kmem.tcp.limit_in_bytes", bytes, true});  // v2 counts it with all other memory
         if (limits.memory) {
             settings.push_back({"memory.swappiness", "0", true});  // for kernels that do not count swap
         }

@@ -29,9 +29,33 @@ constexpr std::array<std::string_view, 27> kHiddenProc = {
 constexpr std::array<std::string_view, 7> kProtectedProc = {"acpi", "bus", "dynamic_debug", "fs", "irq", "scsi", "sys"};
 
 /// Of the host's files: other people's, and keys.
-constexpr std::array<std::string_view, 10> kHiddenHost = {
-    "/root",        "/home",         "/boot",    "/etc/shadow",   "/etc/shadow-",
-    "/etc/gshadow", "/etc/gshadow-", "/etc/ssh", "/etc/dropbear", "/etc/wireguard"};
+constexpr std::array<std::string_view, 27> kHiddenHost = {"/root",
+                                                          "/home",
+                                                          "/boot",
+                                                          "/overlay",
+                                                          "/rom",
+                                                          "/etc/shadow",
+                                                          "/etc/shadow-",
+                                                          "/etc/gshadow",
+                                                          "/etc/gshadow-",
+                                                          "/etc/ssh",
+                                                          "/etc/dropbear",
+                                                          "/etc/wireguard",
+                                                          "/etc/config",
+                                                          "/etc/hostapd",
+                                                          "/etc/wpa_supplicant",
+                                                          "/etc/ppp",
+                                                          "/etc/openvpn",
+                                                          "/etc/ipsec.d",
+                                                          "/etc/swanctl",
+                                                          "/etc/ssl/private",
+                                                          "/etc/uhttpd.key",
+                                                          "/etc/sudoers.d",
+                                                          "/etc/NetworkManager",
+                                                          "/etc/letsencrypt",
+                                                          "/etc/ipsec.secrets",
+                                                          "/var/backups",
+                                                          "/var/spool/cron"};
 
 /// Where nothing of a service file's may be put.
 constexpr std::array<std::string_view, 3> kKernels = {"/proc", "/sys", "/dev"};

@@ -288,7 +288,16 @@ Result<std::string> seccomp_filter(const Allow& allow) {
     // The limit of 1 forbids core dumps of every kind; 0 would let one to a program through again (core(5)). A service
     // that wants none for itself is told that it has its way.
     rules.deny_if("setrlimit", {has(0, 0xffffffff, RLIMIT_CORE)}, SCMP_ACT_ERRNO(0));
-    rules.deny_if("prlimit64", {has(1, 0xffffffff, RLIMIT_CORE), differs(2, 0)}, SCMP_ACT_ERRNO(0));
+    rules.deny_if("prlimit64", {has(0, 0xffffffff, 0), has(1, 0xffffffff, RLIMIT_CORE), differs(2, 0)},
+                  SCMP_ACT_ERRNO(0));
+    // Of others: a service that runs as root would take its shim's log away.
+    rules.deny_if("prlimit64", {{0, SCMP_CMP_GT, 0, 0}, differs(2, 0)});
+    // Real-time classes are beyond what a control group's quota bounds.
+    constexpr std::uint64_t kPolicy = 0xffffffff & ~std::uint64_t{SCHED_RESET_ON_FORK};
+    constexpr std::array<std::uint64_t, 3> kRealTime{SCHED_FIFO, SCHED_RR, 6};  // 6: SCHED_DEADLINE
+    for (const auto policy : kRealTime) {
+        rules.deny_if("sched_setscheduler", {has(1, kPolicy, policy)});
+    }
     auto program = rules.program();
     if (!program) {
         return std::move(program).error();

@@ -120,6 +120,12 @@ bool join_groups(const Confinement& sandbox, Failure& failure) {
             return failure.set("cannot join", "a control group", errno);
         }
     }
+    // Where the machine itself runs out of memory, services go before the router's own programs.
+    const int score = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+    if (score >= 0) {
+        [[maybe_unused]] const auto ignored = write(score, "500", 3);
+        close(score);
+    }
     // A kernel without control groups has nothing to hide.
     if (unshare(CLONE_NEWCGROUP) != 0 && errno != EINVAL) {
         return failure.set("cannot hide", "control groups", errno);
@@ -274,6 +280,7 @@ Failure confine_and_run(const Confinement& sandbox, char** command, char** envir
     if (!take_rights_away(sandbox, failure)) {
         return failure;
     }
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);  // a change of user sets it anew (fs.suid_dumpable)
     // A change of user clears the wish to die with the parent.
     if (die_with_parent(parent_lives)) {
         _exit(0);

@@ -51,6 +51,8 @@ constexpr int kForwarded[] = {SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2
 constexpr size_t kMaxDrain = 1U << 20;  // pipe(7): no pipe of an unprivileged process holds more
 constexpr size_t kMaxVariables = 1024;
 constexpr int kCannotRun = 127;
+// Milliseconds; a service whose program takes longer is never entered, nor healthy by its process alone.
+constexpr int kExecLimit = 5000;
 constexpr int kFloodPause = 5;  // milliseconds
 
 // What cannot be told to anybody is let go.
@@ -89,7 +91,13 @@ int take_lock(int run_dir, const char* path) {
     return lock;
 }
 
-/// Lets others read-lock the second byte, by which they know that the sandbox stands.
+/// Waits until the service's program is executed, which closes the pipe, or says why it is not.
+bool is_executed(int report) {
+    pollfd said{report, POLLIN, 0};
+    return poll(&said, 1, kExecLimit) > 0 && (said.revents & POLLIN) == 0;
+}
+
+/// Lets others read-lock the second byte, by which they know that the service runs in its sandbox.
 bool show_ready(int lock, Failure& failure) {
     struct flock second {};
     second.l_type = F_RDLCK;
@@ -232,8 +240,7 @@ int supervise(pid_t service, int signals, int output) {
 int run(const Arguments& args, int run_dir, int lock, int signals) {
     Text end;
     Failure failure;
-    if (!sandbox.open(run_dir, failure) || !root.make(sandbox.words, args.run_dir, failure) ||
-        !show_ready(lock, failure)) {
+    if (!sandbox.open(run_dir, failure) || !root.make(sandbox.words, args.run_dir, failure)) {
         failure.text.put("\n");
         leave_status(run_dir, end.put("failed "), failure.text);
         return kCannotRun;
@@ -256,6 +263,9 @@ int run(const Arguments& args, int run_dir, int lock, int signals) {
     close(report[1]);
     sandbox.close_files();
     viscum::keep_only_kill();
+    if (is_executed(report[0])) {
+        show_ready(lock, failure);
+    }
     const int status = supervise(service, signals, output[0]);
 
     Text said;

@@ -24,7 +24,7 @@ inline constexpr std::array<Allowance, 11> kAllowances{{
     {"bpf", "load BPF programs"},
     {"keyring", "use the kernel's keyrings"},
     {"userfaultfd", "handle page faults"},
-    {"io_uring", "use io_uring"},
+    {"io_uring", "use io_uring, whose sockets pass no filter"},
     {"perf", "use performance counters"},
 }};
 

@@ -192,6 +192,26 @@ SandboxSpec read_sandbox(const YamlNode* node, Mistakes& mistakes) {
     return sandbox;
 }
 
+void check_allowances(const YamlNode* node, const ServiceSpec& spec, Mistakes& mistakes) {
+    const auto& allow = spec.sandbox.allow;
+    if (node == nullptr) {
+        return;
+    }
+    const bool is_root = allow.contains("root") || allow.contains("cap_setuid");
+    if (allow.contains("namespaces") && is_root) {
+        mistakes.add(node->place, "'namespaces' is not allowed together with 'root' or 'cap_setuid'",
+                     "root in a namespace of its own could lift its own limits");
+    }
+    if (allow.contains("keyring") && (is_root || !spec.run.user.empty())) {
+        mistakes.add(node->place, "'keyring' is allowed only to a service with an account of its own",
+                     "leave out 'user', 'root' and 'cap_setuid': keyrings belong to users, also those of the host");
+    }
+    if (allow.contains("io_uring") && allow.contains("cap_net_raw")) {
+        mistakes.add(node->place, "'io_uring' is not allowed together with 'cap_net_raw'",
+                     "sockets that io_uring makes pass no filter");
+    }
+}
+
 LimitsSpec read_limits(const YamlNode* node, Mistakes& mistakes) {
     constexpr std::uint32_t kMaxCpu = 6400;
     constexpr int kMaxPids = 4'194'304;  // PID_MAX_LIMIT

@@ -265,6 +265,7 @@ ServiceSpec read_service(const YamlNode& root, Mistakes& mistakes) {
     spec.sandbox = read_sandbox(fields.find("sandbox"), mistakes);
     spec.run = read_run(fields.require("run", "run: { command: [/usr/sbin/nginx, -g, \"daemon off;\"] }"), spec.sandbox,
                         mistakes);
+    check_allowances(fields.find("sandbox"), spec, mistakes);
     spec.limits = read_limits(fields.find("limits"), mistakes);
     spec.files = read_files(fields.find("files"), spec.run.writable, mistakes);
     spec.egress = read_egress(fields.find("egress"), spec.intercept, mistakes);

@@ -15,6 +15,8 @@ ServiceSpec read_service(const YamlNode& root, Mistakes& mistakes);
 HealthSpec read_health(const YamlNode* health, const std::vector<Claim>& claims, bool by_path, Mistakes& mistakes);
 /// Here and below `node` may be null: nothing but defaults.
 SandboxSpec read_sandbox(const YamlNode* node, Mistakes& mistakes);
+/// Allowances that are harmless alone and not together, or not with `run.user`. `node` is null where there are none.
+void check_allowances(const YamlNode* node, const ServiceSpec& spec, Mistakes& mistakes);
 LimitsSpec read_limits(const YamlNode* node, Mistakes& mistakes);
 std::vector<std::string> read_writable(const YamlNode* node, Mistakes& mistakes);
 /// `writable` directories may hold a file, and none may hide one.

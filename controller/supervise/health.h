@@ -79,6 +79,7 @@ struct ProbeContext {
     const NetNs& ns;
     std::string shim_path;  // for exec probes: EnterSpec
     std::string run_dir;
+    std::shared_ptr<int> ending{};  // health commands of the run that were killed and have not ended; may be null
 };
 
 /// Starts one probe from inside the namespace against `target` (an address that the service owns). `done` is called

@@ -11,6 +11,7 @@
 #include "controller/supervise/health.h"
 #include "controller/supervise/prober.h"
 #include "controller/supervise/process.h"
+#include "controller/supervise/run_directory.h"
 
 namespace viscum {
 namespace {
@@ -78,13 +79,18 @@ private:
     EventLoop::TimerId timer_ = 0;
 };
 
-/// The process probe: the daemon knows by the pidfd that the process runs.
-class InstantProbe final : public TimedProbe {
+/// The process probe: that the process runs is known by its pidfd, and here, that it is the service's program by now.
+class ProcessProbing final : public TimedProbe {
 public:
-    InstantProbe(EventLoop& loop, Done done) : TimedProbe(loop, Millis(0), std::move(done)) {}
+    ProcessProbing(const ProbeContext& context, Done done)
+        : TimedProbe(context.loop, Millis(0), std::move(done)), run_dir_(context.run_dir) {}
 
 private:
-    ProbeResult late(Millis) override { return healthy(); }
+    ProbeResult late(Millis) override {
+        return sandbox_stands(run_dir_) ? healthy() : ProbeResult{false, true, "its program is not executed yet"};
+    }
+
+    std::string run_dir_;
 };
 
 struct SocketAddress {
@@ -251,7 +257,13 @@ public:
     ~ExecProbing() override { give_up(); }
 
     void start(const ProbeContext& context, const ExecProbe& spec) {
+        ending_ = context.ending;
+        if (ending_ && *ending_ > 0) {
+            finish_after(Millis(0), failure("the health command before has not ended"));
+            return;
+        }
         EnterSpec command;
+        command.wait = false;
         command.shim_path = context.shim_path;
         command.run_dir = context.run_dir;
         command.command = spec.command;
@@ -277,14 +289,25 @@ private:
         loop().unwatch(process_->pidfd());
         kill_group();  // what it left behind, while its pid is still its own
         ExitStatus status = process_->reap();
+        const auto why = process_->why_not_run();
         process_.reset();
+        if (why) {
+            finish(is_our_fault(why->errno_code) ? not_asked(why->what) : failure(why->what));
+            return;
+        }
         if (status.kind == ExitStatus::Kind::exited && status.value > kSignaled) {
             status = {ExitStatus::Kind::signaled, status.value - kSignaled, ""};
         }
-        finish(status.success() ? healthy() : failure(cat("the health command ", status.describe())));
+        finish(status.success()
+                   ? healthy()
+                   : failure(cat("the health command ", status.kind == ExitStatus::Kind::signaled ? "was " : "",
+                                 status.describe())));
     }
 
-    void kill_group() const { ::kill(-process_->pid(), SIGKILL); }
+    void kill_group() const {
+        ::kill(-process_->pid(), SIGKILL);
+        [[maybe_unused]] const auto status = process_->kill();  // it may not lead its group yet
+    }
 
     /// The kernel takes a moment to end a process: its reaping is left to the loop.
     void give_up() {
@@ -296,17 +319,24 @@ private:
         const auto dying = std::make_shared<Process>(*std::move(process_));
         process_.reset();
         EventLoop& where = loop();
-        [[maybe_unused]] const auto watched =
-            where.watch(dying->pidfd(), Order::children, EPOLLIN, [&where, dying](std::uint32_t) {
+        const auto watched =
+            where.watch(dying->pidfd(), Order::children, EPOLLIN, [&where, dying, ending = ending_](std::uint32_t) {
                 [[maybe_unused]] const auto status = dying->reap();
+                if (ending) {
+                    --*ending;
+                }
                 where.unwatch(dying->pidfd());
             });
+        if (watched && ending_) {
+            ++*ending_;
+        }
     }
 
     void release() override { give_up(); }
 
     static constexpr int kSignaled = 128;  // enter(): 128 + N where a signal ended the command
     std::optional<Process> process_;
+    std::shared_ptr<int> ending_;
 };
 
 }  // namespace
@@ -336,7 +366,7 @@ std::unique_ptr<Probe> start_probe(const ProbeContext& context, const HealthSpec
         probe->start(context, *exec);
         return probe;
     }
-    return std::make_unique<InstantProbe>(context.loop, std::move(done));
+    return std::make_unique<ProcessProbing>(context, std::move(done));
 }
 
 }  // namespace viscum

@@ -5,8 +5,11 @@
 #include <linux/sched.h>
 #include <poll.h>
 #include <sched.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -31,9 +34,37 @@ struct ChildPlan {
     int netns = -1;                          // to start a service in
     int shim = -1;                           // the pidfd of a shim to enter
     std::array<int, 3> streams{-1, -1, -1};  // -1: /dev/null
-    std::vector<std::string> command;
+    std::vector<std::string> command;        // of viscum-shim
     std::vector<std::string> env;
+    bool wait = true;  // for the command that enters to be executed
 };
+
+constexpr int kProgram = 5;  // in the child, closed by its execution
+constexpr std::size_t kProgramLimit = 16UL << 20;
+
+/// The program as nobody can change it. A service can have the kernel run it once more in its own namespaces and with
+/// its own rights ("#!/proc/self/exe"), and open it through /proc: CVE-2019-5736.
+Result<UniqueFd> open_program(const std::string& path) {
+    UniqueFd tree(
+        static_cast<int>(syscall(SYS_open_tree, AT_FDCWD, path.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)));
+    mount_attr attributes{};
+    attributes.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+    if (tree && syscall(SYS_mount_setattr, tree.get(), "", AT_EMPTY_PATH, &attributes, sizeof attributes) == 0) {
+        return tree;
+    }
+    // Before 5.12: a copy that is sealed.
+    const auto bytes = read_file(path, kProgramLimit);
+    if (!bytes) {
+        return errno_error(cat("cannot run '", path, "'"), bytes.error().errno_code);
+    }
+    UniqueFd copy(memfd_create("viscum-shim", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    constexpr int kSeals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+    if (!copy || write(copy.get(), bytes->data(), bytes->size()) != static_cast<ssize_t>(bytes->size()) ||
+        fchmod(copy.get(), 0555) != 0 || fcntl(copy.get(), F_ADD_SEALS, kSeals) != 0) {
+        return errno_error(cat("cannot copy '", path, "'"));
+    }
+    return copy;
+}
 
 [[noreturn]] void fail_child(int report, std::string_view context) {
     const Error error = errno_error(context);
@@ -52,9 +83,10 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
 }
 
 /// Descriptors 0-2, the report pipe, the shim's pidfd, and no others.
-int arrange_descriptors(const ChildPlan& plan, int report) {
+int arrange_descriptors(const ChildPlan& plan, int program, int report) {
     // First out of the way of the numbers that they are to have; -1 stays -1 and is found by dup2.
     report = fcntl(report, F_DUPFD_CLOEXEC, 10);
+    program = fcntl(program, F_DUPFD_CLOEXEC, 10);
     const int shim = fcntl(plan.shim, F_DUPFD_CLOEXEC, 10);
     std::array<int, 3> streams{};
     for (std::size_t i = 0; i < streams.size(); ++i) {
@@ -69,13 +101,19 @@ int arrange_descriptors(const ChildPlan& plan, int report) {
     if (dup2(report, kReport) < 0 || (plan.shim >= 0 && dup2(shim, kShim) < 0)) {
         fail_child(report, "cannot open the report pipe");
     }
-    const unsigned last = plan.shim >= 0 ? kShim : kReport;
+    if (plan.shim < 0) {
+        syscall(SYS_close_range, kShim, kShim, 0);
+    }
+    if (dup3(program, kProgram, O_CLOEXEC) < 0) {
+        fail_child(report, "cannot open the program");
+    }
     // Kernels before 5.9 lack it; every descriptor is born CLOEXEC as well.
-    syscall(SYS_close_range, last + 1, ~0U, 0);
+    syscall(SYS_close_range, static_cast<unsigned>(kProgram) + 1, ~0U, 0);
     return kReport;
 }
 
-[[noreturn]] void run_child(const ChildPlan& plan, char* const* argv, char* const* envp, pid_t parent, int report) {
+[[noreturn]] void run_child(const ChildPlan& plan, int program, char* const* argv, char* const* envp, pid_t parent,
+                            int report) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     // A new shim cannot see its parent from its own pid namespace; it looks at the pipe.
     if (plan.shim >= 0 && getppid() != parent) {
@@ -84,7 +122,7 @@ int arrange_descriptors(const ChildPlan& plan, int report) {
     if (plan.netns >= 0 && setns(plan.netns, CLONE_NEWNET) != 0) {
         fail_child(report, "cannot enter the network namespace");
     }
-    report = arrange_descriptors(plan, report);
+    report = arrange_descriptors(plan, program, report);
     setsid();
     // The daemon's own may be raised; programs that use select(2), or close all that they may have, expect this.
     rlimit files{};
@@ -100,13 +138,14 @@ int arrange_descriptors(const ChildPlan& plan, int report) {
     sigset_t all;
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, nullptr);
-    execve(argv[0], argv, envp);
+    syscall(SYS_execveat, kProgram, "", argv, envp, AT_EMPTY_PATH);
     fail_child(report, cat("cannot run '", static_cast<const char*>(argv[0]), "'"));
 }
 
 struct Started {
     UniqueFd pidfd;
     pid_t pid;
+    UniqueFd report;  // where nobody waited for it
 };
 
 /// Kills and reaps a child that did not come up.
@@ -150,11 +189,15 @@ Error parse_report(const std::string& text) {
 
 /// Starts a process and waits until the shim has said "+", or until the command that enters has been executed.
 Result<Started> start(ChildPlan plan, std::uint64_t flags) {
+    const auto program = open_program(plan.command.front());
+    if (!program) {
+        return program.error();
+    }
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) {
         return errno_error("cannot create a pipe");
     }
-    const UniqueFd reader(ends[0]);
+    UniqueFd reader(ends[0]);
     UniqueFd writer(ends[1]);
     const std::vector<char*> argv = pointers(plan.command);
     const std::vector<char*> envp = pointers(plan.env);
@@ -170,10 +213,15 @@ Result<Started> start(ChildPlan plan, std::uint64_t flags) {
         return errno_error("cannot create a process");
     }
     if (pid == 0) {
-        run_child(plan, argv.data(), envp.data(), self, writer.get());
+        run_child(plan, program->get(), argv.data(), envp.data(), self, writer.get());
     }
-    Started child{UniqueFd(pidfd), pid};
+    Started child{UniqueFd(pidfd), pid, UniqueFd()};
     writer.reset();
+    if (!plan.wait) {
+        fcntl(reader.get(), F_SETFL, O_NONBLOCK);
+        child.report = std::move(reader);
+        return child;
+    }
     auto report = read_report(reader.get());
     if (report && *report == (plan.shim >= 0 ? "" : "+")) {
         return child;
@@ -313,6 +361,14 @@ ExitStatus Process::reap() {
     return {kind, info.si_status, ""};
 }
 
+std::optional<Error> Process::why_not_run() {
+    std::array<char, 1024> text{};
+    const ssize_t got = report_ ? read(report_.get(), text.data(), text.size()) : 0;
+    report_.reset();
+    return got > 0 ? std::optional(parse_report(std::string(text.data(), static_cast<std::size_t>(got))))
+                   : std::nullopt;
+}
+
 ExitStatus Process::finish(const std::string& run_dir) {
     const ExitStatus shim = reap();
     if (const auto end = last_exit(run_dir)) {
@@ -345,11 +401,14 @@ Result<Process> enter(const EnterSpec& spec) {
     plan.command = {spec.shim_path, "--enter", spec.run_dir};
     plan.command.insert(plan.command.end(), spec.command.begin(), spec.command.end());
     plan.env = std::move(*env);
+    plan.wait = spec.wait;
     auto child = start(std::move(plan), 0);
     if (!child) {
         return std::move(child).error();
     }
-    return Process(std::move(child->pidfd), child->pid);
+    Process process(std::move(child->pidfd), child->pid);
+    process.report_ = std::move(child->report);
+    return process;
 }
 
 }  // namespace viscum

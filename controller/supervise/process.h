@@ -79,11 +79,15 @@ public:
     /// The same for a child from enter(), which has no run directory. `unknown` where it still runs or is none of
     /// ours.
     ExitStatus reap();
+    /// Of a child from enter() that was not waited for, once pidfd() is readable: why its command was not executed;
+    /// nullopt: it was. To be asked once.
+    std::optional<Error> why_not_run();
 
 private:
     friend Result<Process> enter(const EnterSpec& spec);
     Process(UniqueFd pidfd, pid_t pid) : pidfd_(std::move(pidfd)), pid_(pid) {}
     UniqueFd pidfd_;
+    UniqueFd report_;
     pid_t pid_ = 0;
 };
 
@@ -108,6 +112,9 @@ struct EnterSpec {
     int in = -1;
     int out = -1;
     int err = -1;
+    /// False: returns at once; Process::why_not_run() says later whether it was executed. A service that has used up
+    /// its CPU time holds up whatever joins its groups, and must not hold up the caller.
+    bool wait = true;
 };
 Result<Process> enter(const EnterSpec& spec);
 

@@ -62,7 +62,8 @@ TEST_CASE("claims: of `port: any` only the ports that are listened on are served
     scene.deploy(file);
     for (const char* address : {"203.0.113.33", "2001:db8:c::33"}) {
         CAPTURE(address);
-        CHECK(scene.web(Endpoint::of(address, 7000)) == "local");
+        // Its health says that it runs, not that it listens.
+        CHECK(eventually(kLimit, [&] { return scene.web(Endpoint::of(address, 7000)) == "local"; }));
         CHECK(scene.echo(Endpoint::of(address, 7000)) == "local");
         CHECK(scene.web(Endpoint::of(address, 1)) == "cloud");
         CHECK(scene.echo(Endpoint::of(address, 1)) == "cloud");
@@ -78,6 +79,8 @@ TEST_CASE("claims: a datagram's answer comes from the address of the prefix that
     scene.deploy(file);
     for (const char* address : {"203.0.113.33", "203.0.113.46", "203.0.113.32", "2001:db8:c::30"}) {
         const Endpoint to = Endpoint::of(address, 7000);
+        // Its health says that it runs, not that it listens.
+        CHECK(eventually(kLimit, [&] { return scene.echo(to) == "local"; }));
         const UdpResult result = udp_query(scene.bed().client(1), {.to = to, .payload = "x"});
         CHECK_MESSAGE(result.answered, to.text(), ": ", result.error);
         CHECK(result.source.text() == to.text());

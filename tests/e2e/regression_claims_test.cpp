@@ -47,7 +47,8 @@ void permit_all(Scene& scene) {
 }
 
 bool is_gone(const Scene& scene, const std::string& service) {
-    return scene.status(service).name.empty();
+    const ServiceReport report = scene.status(service);
+    return report.name.empty() || (report.admission == "off" && report.reason.starts_with("not served: "));
 }
 
 }  // namespace

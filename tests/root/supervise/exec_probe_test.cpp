@@ -37,8 +37,8 @@ struct ExecBench : Bench {
 TEST_CASE("probe: an exec probe is healthy when its command exits with 0") {
     ExecBench bench;
     CHECK(bench.probe(bench.exec({"/bin/true"})) == kHealthy);
-    CHECK(bench.probe(bench.shell("exit 3")) == unhealthy("exited with 3"));
-    CHECK(bench.probe(bench.shell("kill -SEGV $$")) == unhealthy("killed by SIGSEGV"));
+    CHECK(bench.probe(bench.shell("exit 3")) == unhealthy("the health command exited with 3"));
+    CHECK(bench.probe(bench.shell("kill -SEGV $$")) == unhealthy("the health command was killed by SIGSEGV"));
     CHECK(bench.probe(bench.exec({"/no/such"})) == unhealthy("cannot run '/no/such': No such file or directory"));
     CHECK(bench.only_service());
     CHECK(bench.prober.pid() == 0);  // there is nothing to parse
@@ -84,6 +84,12 @@ TEST_CASE("probe: destroying an exec probe cancels it") {
         CHECK_FALSE(called);
     }
     CHECK(bench.until([&] { return processes_with("494949").empty() && bench.only_service(); }));
+}
+
+TEST_CASE("probe: the process probe succeeds once the service's program is executed") {
+    ExecBench bench;
+    HealthSpec spec;
+    CHECK(bench.until([&] { return bench.probe(spec) == kHealthy; }));
 }
 
 TEST_CASE("probe: exec probes keep no descriptor") {

@@ -225,9 +225,9 @@ TEST_CASE("probe: UDP compares the answer") {
     bench.loop->unwatch(socket.get());
 }
 
-TEST_CASE("probe: the process probe succeeds, from the loop") {
+TEST_CASE("probe: the process probe fails before the service's program is executed, from the loop") {
     Bench bench;
-    CHECK(bench.probe(with(ProcessProbe{})) == kHealthy);
+    CHECK(bench.probe(with(ProcessProbe{})).reason == "its program is not executed yet");
 }
 
 TEST_CASE("probe: destroying a probe cancels it") {

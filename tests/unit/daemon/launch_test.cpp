@@ -63,6 +63,17 @@ TEST_CASE("launch: an image's user counts unless it is root") {
     CHECK(identity_of({}, {"viscum"}, own)->uid == service_uid("viscum", 5));
 }
 
+TEST_CASE("launch: nobody is given an account that is a service's own") {
+    RunSpec run;
+    run.user = std::to_string(service_uid("viscum", 7));
+    CHECK_FALSE(identity_of(run, {"viscum"}, {5, {}}));
+    run.user = std::to_string(prober_uid("edge"));
+    CHECK_FALSE(identity_of(run, {"viscum"}, {5, image()}));
+    RunIdentity own{5, image()};
+    own.image->uid = service_uid("viscum", 7);
+    CHECK_FALSE(identity_of({}, {"viscum"}, own));
+}
+
 TEST_CASE("launch: a number in an image has nothing of the host's account of that number") {
     RunSpec run;
     run.user = "0";

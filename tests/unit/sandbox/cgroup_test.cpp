@@ -91,6 +91,7 @@ TEST_CASE("cgroup: v1 limits memory and swap together") {
     const auto settings = cgroup_settings(false, {64UL << 20, 250, 32}, kPage);
     CHECK(settings == Settings{{"memory.limit_in_bytes", "67108864", false},
                                {"memory.memsw.limit_in_bytes", "67108864", true},
+                               {"memory.kmem.tcp.limit_in_bytes", "67108864", true},
                                {"memory.swappiness", "0", true},
                                {"cpu.cfs_period_us", "100000", false},
                                {"cpu.cfs_quota_us", "250000", false},

@@ -106,8 +106,8 @@ TEST_CASE("sandbox: on the host's files it is the host's root, with what is priv
     CHECK(desk.of("root") == "root /");
     CHECK(desk.of("mount") == "mount /opt\nmount /var\nmount /homes");
     const std::string hidden = desk.of("hide");
-    for (const char* path : {"/root", "/home", "/boot", "/etc/edge", "/var/lib/edge",
-                             "/etc/shadow", "/proc/kcore", "/proc/sysrq-trigger"}) {
+    for (const char* path : {"/root", "/home", "/boot", "/etc/edge", "/var/lib/edge", "/etc/shadow", "/proc/kcore",
+                             "/proc/sysrq-trigger"}) {
         CHECK_MESSAGE(hidden.find(std::string("hide ") + path) != std::string::npos, path);
     }
     CHECK(desk.lines().front() == "hostname plates");

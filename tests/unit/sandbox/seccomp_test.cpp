@@ -248,10 +248,22 @@ TEST_CASE("seccomp: nobody brings core dumps back, and who wants none is told th
     CHECK(filter.ask(__NR_prlimit64, {0, RLIMIT_CORE | kUpper, 4096, 0}) == kPretend);
     CHECK(filter.ask(__NR_prlimit64, {0, RLIMIT_CORE, 0, 4096}) == kAllow);
     CHECK(filter.ask(__NR_prlimit64, {0, RLIMIT_NOFILE, 4096, 0}) == kAllow);
+    CHECK(filter.ask(__NR_prlimit64, {1, RLIMIT_FSIZE, 4096, 0}) == kEperm);
+    CHECK(filter.ask(__NR_prlimit64, {1, RLIMIT_CORE, 4096, 0}) == kEperm);
+    CHECK(filter.ask(__NR_prlimit64, {1, RLIMIT_FSIZE, 0, 4096}) == kAllow);
 #ifdef __NR_setrlimit
     CHECK(filter.ask(__NR_setrlimit, {RLIMIT_CORE, 4096}) == kPretend);
     CHECK(filter.ask(__NR_setrlimit, {RLIMIT_NOFILE, 4096}) == kAllow);
 #endif
+}
+
+TEST_CASE("seccomp: nobody takes a real-time class") {
+    const Filter filter({"cap_sys_nice"});
+    for (const std::uint64_t policy : {1ULL, 2ULL, 6ULL, 0x40000001ULL}) {
+        CHECK(filter.ask(__NR_sched_setscheduler, {0, policy, 4096}) == kEperm);
+        CHECK(filter.ask(__NR_sched_setscheduler, {0, policy | kUpper, 4096}) == kEperm);
+    }
+    CHECK(filter.ask(__NR_sched_setscheduler, {0, 3, 4096}) == kAllow);  // SCHED_BATCH
 }
 
 TEST_CASE("seccomp: calls younger than the list are as if the kernel did not have them") {

@@ -296,3 +296,16 @@ TEST_CASE("spec: of a secret the file says the name, and nothing more is known h
     REQUIRE(spec.files.size() == 1);
     CHECK(spec.files[0] == FileSpec{"/etc/k", FileSpec::Source::secret, "key.pem"});
 }
+
+TEST_CASE("spec: allowances that lift each other's bounds are refused together") {
+    CHECK(run_says("{ command: [/a], user: root }", "sandbox: { allow: [root, namespaces] }\n") ==
+          "web.yaml:5:10: 'namespaces' is not allowed together with 'root' or 'cap_setuid' (root in a namespace of its "
+          "own could lift its own limits)");
+    CHECK(run_says("{ command: [/a] }", "sandbox: { allow: [namespaces, cap_setuid] }\n") != "accepted");
+    CHECK(run_says("{ command: [/a] }", "sandbox: { allow: [namespaces, keyring] }\n") == "accepted");
+    CHECK(run_says("{ command: [/a], user: nobody }", "sandbox: { allow: [keyring] }\n") != "accepted");
+    CHECK(run_says("{ command: [/a] }", "sandbox: { allow: [io_uring, cap_net_raw] }\n") ==
+          "web.yaml:5:10: 'io_uring' is not allowed together with 'cap_net_raw' (sockets that io_uring makes pass no "
+          "filter)");
+    CHECK(run_says("{ command: [/a] }", "sandbox: { allow: [io_uring] }\n") == "accepted");
+}
