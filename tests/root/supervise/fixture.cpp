@@ -161,6 +161,13 @@ Output enter_and_finish(EnterSpec spec) {
     UniqueFd writer(ends[1]);
     spec.out = spec.err = writer.get();
     auto process = enter(spec);
+    // EAGAIN: it is still being started.
+    (void)eventually([&] {
+        if (!process && process.error().errno_code == EAGAIN) {
+            process = enter(spec);
+        }
+        return process || process.error().errno_code != EAGAIN;
+    });
     writer.reset();
     if (!process) {
         return {{ExitStatus::Kind::failed, 0, process.error().what}, ""};

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "controller/supervise/run_directory.h"
 #include "tests/root/supervise/fixture.h"
 
 namespace viscum {
@@ -22,10 +23,7 @@ struct Beside {
 
     Process& start() {
         process.emplace(run.launch());
-        REQUIRE(eventually([this] {
-            const auto children = children_of(process->pid());
-            return children.size() == 1 && status_of(children[0], "Name") == "sleep";
-        }));
+        REQUIRE(eventually([this] { return bool(sandbox_stands(run.spec.run_dir)); }));
         return *process;
     }
     Output say(Argv command) const { return enter_and_finish(beside(run, std::move(command))); }
