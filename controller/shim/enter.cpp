@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -27,6 +28,19 @@ int tell(const Failure& failure) {
     [[maybe_unused]] auto ignored = write(kReport, text.bytes, text.length);
     ignored = write(kReport, failure.text.bytes, failure.text.length);
     return kCannotRun;
+}
+
+/// Where descriptor 0 is a terminal, the command leads a session with it: job control works, and a Ctrl-C reaches what
+/// is in the foreground. A terminal that is another session's already is refused. Without one the command stays in the
+/// group of the process that waits for it, and is killed with it.
+bool take_terminal(Failure& failure) {
+    if (isatty(STDIN_FILENO) != 1) {
+        return true;
+    }
+    if (setsid() < 0 || ioctl(STDIN_FILENO, TIOCSCTTY, 0) != 0) {
+        return failure.set("cannot take", "the terminal", errno);
+    }
+    return true;
 }
 
 /// Until the command ends.
@@ -73,7 +87,7 @@ int enter(char** arguments) {
         close(lives[1]);
         // In the place of the shim's, which is not needed any more.
         dup3(lives[0], kShim, O_CLOEXEC);
-        tell(confine_and_run(sandbox, arguments + 1, environ, kReport, kShim));
+        tell(take_terminal(failure) ? confine_and_run(sandbox, arguments + 1, environ, kReport, kShim) : failure);
         _exit(kCannotRun);
     }
     for (int fd = 0; fd <= kShim; ++fd) {
