@@ -121,9 +121,7 @@ Terminal::Polled Terminal::wanted() const {
 }
 
 void Terminal::copy(const Polled& ready) {
-    if (ready[1].revents != 0 && !advance(output_)) {
-        hang_up();
-    } else if (ready[0].revents != 0 && !advance(input_)) {
+    if ((ready[1].revents != 0 && !advance(output_)) || (ready[0].revents != 0 && !advance(input_))) {
         hang_up();
     }
 }

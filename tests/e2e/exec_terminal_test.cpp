@@ -166,7 +166,8 @@ TEST_CASE("exec: what stays when the command has ended reads nothing of what is 
     Scene scene;
     scene.deploy(web_service());
     Operator who(
-        "exec 3<>/dev/tty 4<&0; trap '' HUP; (for fd in 3 4; do read line <&$fd; echo \"read $? [$line]\"; done; "
+        ": >/tmp/heard; exec 3<>/dev/tty 4<&0; trap '' HUP; "
+        "(for fd in 3 4; do read line <&$fd; echo \"read $? [$line]\"; done; "
         "echo later >&3 || echo mute; echo later >&4 || echo mute) >/tmp/heard 2>/tmp/errors & echo off");
     CHECK(who.end() == 0);
     CHECK(who.restored());
