@@ -61,9 +61,11 @@ TEST_CASE("files: a source that is not as it must be starts nothing") {
     put("/etc/viscum/files/large", std::string((1U << 20) + 1, 'x'));
     put("/etc/viscum/files/full", std::string(1U << 20, 'x'));
     CHECK(say(Source::secret, "open") ==
-          "cannot use a secret that is not root's alone (chown root, chmod 600), '/etc/viscum/secrets/open': Operation not permitted");
+          "cannot use a secret that is not root's alone (chown root, chmod 600), '/etc/viscum/secrets/open': Operation "
+          "not permitted");
     CHECK(say(Source::secret, "foreign") ==
-          "cannot use a secret that is not root's alone (chown root, chmod 600), '/etc/viscum/secrets/foreign': Operation not permitted");
+          "cannot use a secret that is not root's alone (chown root, chmod 600), '/etc/viscum/secrets/foreign': "
+          "Operation not permitted");
     CHECK(say(Source::secret, "link") == "cannot open '/etc/viscum/secrets/link': Too many levels of symbolic links");
     CHECK(say(Source::secret, "fifo") ==
           "cannot read what is no plain file, '/etc/viscum/secrets/fifo': Invalid argument");
