@@ -135,7 +135,8 @@ void add_init_items(Items& items) {
     items.push_back({"see other processes", see_others});
     items.push_back({"see init", see_init});
     items.push_back({"signal others", signal_others});
-    items.push_back({"signal init", [] { return tried(kill(1, SIGSTOP), "SIGSTOP"); }});  // which init ignores
+    // One that changes nothing, also for an init that is traced and would stop at SIGSTOP.
+    items.push_back({"signal init", [] { return tried(kill(1, SIGWINCH), "SIGWINCH"); }});
     items.push_back({"trace init", [] { return trace(1); }});
     items.push_back({"trace a sibling", [] { return trace(Sibling().pid()); }});
     items.push_back({"be traced", [] { return tried(ptrace(PTRACE_TRACEME, 0, nullptr, nullptr), "is traced"); }});
