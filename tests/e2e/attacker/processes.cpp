@@ -57,7 +57,9 @@ bool is_own(const std::string& pid) {
 
 Attempt see_others() {
     for (const auto& pid : names_in("/proc")) {
-        if (is_number(pid) && pid != "1" && !is_own(pid)) {
+        struct stat info {};
+        // One of its own that ends meanwhile is none any more.
+        if (is_number(pid) && pid != "1" && !is_own(pid) && stat(cat("/proc/", pid).c_str(), &info) == 0) {
             return done(cat(pid, " ", status_of(pid, "Name")));
         }
     }
