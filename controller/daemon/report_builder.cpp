@@ -76,8 +76,11 @@ std::vector<std::string> limit_texts(const LimitsSpec& spec, const Cgroups& cgro
 }
 
 std::string user_text(const Run& run, const Instance& instance) {
+    if (!run.has_process()) {
+        return {};
+    }
     const auto identity = identity_of(run.spec().run, instance, run.identity());
-    if (!run.has_process() || !identity) {
+    if (!identity) {
         return {};
     }
     return identity->name.empty() ? std::to_string(identity->uid) : cat(identity->uid, " (", identity->name, ')');
