@@ -6,7 +6,7 @@
 #include <filesystem>
 
 #include "base/file.h"
-#include "tests/e2e/scene.h"
+#include "tests/scene/scene.h"
 
 namespace viscum {
 

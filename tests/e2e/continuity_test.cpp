@@ -2,7 +2,7 @@
 // Whatever the operator does, and whatever happens to viscumd: clients do not notice.
 #include <signal.h>
 
-#include "tests/e2e/scene.h"
+#include "tests/scene/scene.h"
 
 namespace viscum {
 

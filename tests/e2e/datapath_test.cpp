@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "tests/e2e/packets.h"
-#include "tests/e2e/scene.h"
+#include "tests/scene/scene.h"
 
 namespace viscum {
 namespace {

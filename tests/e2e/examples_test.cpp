@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The examples do what their pages say.
 #include "base/file.h"
-#include "tests/e2e/scene.h"
+#include "tests/scene/scene.h"
 
 namespace viscum {
 namespace {

@@ -12,7 +12,7 @@
 #include <csignal>
 #include <cstdlib>
 
-#include "tests/e2e/scene.h"
+#include "tests/scene/scene.h"
 
 namespace viscum {
 namespace {

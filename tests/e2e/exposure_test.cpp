@@ -7,7 +7,7 @@
 #include <set>
 
 #include "controller/spec/service_spec.h"
-#include "tests/e2e/scene.h"
+#include "tests/scene/scene.h"
 
 namespace viscum {
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The local service is killed, and nobody notices: the cloud answers what it cannot.
-#include "tests/e2e/scene.h"
+#include "tests/scene/scene.h"
 
 namespace viscum {
 namespace {

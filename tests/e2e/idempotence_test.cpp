@@ -4,7 +4,7 @@
 #include <regex>
 
 #include "base/file.h"
-#include "tests/e2e/scene.h"
+#include "tests/scene/scene.h"
 
 namespace viscum {
 namespace {

@@ -8,7 +8,7 @@
 #include <filesystem>
 
 #include "base/file.h"
-#include "tests/e2e/scene.h"
+#include "tests/scene/scene.h"
 #include "tests/support/oci_image.h"
 #include "tests/support/sandbox.h"
 

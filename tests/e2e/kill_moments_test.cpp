@@ -6,7 +6,7 @@
 #include <random>
 #include <thread>
 
-#include "tests/e2e/scene.h"
+#include "tests/scene/scene.h"
 
 namespace viscum {
 namespace {

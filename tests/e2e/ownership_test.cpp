@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "base/file.h"
-#include "tests/e2e/scene.h"
+#include "tests/scene/scene.h"
 
 namespace viscum {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "base/file.h"
 #include "netns/net_ns.h"
-#include "tests/e2e/scene.h"
+#include "tests/scene/scene.h"
 
 namespace viscum {
 namespace {

@@ -4,7 +4,7 @@
 #include <array>
 
 #include "tests/e2e/packets.h"
-#include "tests/e2e/scene.h"
+#include "tests/scene/scene.h"
 
 namespace viscum {
 

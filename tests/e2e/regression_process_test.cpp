@@ -7,7 +7,7 @@
 #include <array>
 
 #include "base/file.h"
-#include "tests/e2e/scene.h"
+#include "tests/scene/scene.h"
 #include "tests/support/process_tree.h"
 
 namespace viscum {

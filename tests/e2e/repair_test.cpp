@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <array>
 
-#include "tests/e2e/scene.h"
+#include "tests/scene/scene.h"
 
 namespace viscum {
 

@@ -10,7 +10,7 @@
 
 #include "base/file.h"
 #include "tests/e2e/packets.h"
-#include "tests/e2e/scene.h"
+#include "tests/scene/scene.h"
 #include "tests/support/oci_image.h"
 
 namespace viscum {

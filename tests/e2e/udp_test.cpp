@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Datagrams have no connection, so who serves a flow is remembered.
-#include "tests/e2e/scene.h"
+#include "tests/scene/scene.h"
 
 namespace viscum {
 namespace {

@@ -13,7 +13,7 @@
 #include "base/event_loop.h"
 #include "base/text.h"
 #include "controller/ipc/report.h"
-#include "tests/e2e/service_file.h"
+#include "tests/scene/service_file.h"
 #include "tests/support/bed.h"
 #include "tests/support/flow_client.h"
 #include "tests/support/http_client.h"

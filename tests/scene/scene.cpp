@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "tests/e2e/scene.h"
+#include "tests/scene/scene.h"
 
 #include <signal.h>
 
