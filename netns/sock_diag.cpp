@@ -20,9 +20,9 @@ constexpr std::uint32_t state(int number) {
 
 // Connected UDP sockets are "established", the others "closed" (net/ipv4/udp_diag.c).
 constexpr std::uint32_t kUdpWithoutPeer = state(TCP_CLOSE);
-constexpr std::uint32_t kTcpOpen = state(TCP_ESTABLISHED) | state(TCP_SYN_SENT) | state(TCP_SYN_RECV) |
-                                   state(TCP_FIN_WAIT1) | state(TCP_FIN_WAIT2) | state(TCP_CLOSE_WAIT) |
-                                   state(TCP_LAST_ACK) | state(TCP_CLOSING);
+constexpr std::uint32_t kTcpOpen = state(TCP_ESTABLISHED) | state(TCP_SYN_RECV) | state(TCP_FIN_WAIT1) |
+                                   state(TCP_FIN_WAIT2) | state(TCP_CLOSE_WAIT) | state(TCP_LAST_ACK) |
+                                   state(TCP_CLOSING);
 
 /// Hands every socket of both families in `states` to `each`. An AF_INET6 socket that talks IPv4 shows mapped
 /// addresses, which is how IpAddress keeps IPv4 anyway.
@@ -78,14 +78,16 @@ Result<std::vector<SockDiag::Listener>> SockDiag::udp_listeners() const {
     return listeners(fd_.get(), IPPROTO_UDP, kUdpWithoutPeer);
 }
 
-Result<std::uint32_t> SockDiag::open_connections() const {
+Result<std::uint32_t> SockDiag::open_connections(const Ports& own) const {
     std::uint32_t count = 0;
     auto status = each_socket(fd_.get(), IPPROTO_TCP, kTcpOpen, [&](const inet_diag_msg& socket) {
         const auto source = address_from_wire(socket.idiag_family, socket.id.idiag_src);
         const auto destination = address_from_wire(socket.idiag_family, socket.id.idiag_dst);
         // The program has closed it and the client has got everything: only the client's end is open.
         const bool finished = socket.idiag_state == TCP_FIN_WAIT2 && socket.idiag_inode == 0;
-        count += source == destination || finished ? 0U : 1U;
+        const auto port = ntohs(socket.id.idiag_sport);
+        const bool began = port >= own.first && port <= own.last;
+        count += source == destination || finished || began ? 0U : 1U;
     });
     if (!status) {
         return std::move(status).error();

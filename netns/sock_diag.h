@@ -26,9 +26,15 @@ public:
     Result<std::vector<Listener>> tcp_listeners() const;
     /// Bound UDP sockets without peer.
     Result<std::vector<Listener>> udp_listeners() const;
-    /// TCP connections that a drain waits for: every state but LISTEN, TIME_WAIT and CLOSE, not between the namespace's
-    /// own addresses (a probe's), and not those that the service has closed and whose bytes have all arrived.
-    Result<std::uint32_t> open_connections() const;
+    struct Ports {  // first and last; none by default
+        std::uint16_t first = 1;
+        std::uint16_t last = 0;
+    };
+    /// TCP connections of clients, which a drain waits for: every state but LISTEN, SYN_SENT, TIME_WAIT and CLOSE, not
+    /// between the namespace's own addresses (a probe's), not those that the service has closed and whose bytes have
+    /// all arrived, and not those from `own` ports, which the service began itself.
+    Result<std::uint32_t> open_connections(const Ports& own) const;
+    Result<std::uint32_t> open_connections() const { return open_connections(Ports{}); }
 
 private:
     explicit SockDiag(UniqueFd fd) : fd_(std::move(fd)) {}

@@ -21,13 +21,17 @@ Result<std::uint32_t> LinuxWorld::open_connections(const BackendKey& key) {
     if (ns == nullptr) {
         return Error{ENOENT, cat(key.text(), " has no namespace to look into")};
     }
+    // Without an egress a claim may hold these ports, and nothing else comes of them.
+    const bool begins = backends_.at(key).actual.egress.has_value();
+    const SockDiag::Ports own =
+        begins ? SockDiag::Ports{EgressSpec::kOwnPorts.first, EgressSpec::kOwnPorts.last} : SockDiag::Ports{};
     std::uint32_t count = 0;
     const auto status = ns->inside([&]() -> Status {
         const auto diag = SockDiag::open();
         if (!diag) {
             return diag.error();
         }
-        const auto open = diag->open_connections();
+        const auto open = diag->open_connections(own);
         if (!open) {
             return open.error();
         }

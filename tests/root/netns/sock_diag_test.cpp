@@ -94,20 +94,33 @@ TEST_CASE("sock_diag: open connections are counted until they are closed, listen
     CHECK(must(service.diag.open_connections()) == 2);
     const auto client6 = connected(ns, "2001:db8::11", "2001:db8::10", 80);
     CHECK(must(service.diag.open_connections()) == 4);
-    // Nobody answers there.
+    // Its own, and nobody answers there.
     const auto half = connected(ns, "203.0.113.10", "192.0.2.1", 80);
-    CHECK(must(service.diag.open_connections()) == 5);
+    CHECK(must(service.diag.open_connections()) == 4);
     const UniqueFd accepted(accept4(v4.get(), nullptr, nullptr, SOCK_CLOEXEC));
     UniqueFd second(accept4(v4.get(), nullptr, nullptr, SOCK_CLOEXEC));
     REQUIRE(second);
     client4.reset();
     // One end waits for its program; the other has nothing left to deliver, and only waits for that.
-    for (int tries = 0; tries < 200 && must(service.diag.open_connections()) != 4; ++tries) {
+    for (int tries = 0; tries < 200 && must(service.diag.open_connections()) != 3; ++tries) {
         poll(nullptr, 0, 10);  // the other end may be slow to acknowledge
     }
-    CHECK(must(service.diag.open_connections()) == 4);
-    second.reset();
     CHECK(must(service.diag.open_connections()) == 3);
+    second.reset();
+    CHECK(must(service.diag.open_connections()) == 2);
+}
+
+TEST_CASE("sock_diag: connections that the service began are none of its clients'") {
+    const Observed service("own-flows");
+    const auto any = listening(service.net.ns, "::", 80);
+    const auto client = connected(service.net.ns, "203.0.113.11", "203.0.113.10", 80);
+    sockaddr_storage name{};
+    socklen_t length = sizeof name;
+    REQUIRE(getsockname(client.get(), reinterpret_cast<sockaddr*>(&name), &length) == 0);
+    const auto port = from_sockaddr(name).port;
+    CHECK(must(service.diag.open_connections()) == 2);
+    CHECK(must(service.diag.open_connections({port, port})) == 1);
+    CHECK(must(service.diag.open_connections({81, 82})) == 2);
 }
 
 TEST_CASE("sock_diag: a dual-stack listener's IPv4 connections count, and its probes do not") {
