@@ -24,6 +24,7 @@ constexpr std::size_t kConfigLimit = 256 * 1024;
 // News come in swarms; what another tool removed is to be back within 1 s.
 constexpr Millis kNewsDelay{50};
 constexpr Millis kLookInterval{10'000};  // at everything, where no lease sets the pace
+constexpr Millis kHangLimit{30'000};     // the lease, where that is longer
 constexpr Millis kUninstallLimit{60'000};
 constexpr const char* kNamesDir = "/run/netns";
 
@@ -410,7 +411,9 @@ void Daemon::rest_prober() {
 void Daemon::renew_lease() {
     lease_until_ = config_.lease ? std::optional(boot_now() + *config_.lease) : std::nullopt;
     loop_->cancel(lease_timer_);
-    lease_timer_ = loop_->after(config_.lease ? *config_.lease / 3 : kLookInterval, [this] {
+    const Millis interval = config_.lease ? Millis(*config_.lease / 3) : kLookInterval;
+    feed_watchdog(std::max(3 * interval, kHangLimit));
+    lease_timer_ = loop_->after(interval, [this] {
         renew_lease();
         // And with it a look at everything, for what no news told: a new address of the router's may be claimed.
         recheck(false);
@@ -419,6 +422,16 @@ void Daemon::renew_lease() {
     });
     if (auto status = world_->set_lease(lease_until_); !status) {
         log_error(cat("cannot renew the lease: ", status.error().what));
+    }
+}
+
+void Daemon::feed_watchdog(Millis limit) {
+    if (!watchdog_) {
+        return;
+    }
+    if (auto status = watchdog_->feed(limit); !status) {
+        log_warn(cat("a hang will not be noticed: ", status.error().what));
+        watchdog_.reset();
     }
 }
 
@@ -431,6 +444,13 @@ void Daemon::turn() {
 }
 
 Status Daemon::run() {
+    // From here on: a start may take its time where there is much to adopt.
+    if (auto watchdog = Watchdog::open()) {
+        watchdog_.emplace(*std::move(watchdog));
+    } else {
+        log_warn(cat("a hang will not be noticed: ", watchdog.error().what));
+    }
+    renew_lease();
     log_info(cat("viscumd serves instance '", instance_.name, "'"));
     return loop_->run();
 }

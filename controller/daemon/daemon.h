@@ -14,6 +14,7 @@
 #include "controller/daemon/reconciler.h"
 #include "controller/daemon/services.h"
 #include "controller/daemon/store.h"
+#include "controller/daemon/watchdog.h"
 #include "controller/ipc/server.h"
 #include "controller/world/linux_world.h"
 
@@ -56,6 +57,7 @@ private:
     void reload();
     void recheck(bool read_files);
     void renew_lease();
+    void feed_watchdog(Millis limit);
     void turn();
 
     void on_request(ClientId client, const Request& request);
@@ -100,6 +102,7 @@ private:
     std::map<ClientId, Response> finished_;  // sent once the kernel has what they say
     std::optional<BootTime> lease_until_;
     EventLoop::TimerId lease_timer_ = 0;
+    std::optional<Watchdog> watchdog_;
 };
 
 /// /etc/NAME/viscum.yaml.
