@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "tests/support/campaign.h"
+#include "tests/support/sandbox.h"
 
 namespace viscum {
 namespace {
@@ -16,7 +17,10 @@ class RowListener : public doctest::IReporter {
 public:
     explicit RowListener(const doctest::ContextOptions&) {}
 
-    void test_case_start(const doctest::TestCaseData& data) override { name_ = data.m_name; }
+    void test_case_start(const doctest::TestCaseData& data) override {
+        name_ = data.m_name;
+        skipped_because().clear();
+    }
     void test_case_end(const doctest::CurrentTestCaseStats& stats) override {
         const std::string_view prefix = "fault ";
         const auto colon = name_.find(": ");
@@ -29,7 +33,10 @@ public:
                       .title = row,
                       .repeat = "",
                       .values = {{"test", name_.substr(colon + 2)},
-                                 {"held", stats.failure_flags == 0 ? "yes" : "no"},
+                                 {"held", stats.failure_flags != 0    ? "no"
+                                          : skipped_because().empty() ? "yes"
+                                                                      : "skipped"},
+                                 {"skipped", skipped_because()},
                                  {"checks", std::to_string(stats.numAssertsCurrentTest)}}});
     }
 

@@ -303,7 +303,13 @@ int run_in_sandbox(const std::function<int()>& body) {
     return status;
 }
 
+std::string& skipped_because() {
+    static std::string reason;
+    return reason;
+}
+
 void skip(std::string_view reason) {
+    skipped_because() = reason;
     std::printf("SKIPPED: %.*s\n", static_cast<int>(reason.size()), reason.data());
     std::fflush(stdout);
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 #include <string_view>
 
 namespace viscum {
@@ -25,5 +26,7 @@ int run_in_sandbox(const std::function<int()>& body);
 
 /// Says why the running test cannot be done here; ctest counts it as skipped. The test returns after it.
 void skip(std::string_view reason);
+/// The last reason, empty before; of one test where that is cleared when the test begins.
+std::string& skipped_because();
 
 }  // namespace viscum
