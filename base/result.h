@@ -3,7 +3,9 @@
 // libbpf, libnl and libmnl call back through C frames that a throw must not cross.
 #pragma once
 
+#include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstring>
 #include <optional>
 #include <string>
@@ -26,9 +28,14 @@ struct Error {
     [[nodiscard]] Error in(std::string_view context) const& { return Error(*this).in(context); }
 };
 
-/// The error for a failed call: "CONTEXT: strerror(code)". `code` may be negative, as libraries return it.
+/// Libraries and the kernel return an errno as it is, or negative. Whatever number comes, this is none below 0.
+inline int positive_errno(int code) {
+    return code < 0 ? -std::max(code, -INT_MAX) : code;
+}
+
+/// The error for a failed call: "CONTEXT: strerror(code)". `code` may be negative.
 inline Error errno_error(std::string_view context, int code = errno) {
-    const int positive = code < 0 ? -code : code;
+    const int positive = positive_errno(code);
     return {positive, std::string(context) + ": " + std::strerror(positive)};
 }
 

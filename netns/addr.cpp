@@ -8,22 +8,13 @@
 #include <optional>
 
 #include "base/text.h"
+#include "netns/messages.h"
 #include "netns/wire.h"
 
 namespace viscum {
 namespace {
 
 constexpr IfIndex kLoopback{1};  // in every namespace (LOOPBACK_IFINDEX, include/net/flow.h)
-
-/// A route with our mark, by which a service's namespace owns a prefix or sends its replies.
-struct OwnRoute {
-    bool local = false;  // of type local in the table local; else a unicast route in the table main
-    int family = AF_INET;
-    IpPrefix destination;
-    IfIndex device{};
-    std::optional<IpAddress> source;
-    bool operator==(const OwnRoute&) const = default;
-};
 
 struct Goal {
     std::vector<DeviceAddress> addresses;
@@ -95,38 +86,6 @@ Goal make_goal(IfIndex device, const OwnedAddresses& wanted) {
     add_family(goal, device, wanted, AF_INET);
     add_family(goal, device, wanted, AF_INET6);
     return goal;
-}
-
-std::optional<DeviceAddress> read_device_address(nlmsghdr* answer) {
-    const auto find = [answer](int type) { return nlmsg_find_attr(answer, sizeof(ifaddrmsg), type); };
-    const auto* info = static_cast<const ifaddrmsg*>(nlmsg_data(answer));
-    if (info->ifa_family != AF_INET && info->ifa_family != AF_INET6) {
-        return std::nullopt;
-    }
-    // IFA_ADDRESS is the other side's where IFA_LOCAL is there too (RFC 3549, 3.1.2.2 leaves that open).
-    const nlattr* const local = find(IFA_LOCAL);
-    const auto address = read_address(info->ifa_family, local != nullptr ? local : find(IFA_ADDRESS));
-    if (!address) {
-        return std::nullopt;
-    }
-    return DeviceAddress{IfIndex(info->ifa_index), *address, info->ifa_prefixlen};
-}
-
-/// A route that carries our mark.
-std::optional<OwnRoute> read_own_route(nlmsghdr* answer) {
-    const auto find = [answer](int type) { return nlmsg_find_attr(answer, sizeof(rtmsg), type); };
-    const auto* info = static_cast<const rtmsg*>(nlmsg_data(answer));
-    const bool ip = info->rtm_family == AF_INET || info->rtm_family == AF_INET6;
-    if (!ip || info->rtm_protocol != kRouteProtocol || (info->rtm_flags & RTM_F_CLONED) != 0) {
-        return std::nullopt;
-    }
-    OwnRoute route{info->rtm_type == RTN_LOCAL, info->rtm_family, everything(info->rtm_family), {}, {}};
-    if (const auto destination = read_address(info->rtm_family, find(RTA_DST))) {
-        route.destination = {*destination, info->rtm_dst_len};
-    }
-    route.device = IfIndex(read_value<std::uint32_t>(find(RTA_OIF)).value_or(0));
-    route.source = read_address(info->rtm_family, find(RTA_PREFSRC));
-    return route;
 }
 
 Result<std::vector<OwnRoute>> list_own_routes(const NlSocket& socket) {
@@ -246,6 +205,37 @@ private:
 };
 
 }  // namespace
+
+std::optional<DeviceAddress> read_device_address(nlmsghdr* answer) {
+    const auto find = [answer](int type) { return nlmsg_find_attr(answer, sizeof(ifaddrmsg), type); };
+    const auto* info = fixed_part<ifaddrmsg>(answer);
+    if (info == nullptr || (info->ifa_family != AF_INET && info->ifa_family != AF_INET6)) {
+        return std::nullopt;
+    }
+    // IFA_ADDRESS is the other side's where IFA_LOCAL is there too (RFC 3549, 3.1.2.2 leaves that open).
+    const nlattr* const local = find(IFA_LOCAL);
+    const auto address = read_address(info->ifa_family, local != nullptr ? local : find(IFA_ADDRESS));
+    if (!address) {
+        return std::nullopt;
+    }
+    return DeviceAddress{IfIndex(info->ifa_index), *address, info->ifa_prefixlen};
+}
+
+std::optional<OwnRoute> read_own_route(nlmsghdr* answer) {
+    const auto find = [answer](int type) { return nlmsg_find_attr(answer, sizeof(rtmsg), type); };
+    const auto* info = fixed_part<rtmsg>(answer);
+    const bool ip = info != nullptr && (info->rtm_family == AF_INET || info->rtm_family == AF_INET6);
+    if (!ip || info->rtm_protocol != kRouteProtocol || (info->rtm_flags & RTM_F_CLONED) != 0) {
+        return std::nullopt;
+    }
+    OwnRoute route{info->rtm_type == RTN_LOCAL, info->rtm_family, everything(info->rtm_family), {}, {}};
+    if (const auto destination = read_address(info->rtm_family, find(RTA_DST))) {
+        route.destination = {*destination, info->rtm_dst_len};
+    }
+    route.device = IfIndex(read_value<std::uint32_t>(find(RTA_OIF)).value_or(0));
+    route.source = read_address(info->rtm_family, find(RTA_PREFSRC));
+    return route;
+}
 
 Result<std::vector<DeviceAddress>> list_addresses(const NlSocket& socket) {
     return observe_whole([&]() -> Result<std::vector<DeviceAddress>> {

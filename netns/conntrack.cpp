@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "base/file.h"
+#include "netns/messages.h"
 #include "netns/mnl_dump.h"
 #include "netns/wire.h"
 
@@ -37,22 +38,6 @@ void put_filter(nlmsghdr* request, const IpAddress* destination) {
     mnl_attr_put_u32(request, CTA_FILTER_ORIG_FLAGS,
                      kFilterProtocol | (destination != nullptr ? kFilterDestination : 0));
     mnl_attr_nest_end(request, filter);
-}
-
-std::optional<TrackedFlow> read_udp_flow(nlmsghdr* answer) {
-    const int family = static_cast<const nfgenmsg*>(nlmsg_data(answer))->nfgen_family;
-    const nlattr* const tuple = nlmsg_find_attr(answer, sizeof(nfgenmsg), CTA_TUPLE_ORIG);
-    const nlattr* const ip = nested(tuple, CTA_TUPLE_IP);
-    const nlattr* const protocol = nested(tuple, CTA_TUPLE_PROTO);
-    const auto source = read_address(family, nested(ip, family == AF_INET ? CTA_IP_V4_SRC : CTA_IP_V6_SRC));
-    const auto destination = read_address(family, nested(ip, family == AF_INET ? CTA_IP_V4_DST : CTA_IP_V6_DST));
-    const auto source_port = read_value<std::uint16_t>(nested(protocol, CTA_PROTO_SRC_PORT));
-    const auto destination_port = read_value<std::uint16_t>(nested(protocol, CTA_PROTO_DST_PORT));
-    const bool udp = read_value<std::uint8_t>(nested(protocol, CTA_PROTO_NUM)) == IPPROTO_UDP;
-    if (!udp || !source || !destination || !source_port || !destination_port) {
-        return std::nullopt;
-    }
-    return TrackedFlow{*source, *destination, ntohs(*source_port), ntohs(*destination_port)};
 }
 
 /// A dump walks the whole table, which all namespaces share, and loads the module where there is none: not for nothing.
@@ -89,6 +74,26 @@ Status add_flows(int fd, int family, const std::vector<IpPrefix>& destinations, 
 }
 
 }  // namespace
+
+std::optional<TrackedFlow> read_udp_flow(nlmsghdr* answer) {
+    const auto* const header = fixed_part<nfgenmsg>(answer);
+    if (header == nullptr) {
+        return std::nullopt;
+    }
+    const int family = header->nfgen_family;
+    const nlattr* const tuple = nlmsg_find_attr(answer, sizeof(nfgenmsg), CTA_TUPLE_ORIG);
+    const nlattr* const ip = nested(tuple, CTA_TUPLE_IP);
+    const nlattr* const protocol = nested(tuple, CTA_TUPLE_PROTO);
+    const auto source = read_address(family, nested(ip, family == AF_INET ? CTA_IP_V4_SRC : CTA_IP_V6_SRC));
+    const auto destination = read_address(family, nested(ip, family == AF_INET ? CTA_IP_V4_DST : CTA_IP_V6_DST));
+    const auto source_port = read_value<std::uint16_t>(nested(protocol, CTA_PROTO_SRC_PORT));
+    const auto destination_port = read_value<std::uint16_t>(nested(protocol, CTA_PROTO_DST_PORT));
+    const bool udp = read_value<std::uint8_t>(nested(protocol, CTA_PROTO_NUM)) == IPPROTO_UDP;
+    if (!udp || !source || !destination || !source_port || !destination_port) {
+        return std::nullopt;
+    }
+    return TrackedFlow{*source, *destination, ntohs(*source_port), ntohs(*destination_port)};
+}
 
 Result<std::vector<TrackedFlow>> tracked_udp_flows(const std::vector<IpPrefix>& destinations, std::size_t limit) {
     std::vector<TrackedFlow> flows;

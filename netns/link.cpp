@@ -11,17 +11,13 @@
 #include <cstring>
 
 #include "base/text.h"
+#include "netns/messages.h"
 #include "netns/wire.h"
 
 namespace viscum {
 namespace {
 
-/// A link, and what only this file needs to know of it.
-struct Observed {
-    Link link;
-    IfIndex peer{};                             // a veth's: the index of the far end, where that is
-    std::optional<std::uint8_t> addr_gen_mode;  // none where the kernel has no IPv6
-};
+using Observed = ObservedLink;
 
 /// Without the counters a link is a third as long.
 NlMessage get_link(int flags) {
@@ -38,37 +34,18 @@ std::string read_text(const nlattr* attribute) {
     return {text, strnlen(text, static_cast<std::size_t>(nla_len(attribute)))};
 }
 
-Observed read_link(nlmsghdr* answer) {
-    const auto find = [answer](int type) { return nlmsg_find_attr(answer, sizeof(ifinfomsg), type); };
-    const auto* info = static_cast<const ifinfomsg*>(nlmsg_data(answer));
-    Observed seen;
-    seen.link.index = IfIndex(info->ifi_index);
-    seen.link.name = read_text(find(IFLA_IFNAME));
-    seen.link.kind = read_text(nested(find(IFLA_LINKINFO), IFLA_INFO_KIND));
-    seen.link.master = IfIndex(read_value<std::uint32_t>(find(IFLA_MASTER)).value_or(0));
-    seen.link.mac = read_value<Mac>(find(IFLA_ADDRESS)).value_or(Mac{});
-    seen.link.mtu = read_value<std::uint32_t>(find(IFLA_MTU)).value_or(0);
-    seen.link.up = (info->ifi_flags & IFF_UP) != 0;
-    seen.link.arp = (info->ifi_flags & IFF_NOARP) == 0;
-    seen.link.ethernet = info->ifi_type == ARPHRD_ETHER;
-    if (seen.link.kind == "veth") {
-        seen.link.peer_nsid = read_value<std::uint32_t>(find(IFLA_LINK_NETNSID));
-        seen.peer = IfIndex(read_value<std::uint32_t>(find(IFLA_LINK)).value_or(0));
-    }
-    seen.addr_gen_mode =
-        read_value<std::uint8_t>(nested(nested(find(IFLA_AF_SPEC), AF_INET6), IFLA_INET6_ADDR_GEN_MODE));
-    return seen;
-}
-
 Result<Observed> observe_link(const NlSocket& socket, const std::string& name) {
     auto message = get_link(0);
     message.put_string(IFLA_IFNAME, name);
-    Observed seen;
-    const auto status = socket.request(message, [&](nlmsghdr* answer) { seen = read_link(answer); });
-    if (!status) {
-        return status.error().in(cat("cannot find link '", name, "'"));
+    std::optional<Observed> seen;
+    auto status = socket.request(message, [&](nlmsghdr* answer) { seen = read_link(answer); });
+    if (status && !seen) {
+        status = Error{EBADMSG, "the kernel's answer is none"};
     }
-    return seen;
+    if (!status) {
+        return std::move(status).error().in(cat("cannot find link '", name, "'"));
+    }
+    return *std::move(seen);
 }
 
 NlMessage set_link(IfIndex index, unsigned flags, unsigned changed) {
@@ -186,11 +163,40 @@ Status check_far_end(const NlSocket& socket, const Observed& near, const std::st
 
 }  // namespace
 
+std::optional<ObservedLink> read_link(nlmsghdr* answer) {
+    const auto find = [answer](int type) { return nlmsg_find_attr(answer, sizeof(ifinfomsg), type); };
+    const auto* info = fixed_part<ifinfomsg>(answer);
+    if (info == nullptr) {
+        return std::nullopt;
+    }
+    Observed seen;
+    seen.link.index = IfIndex(info->ifi_index);
+    seen.link.name = read_text(find(IFLA_IFNAME));
+    seen.link.kind = read_text(nested(find(IFLA_LINKINFO), IFLA_INFO_KIND));
+    seen.link.master = IfIndex(read_value<std::uint32_t>(find(IFLA_MASTER)).value_or(0));
+    seen.link.mac = read_value<Mac>(find(IFLA_ADDRESS)).value_or(Mac{});
+    seen.link.mtu = read_value<std::uint32_t>(find(IFLA_MTU)).value_or(0);
+    seen.link.up = (info->ifi_flags & IFF_UP) != 0;
+    seen.link.arp = (info->ifi_flags & IFF_NOARP) == 0;
+    seen.link.ethernet = info->ifi_type == ARPHRD_ETHER;
+    if (seen.link.kind == "veth") {
+        seen.link.peer_nsid = read_value<std::uint32_t>(find(IFLA_LINK_NETNSID));
+        seen.peer = IfIndex(read_value<std::uint32_t>(find(IFLA_LINK)).value_or(0));
+    }
+    seen.addr_gen_mode =
+        read_value<std::uint8_t>(nested(nested(find(IFLA_AF_SPEC), AF_INET6), IFLA_INET6_ADDR_GEN_MODE));
+    return seen;
+}
+
 Result<std::vector<Link>> list_links(const NlSocket& socket) {
     return observe_whole([&]() -> Result<std::vector<Link>> {
         std::vector<Link> links;
         const auto message = get_link(NLM_F_DUMP);
-        const auto status = socket.request(message, [&](nlmsghdr* answer) { links.push_back(read_link(answer).link); });
+        const auto status = socket.request(message, [&](nlmsghdr* answer) {
+            if (auto seen = read_link(answer)) {
+                links.push_back(std::move(seen->link));
+            }
+        });
         if (!status) {
             return status.error().in("cannot list links");
         }

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "netns/messages.h"
 #include "netns/mnl_dump.h"
 
 namespace viscum {
@@ -162,20 +163,7 @@ Result<bool> Batch::read_answers(int fd, int& refused) const {
     if (got < 0) {
         return errno == EINTR ? Result<bool>(false) : Result<bool>(errno_error("cannot receive"));
     }
-    int left = static_cast<int>(got);
-    for (const auto* answer = reinterpret_cast<const nlmsghdr*>(bytes.data()); mnl_nlmsg_ok(answer, left);
-         answer = mnl_nlmsg_next(answer, &left)) {
-        if (answer->nlmsg_type != NLMSG_ERROR) {
-            continue;
-        }
-        const int code = *static_cast<const int*>(mnl_nlmsg_get_payload(answer));
-        refused = refused == 0 ? code : refused;
-        // Message 0 begins the transaction: refused, it is the only answer. The one before the end is the last change.
-        if (answer->nlmsg_seq == 0 || answer->nlmsg_seq + 2 == sequence_) {
-            return true;
-        }
-    }
-    return false;
+    return read_batch_answers(bytes.data(), static_cast<int>(got), sequence_, refused);
 }
 
 Status Batch::commit() {
@@ -220,55 +208,15 @@ bool is(const char* text, const std::string& wanted) {
     return text != nullptr && text == wanted;
 }
 
-/// What stands in the table of a name.
-struct Standing {
-    int tables = 0;
-    int chains = 0;
-    bool good = true;  // nothing in it is other than wanted
-    std::vector<std::string> rules;
-};
-
-Status read_tables(int fd, const std::string& name, Standing& standing) {
-    return list(fd, NFT_MSG_GETTABLE, [&](const nlmsghdr* answer) {
-        const Table table(nftnl_table_alloc());
-        if (nftnl_table_nlmsg_parse(answer, table.get()) == 0 &&
-            is(nftnl_table_get_str(table.get(), NFTNL_TABLE_NAME), name)) {
-            ++standing.tables;
-            standing.good = standing.good && nftnl_table_get_u32(table.get(), NFTNL_TABLE_FLAGS) == 0;  // not dormant
-        }
-    });
-}
-
-Status read_chains(int fd, const std::string& name, Standing& standing) {
-    return list(fd, NFT_MSG_GETCHAIN, [&](const nlmsghdr* answer) {
-        const Chain chain(nftnl_chain_alloc());
-        if (nftnl_chain_nlmsg_parse(answer, chain.get()) == 0 &&
-            is(nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_TABLE), name)) {
-            ++standing.chains;
-            standing.good = standing.good && is(nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME), kChain) &&
-                            is(nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_TYPE), "nat") &&
-                            nftnl_chain_get_u32(chain.get(), NFTNL_CHAIN_HOOKNUM) == NF_INET_POST_ROUTING &&
-                            nftnl_chain_get_s32(chain.get(), NFTNL_CHAIN_PRIO) == kSourceNat &&
-                            nftnl_chain_get_u32(chain.get(), NFTNL_CHAIN_POLICY) == NF_ACCEPT;
-        }
-    });
-}
-
-Status read_rules(int fd, const std::string& name, Standing& standing) {
-    return list(fd, NFT_MSG_GETRULE, [&](const nlmsghdr* answer) {
-        const Rule rule(nftnl_rule_alloc());
-        // More than ours are as wrong as twice as many.
-        if (standing.rules.size() <= kFamilies && nftnl_rule_nlmsg_parse(answer, rule.get()) == 0 &&
-            is(nftnl_rule_get_str(rule.get(), NFTNL_RULE_TABLE), name)) {
-            standing.rules.push_back(text_of(rule));
-        }
-    });
-}
-
-Result<Standing> read_standing(int fd, const std::string& name) {
-    Standing standing;
-    for (const auto read : {read_tables, read_chains, read_rules}) {
-        if (auto status = read(fd, name, standing); !status) {
+Result<NftStanding> read_standing(int fd, const std::string& name) {
+    NftStanding standing(name);
+    const std::initializer_list<std::pair<std::uint16_t, void (NftStanding::*)(const nlmsghdr*)>> dumps{
+        {NFT_MSG_GETTABLE, &NftStanding::add_table},
+        {NFT_MSG_GETCHAIN, &NftStanding::add_chain},
+        {NFT_MSG_GETRULE, &NftStanding::add_rule}};
+    for (const auto& [type, add] : dumps) {
+        const auto add_one = [&, add = add](const nlmsghdr* answer) { (standing.*add)(answer); };
+        if (auto status = list(fd, type, add_one); !status) {
             return std::move(status).error();
         }
     }
@@ -282,9 +230,57 @@ bool means_none(int code) {
 
 }  // namespace
 
+bool read_batch_answers(const char* bytes, int length, std::uint32_t messages, int& refused) {
+    for (const auto* answer = reinterpret_cast<const nlmsghdr*>(bytes); mnl_nlmsg_ok(answer, length);
+         answer = mnl_nlmsg_next(answer, &length)) {
+        int code = 0;
+        if (answer->nlmsg_type != NLMSG_ERROR || mnl_nlmsg_get_payload_len(answer) < sizeof code) {
+            continue;
+        }
+        std::memcpy(&code, mnl_nlmsg_get_payload(answer), sizeof code);
+        refused = refused == 0 ? code : refused;
+        // Message 0 begins the transaction: refused, it is the only answer. The one before the end is the last change.
+        if (answer->nlmsg_seq == 0 || answer->nlmsg_seq + 2 == messages) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void NftStanding::add_table(const nlmsghdr* answer) {
+    const Table table(nftnl_table_alloc());
+    if (nftnl_table_nlmsg_parse(answer, table.get()) == 0 &&
+        is(nftnl_table_get_str(table.get(), NFTNL_TABLE_NAME), name)) {
+        ++tables;
+        good = good && nftnl_table_get_u32(table.get(), NFTNL_TABLE_FLAGS) == 0;  // not dormant
+    }
+}
+
+void NftStanding::add_chain(const nlmsghdr* answer) {
+    const Chain chain(nftnl_chain_alloc());
+    if (nftnl_chain_nlmsg_parse(answer, chain.get()) == 0 &&
+        is(nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_TABLE), name)) {
+        ++chains;
+        good = good && is(nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME), kChain) &&
+               is(nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_TYPE), "nat") &&
+               nftnl_chain_get_u32(chain.get(), NFTNL_CHAIN_HOOKNUM) == NF_INET_POST_ROUTING &&
+               nftnl_chain_get_s32(chain.get(), NFTNL_CHAIN_PRIO) == kSourceNat &&
+               nftnl_chain_get_u32(chain.get(), NFTNL_CHAIN_POLICY) == NF_ACCEPT;
+    }
+}
+
+void NftStanding::add_rule(const nlmsghdr* answer) {
+    const Rule rule(nftnl_rule_alloc());
+    // More than ours are as wrong as twice as many.
+    if (rules.size() <= kFamilies && nftnl_rule_nlmsg_parse(answer, rule.get()) == 0 &&
+        is(nftnl_rule_get_str(rule.get(), NFTNL_RULE_TABLE), name)) {
+        rules.push_back(text_of(rule));
+    }
+}
+
 Result<bool> has_masquerade(const Masquerade& wanted) {
     auto fd = open_netlink(NETLINK_NETFILTER);
-    auto standing = fd ? read_standing(fd->get(), wanted.table) : Result<Standing>(fd.error());
+    auto standing = fd ? read_standing(fd->get(), wanted.table) : Result<NftStanding>(fd.error());
     for (int tries = 1; tries < 5 && !standing && standing.error().errno_code == EINTR; ++tries) {
         standing = read_standing(fd->get(), wanted.table);
     }

@@ -7,6 +7,9 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <optional>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
@@ -20,6 +23,27 @@ inline Result<UniqueFd> open_netlink(int protocol) {
         return errno_error("cannot open a netlink socket");
     }
     return fd;
+}
+
+/// Hands the messages of one datagram that belong to `sequence` to `each`. How the dump ended, once it has.
+template <class Each>
+std::optional<Status> read_part(char* bytes, int length, std::uint32_t sequence, Each each) {
+    for (auto* answer = reinterpret_cast<nlmsghdr*>(bytes); mnl_nlmsg_ok(answer, length);
+         answer = mnl_nlmsg_next(answer, &length)) {
+        if (answer->nlmsg_seq != sequence) {
+            continue;
+        }
+        if (answer->nlmsg_type == NLMSG_DONE || answer->nlmsg_type == NLMSG_ERROR) {
+            // Both begin with a negative errno, or 0.
+            int code = -EBADMSG;
+            if (mnl_nlmsg_get_payload_len(answer) >= sizeof code) {
+                std::memcpy(&code, mnl_nlmsg_get_payload(answer), sizeof code);
+            }
+            return code == 0 ? Status() : Status(errno_error("the kernel refuses", code));
+        }
+        each(answer);
+    }
+    return std::nullopt;
 }
 
 /// Sends `request`, a message with NLM_F_DUMP, and hands every message of the answer to `each`.
@@ -38,18 +62,8 @@ Status dump(int fd, nlmsghdr* request, Each each) {
         if (got < 0) {
             return errno_error("cannot receive");
         }
-        int left = static_cast<int>(got);
-        for (auto* answer = reinterpret_cast<nlmsghdr*>(bytes.data()); mnl_nlmsg_ok(answer, left);
-             answer = mnl_nlmsg_next(answer, &left)) {
-            if (answer->nlmsg_seq != request->nlmsg_seq) {
-                continue;
-            }
-            if (answer->nlmsg_type == NLMSG_DONE || answer->nlmsg_type == NLMSG_ERROR) {
-                // Both begin with a negative errno, or 0.
-                const int code = *static_cast<const int*>(mnl_nlmsg_get_payload(answer));
-                return code == 0 ? Status() : Status(errno_error("the kernel refuses", code));
-            }
-            each(answer);
+        if (auto end = read_part(bytes.data(), static_cast<int>(got), request->nlmsg_seq, each)) {
+            return *std::move(end);
         }
     }
 }

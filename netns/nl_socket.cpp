@@ -6,12 +6,15 @@
 #include <netlink/socket.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <initializer_list>
 #include <optional>
 
 #include "base/text.h"
 #include "base/unique_fd.h"
+#include "netns/messages.h"
+#include "netns/wire.h"
 
 namespace viscum {
 namespace {
@@ -51,9 +54,12 @@ std::string kernel_words(nlmsghdr* answer, const nlmsgerr* error) {
     if ((answer->nlmsg_flags & NLM_F_ACK_TLVS) == 0) {
         return {};
     }
-    std::size_t fixed = sizeof *error;
+    auto fixed = sizeof *error;
     if ((answer->nlmsg_flags & NLM_F_CAPPED) == 0) {
-        fixed += error->msg.nlmsg_len - sizeof error->msg;
+        fixed += std::max<std::size_t>(error->msg.nlmsg_len, sizeof error->msg) - sizeof error->msg;
+    }
+    if (fixed > static_cast<std::size_t>(nlmsg_datalen(answer))) {
+        return {};
     }
     const nlattr* words = nlmsg_find_attr(answer, static_cast<int>(fixed), NLMSGERR_ATTR_MSG);
     if (words == nullptr || nla_len(words) < 1) {
@@ -68,14 +74,18 @@ std::optional<Error> end_of_answer(nlmsghdr* answer) {
     if (answer->nlmsg_type == NLMSG_DONE) {
         const auto* code = static_cast<const int*>(nlmsg_data(answer));
         const bool failed = nlmsg_datalen(answer) >= static_cast<int>(sizeof *code) && *code < 0;
-        return failed ? Error{-*code, std::strerror(-*code)} : Error{};
+        return failed ? Error{positive_errno(*code), std::strerror(positive_errno(*code))} : Error{};
     }
     if (answer->nlmsg_type == NLMSG_ERROR) {
-        const auto* error = static_cast<const nlmsgerr*>(nlmsg_data(answer));
+        const auto* error = fixed_part<nlmsgerr>(answer);
+        if (error == nullptr) {
+            return Error{EBADMSG, "the kernel's answer is too short"};
+        }
         if (error->error == 0) {
             return Error{};
         }
-        return Error{-error->error, cat(std::strerror(-error->error), kernel_words(answer, error))};
+        const int code = positive_errno(error->error);
+        return Error{code, cat(std::strerror(code), kernel_words(answer, error))};
     }
     return std::nullopt;
 }
@@ -126,6 +136,28 @@ Result<NlSocket> NlSocket::open() {
     return NlSocket(std::move(*sock));
 }
 
+std::optional<Status> read_answer(unsigned char* bytes, int length, std::uint32_t sequence, bool& interrupted,
+                                  const std::function<void(nlmsghdr*)>& each) {
+    for (auto* answer = reinterpret_cast<nlmsghdr*>(bytes); nlmsg_ok(answer, length) != 0;
+         answer = nlmsg_next(answer, &length)) {
+        if (answer->nlmsg_seq != sequence) {
+            continue;  // the rest of an answer that was given up
+        }
+        interrupted = interrupted || (answer->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
+        auto end = end_of_answer(answer);
+        if (end && end->errno_code != 0) {
+            return *std::move(end);
+        }
+        if (end) {
+            return interrupted ? Status(errno_error("the list changed while it was read", EINTR)) : Status();
+        }
+        if (each) {
+            each(answer);
+        }
+    }
+    return std::nullopt;
+}
+
 Status NlSocket::request(const NlMessage& message, const std::function<void(nlmsghdr*)>& each) const {
     if (!message.complete()) {
         return errno_error("the request is too long", EMSGSIZE);
@@ -138,27 +170,13 @@ Status NlSocket::request(const NlMessage& message, const std::function<void(nlms
     while (true) {
         sockaddr_nl sender{};
         unsigned char* bytes = nullptr;
-        int left = nl_recv(sock_.get(), &sender, &bytes, nullptr);
+        const int left = nl_recv(sock_.get(), &sender, &bytes, nullptr);
         const std::unique_ptr<unsigned char, decltype(&std::free)> keeper(bytes, &std::free);
         if (left <= 0) {
             return Error{EIO, cat("cannot receive: ", nl_geterror(left))};
         }
-        for (auto* answer = reinterpret_cast<nlmsghdr*>(bytes); nlmsg_ok(answer, left) != 0;
-             answer = nlmsg_next(answer, &left)) {
-            if (answer->nlmsg_seq != sequence) {
-                continue;  // the rest of an answer that was given up
-            }
-            interrupted = interrupted || (answer->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
-            auto end = end_of_answer(answer);
-            if (end && end->errno_code != 0) {
-                return *std::move(end);
-            }
-            if (end) {
-                return interrupted ? Status(errno_error("the list changed while it was read", EINTR)) : Status();
-            }
-            if (each) {
-                each(answer);
-            }
+        if (auto end = read_answer(bytes, left, sequence, interrupted, each)) {
+            return *std::move(end);
         }
     }
 }

@@ -8,6 +8,7 @@
 
 #include <chrono>
 
+#include "netns/messages.h"
 #include "netns/mnl_dump.h"
 #include "netns/wire.h"
 
@@ -40,7 +41,9 @@ Status each_socket(int fd, int protocol, std::uint32_t states, Each each) {
         wanted->sdiag_protocol = static_cast<std::uint8_t>(protocol);
         wanted->idiag_states = states;
         auto status = dump(fd, request, [&](const nlmsghdr* answer) {
-            each(*static_cast<const inet_diag_msg*>(mnl_nlmsg_get_payload(answer)));
+            if (const auto* socket = read_socket(answer)) {
+                each(*socket);
+            }
         });
         if (!status) {
             return std::move(status).error().in("cannot list sockets");
@@ -61,6 +64,10 @@ Result<std::vector<SockDiag::Listener>> listeners(int fd, int protocol, std::uin
 }
 
 }  // namespace
+
+const inet_diag_msg* read_socket(const nlmsghdr* answer) {
+    return fixed_part<inet_diag_msg>(answer);
+}
 
 Result<SockDiag> SockDiag::open() {
     auto fd = open_netlink(NETLINK_SOCK_DIAG);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <netlink/attr.h>
+#include <netlink/msg.h>
 #include <sys/socket.h>
 
 #include <cstdint>
@@ -16,6 +17,13 @@ namespace viscum {
 /// The attribute `type` inside the nest `parent`.
 inline nlattr* nested(const nlattr* parent, int type) {
     return parent == nullptr ? nullptr : nla_find(static_cast<const nlattr*>(nla_data(parent)), nla_len(parent), type);
+}
+
+/// The fixed part that a message begins with; null where the message is too short for it.
+template <class Header>
+const Header* fixed_part(const nlmsghdr* message) {
+    return nlmsg_datalen(message) < static_cast<int>(sizeof(Header)) ? nullptr
+                                                                     : static_cast<const Header*>(nlmsg_data(message));
 }
 
 /// An integer, or bytes, of a fixed size.
