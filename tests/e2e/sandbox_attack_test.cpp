@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "tests/e2e/packets.h"
 #include "tests/scene/scene.h"
+#include "tests/support/campaign.h"
 #include "tests/support/oci_image.h"
 
 namespace viscum {
@@ -163,7 +164,20 @@ void check_aftermath(Scene& scene, FlowClient& flow, const pid_t daemon) {
     CHECK(fenced > 0);
 }
 
-void attack(const std::string& more, const std::string& exceptions) {
+/// The exposure score: how many of the attempts were denied.
+void keep_score(const std::string& part, const std::string& who, const std::string& report,
+                const std::string& exceptions) {
+    const auto attempts = std::ranges::count(report, '\n') - 1;  // without "END"
+    const auto done = exceptions.empty() ? 0 : 1 + std::ranges::count(exceptions, '\n');
+    must(record({.part = cat("exposure-", part),
+                 .title = cat("Exposure: ", who),
+                 .repeat = "ctest -R attack",
+                 .values = {{"attempts to get out, or to do harm", std::to_string(attempts)},
+                            {"denied", std::to_string(attempts - done)},
+                            {"not denied, and harmless", exceptions.empty() ? "none" : exceptions}}}));
+}
+
+void attack(const std::string& part, const std::string& who, const std::string& more, const std::string& exceptions) {
     Scene scene;
     const auto everybody = peers(scene);
     {
@@ -178,6 +192,7 @@ void attack(const std::string& more, const std::string& exceptions) {
         const std::string report = report_of(scene);
         CHECK(not_denied(report) == exceptions);
         CHECK(static_cast<std::size_t>(std::ranges::count(report, '\n')) > kAttempts);
+        keep_score(part, who, report, not_denied(report));
         check_aftermath(scene, *flow, scene.viscumd().pid());
         for (const FrameSocket& end : ends) {
             CHECK_FALSE(end.receives("viscum-spoofed", 100ms));
@@ -192,12 +207,13 @@ void attack(const std::string& more, const std::string& exceptions) {
 }  // namespace
 
 TEST_CASE("attack: a service as it is by default can do none of it") {
-    attack("", "");
+    attack("default", "a service as it is by default", "", "");
 }
 
 TEST_CASE("attack: one that runs as root can do none of it, either") {
     // It may signal and limit the shim, which is root as well: that is its own end, and nobody else's.
-    attack("  user: root\nsandbox: { allow: [root] }\n", "signal init: DONE SIGWINCH\nlimits of init: DONE read");
+    attack("root", "a service that is allowed root", "  user: root\nsandbox: { allow: [root] }\n",
+           "signal init: DONE SIGWINCH\nlimits of init: DONE read");
 }
 
 TEST_CASE("attack: one from an image that holds nothing but itself, and asks for root, can do none of it") {
@@ -216,6 +232,7 @@ TEST_CASE("attack: one from an image that holds nothing but itself, and asks for
         scene.deploy(file);
         const std::string report = report_of(scene);
         CHECK(not_denied(report) == "");
+        keep_score("image", "a service from an image", report, not_denied(report));
         check_aftermath(scene, *flow, scene.viscumd().pid());
         CHECK(scene.status("evil").user.find("0 ") != 0);
         scene.ctl({"remove", "evil"});
