@@ -26,14 +26,6 @@ NlMessage get_link(int flags) {
     return message;
 }
 
-std::string read_text(const nlattr* attribute) {
-    if (attribute == nullptr) {
-        return {};
-    }
-    const auto* text = static_cast<const char*>(nla_data(attribute));
-    return {text, strnlen(text, static_cast<std::size_t>(nla_len(attribute)))};
-}
-
 Result<Observed> observe_link(const NlSocket& socket, const std::string& name) {
     auto message = get_link(0);
     message.put_string(IFLA_IFNAME, name);

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstring>
 #include <optional>
+#include <string>
 
 #include "base/ip.h"
 
@@ -35,6 +36,14 @@ std::optional<Value> read_value(const nlattr* attribute) {
     }
     std::memcpy(&value, nla_data(attribute), sizeof value);
     return value;
+}
+
+inline std::string read_text(const nlattr* attribute) {
+    if (attribute == nullptr) {
+        return {};
+    }
+    const auto* text = static_cast<const char*>(nla_data(attribute));
+    return {text, strnlen(text, static_cast<std::size_t>(nla_len(attribute)))};
 }
 
 /// 4 bytes for AF_INET, 16 for AF_INET6, in network byte order.
