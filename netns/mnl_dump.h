@@ -4,6 +4,7 @@
 
 #include <libmnl/libmnl.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 
 #include <array>
 #include <cerrno>
@@ -22,6 +23,8 @@ inline Result<UniqueFd> open_netlink(int protocol) {
     if (!fd) {
         return errno_error("cannot open a netlink socket");
     }
+    const timeval within{2, 0};  // as NlSocket's: an answer that is lost is no reason to wait for ever
+    setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &within, sizeof within);
     return fd;
 }
 

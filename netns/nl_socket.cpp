@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "netns/nl_socket.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/rtnetlink.h>
 #include <netlink/socket.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstdlib>
 #include <initializer_list>
 #include <optional>
@@ -24,6 +29,9 @@ constexpr int kMaxNews = 4096;
 constexpr std::size_t kAnswerBytes = 32768;
 // News says only *look again*, and an overflow says that as well.
 constexpr int kNewsBytes = 32768;
+
+// The kernel answers before it returns from the request: what is not there by then will not come.
+constexpr timeval kAnswerWithin{2, 0};
 
 using Sock = std::unique_ptr<nl_sock, NlSockFree>;
 
@@ -90,6 +98,30 @@ std::optional<Error> end_of_answer(nlmsghdr* answer) {
     return std::nullopt;
 }
 
+/// Of the router's routes only the end of one for a single address is let in: it may have been an alias's. A router
+/// that learns thousands of routes from others would never rest otherwise.
+Status pass_few_routes(int fd) {
+    constexpr std::uint32_t kType = offsetof(nlmsghdr, nlmsg_type);
+    constexpr std::uint32_t kLength = NLMSG_HDRLEN + offsetof(rtmsg, rtm_dst_len);
+    constexpr std::uint32_t kWhole = 0xffffffff;
+    // Loads take the network's byte order, the header has the machine's.
+    std::array<sock_filter, 8> steps{{
+        BPF_STMT(BPF_LD | BPF_H | BPF_ABS, kType),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_NEWROUTE), 5, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, htons(RTM_DELROUTE), 0, 3),
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, kLength),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 32, 1, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 128, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, kWhole),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+    }};
+    const sock_fprog program{steps.size(), steps.data()};
+    if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0) {
+        return errno_error("cannot filter netlink's news");
+    }
+    return {};
+}
+
 void note(NlWatch::News& news, int type) {
     if (type >= RTM_NEWLINK && type <= RTM_GETROUTE) {
         news.links = true;
@@ -129,6 +161,7 @@ Result<NlSocket> NlSocket::open() {
         return std::move(sock).error();
     }
     nl_socket_set_msg_buf_size(sock->get(), kAnswerBytes);
+    setsockopt(nl_socket_get_fd(sock->get()), SOL_SOCKET, SO_RCVTIMEO, &kAnswerWithin, sizeof kAnswerWithin);
     // Kernels that cannot say more than an errno (before 4.12) refuse, and say an errno.
     const int on = 1;
     setsockopt(nl_socket_get_fd(sock->get()), SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof on);
@@ -188,7 +221,11 @@ Result<NlWatch> NlWatch::open(Groups groups) {
     }
     const int fd = nl_socket_get_fd(sock->get());
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &kNewsBytes, sizeof kNewsBytes);
-    const std::initializer_list<int> router{RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_TC};
+    if (auto status = groups == Groups::router ? pass_few_routes(fd) : Status{}; !status) {
+        return std::move(status).error();
+    }
+    const std::initializer_list<int> router{RTNLGRP_LINK,        RTNLGRP_TC,         RTNLGRP_IPV4_IFADDR,
+                                            RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE};
     const std::initializer_list<int> service{RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE,
                                              RTNLGRP_IPV6_ROUTE};
     for (const int group : groups == Groups::router ? router : service) {

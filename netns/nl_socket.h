@@ -60,7 +60,7 @@ struct NlSockFree {
     void operator()(nl_sock* sock) const { nl_socket_free(sock); }
 };
 
-/// For requests and their answers, blocking (the kernel answers at once).
+/// For requests and their answers, blocking (the kernel answers at once; one that is lost is an error after 2 s).
 class NlSocket {
 public:
     /// In the calling thread's namespace.
@@ -90,7 +90,7 @@ auto observe_whole(Observe observe) {
 class NlWatch {
 public:
     enum class Groups {
-        router,   // links, TC, IPv4 and IPv6 addresses
+        router,   // links, TC, IPv4 and IPv6 addresses; that a route to a single address was removed
         service,  // links, IPv4 and IPv6 addresses and routes
     };
     /// What the messages since the last drain() spoke of. News only says *look again*, never what is.

@@ -48,6 +48,20 @@ TEST_CASE("watch: links, addresses and filters are news to the router's watch, e
     only_links({"ip", "link", "delete", device});
 }
 
+TEST_CASE("watch: that a route to a single address ends is news to the router's watch, and no other route is") {
+    const auto ns = must(NetNs::create("test-routes"));
+    must(output_of({"ip", "link", "set", "lo", "up"}, {.ns = &ns}));
+    auto watch = made_in(ns, [] { return NlWatch::open(NlWatch::Groups::router); });
+    for (const std::string route : {"198.51.100.0/28", "2001:db8:5::/64", "198.51.100.1/32", "2001:db8:5::1/128"}) {
+        CAPTURE(route);
+        must(output_of({"ip", "route", "add", route, "dev", "lo"}, {.ns = &ns}));
+        CHECK_FALSE(readable(watch.fd()));
+        must(output_of({"ip", "route", "delete", route, "dev", "lo"}, {.ns = &ns}));
+        CHECK(watch.drain().links == (route.ends_with("/32") || route.ends_with("/128")));
+    }
+    must(remove_net_ns_name("test-routes"));
+}
+
 TEST_CASE("watch: addresses and routes are news to a service's watch, and what happens elsewhere is not") {
     const auto ns = must(NetNs::create("test-watch"));
     must(output_of({"ip", "link", "set", "lo", "up"}, {.ns = &ns}));
