@@ -5,7 +5,7 @@ JOBS  ?= $(shell nproc)
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: all demo test bench-launch lint sanitize deps clean help configure need-root
+.PHONY: all demo test bench-launch bench-overload faults soak reliability lint sanitize deps clean help configure need-root
 
 all: configure ## build everything into build/
 	@cmake --build $(BUILD) -j $(JOBS)
@@ -20,6 +20,22 @@ test: deps all ## run all tests; those that need root are skipped without it
 bench-launch: need-root deps configure ## time from the request to a service's first instruction, beside crun (root)
 	@cmake --build $(BUILD) -j $(JOBS) --target viscum-bench-launch
 	@$(BUILD)/bin/viscum-bench-launch
+
+bench-overload: need-root deps configure ## one service under floods: what the others and transit traffic feel (root)
+	@cmake --build $(BUILD) -j $(JOBS) --target viscum-bench-overload
+	@$(BUILD)/bin/viscum-bench-overload
+
+# What is injected, and the scores that docs/reliability.md shows beside.
+FAULTS := ^faults_|: fault [0-9]|^e2e: (attack|exposure):
+faults: need-root deps all ## every fault at every point, not a sample: takes hours (root)
+	@VISCUM_FAULTS=full ctest --test-dir $(BUILD) -R '$(FAULTS)' --timeout 14400 --output-on-failure
+
+soak: need-root deps all ## faults of all kinds, mixed, for 20 minutes (root)
+	@VISCUM_SOAK_SECONDS=$${VISCUM_SOAK_SECONDS:-1200} ctest --test-dir $(BUILD) -R '^faults_soak' --output-on-failure
+
+reliability: all ## write docs/reliability.md anew, of what the last tests recorded
+	@$(BUILD)/bin/viscum-reliability-report $(BUILD)/figures > $(BUILD)/reliability.md
+	@mv $(BUILD)/reliability.md docs/reliability.md
 
 lint: deps configure ## formatting, the project's own rules, clang-tidy
 	@tests/check/lint.sh $(BUILD) $(JOBS)
