@@ -2,8 +2,9 @@
 // What the BPF programs and viscumd share: the maps' keys and values. Read by clang -target bpf and by g++ alike.
 //
 // Fixed-width types, named zero padding, asserted sizes; `_be` where the byte order is the network's. Addresses of both
-// families take 16 bytes, IPv4 as ::ffff:a.b.c.d. Any change of a layout or of a meaning raises VS_ABI: the pins of
-// another ABI are never adopted.
+// families take 16 bytes, IPv4 as ::ffff:a.b.c.d. Any change of a layout or of a meaning raises VS_ABI, and keeps what
+// migrate.h promises: values may be appended to, anything else gets its map a new name. Values of LRU maps begin with
+// the time of the last packet (but vs_sources'); those of per-CPU maps are numbers of 8 bytes that only grow.
 #pragma once
 
 #include <linux/types.h>

@@ -4,10 +4,17 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <vector>
+
 #include "base/text.h"
 
 namespace viscum {
 namespace {
+
+constexpr std::size_t kMostMaps = 64;  // of a program: ours have 16
 
 bpf_tc_hook hook_of(std::uint32_t ifindex, Direction direction) {
     bpf_tc_hook hook{};
@@ -51,12 +58,44 @@ Result<std::uint32_t> attached_id(std::uint32_t ifindex, std::uint32_t handle, D
     return received && *received == *id ? Result<std::uint32_t>(0U) : std::move(id);
 }
 
-/// Whether a program is one of ours, by the name that the object gives it.
-bool is_ours(std::uint32_t id) {
+/// A program of ours, by the name that the object gives it; nothing for others'.
+std::optional<bpf_prog_info> info_of_ours(std::uint32_t id) {
     const UniqueFd fd(bpf_prog_get_fd_by_id(id));
     bpf_prog_info info{};
     __u32 size = sizeof info;
-    return fd && bpf_obj_get_info_by_fd(fd.get(), &info, &size) == 0 && std::string_view(info.name).starts_with("vs_");
+    const bool ours =
+        fd && bpf_obj_get_info_by_fd(fd.get(), &info, &size) == 0 && std::string_view(info.name).starts_with("vs_");
+    return ours ? std::optional(info) : std::nullopt;
+}
+
+bool is_ours(std::uint32_t id) {
+    return info_of_ours(id).has_value();
+}
+
+bool is_of(const Datapath& datapath, std::uint32_t id) {
+    return id == datapath.lan.id || id == datapath.service.id || id == datapath.vs_return.id;
+}
+
+/// Whether each map that a program works on is among `maps`.
+bool works_on(std::uint32_t id, const std::vector<std::uint32_t>& maps) {
+    std::array<__u32, kMostMaps> used{};
+    bpf_prog_info info{};
+    info.nr_map_ids = used.size();
+    info.map_ids = reinterpret_cast<std::uintptr_t>(used.data());
+    __u32 size = sizeof info;
+    const UniqueFd fd(bpf_prog_get_fd_by_id(id));
+    if (!fd || bpf_obj_get_info_by_fd(fd.get(), &info, &size) != 0 || info.nr_map_ids > used.size()) {
+        return false;
+    }
+    return std::all_of(used.begin(), used.begin() + info.nr_map_ids,
+                       [&maps](__u32 map) { return std::find(maps.begin(), maps.end(), map) != maps.end(); });
+}
+
+const BpfProgram* successor_of(std::string_view name, const Datapath& datapath) {
+    return name == "vs_lan"       ? &datapath.lan
+           : name == "vs_service" ? &datapath.service
+           : name == "vs_return"  ? &datapath.vs_return
+                                  : nullptr;
 }
 
 }  // namespace
@@ -127,6 +166,25 @@ Result<bool> filter_attached(std::uint32_t ifindex, std::uint32_t handle, const 
 bool carries_filter(std::uint32_t ifindex, std::uint32_t handle, Direction direction) {
     const auto present = attached_id(ifindex, handle, direction);
     return present && *present != 0 && is_ours(*present);
+}
+
+bool carries_earlier(std::uint32_t ifindex, std::uint32_t handle, const Datapath& datapath, Direction direction) {
+    const auto present = attached_id(ifindex, handle, direction);
+    return present && *present != 0 && !is_of(datapath, *present) && is_ours(*present);
+}
+
+Result<bool> renew_filter(std::uint32_t ifindex, std::uint32_t handle, const Datapath& datapath, Direction direction) {
+    const auto present = attached_id(ifindex, handle, direction);
+    if (!present) {
+        return present.error();
+    }
+    const auto earlier = *present == 0 || is_of(datapath, *present) ? std::nullopt : info_of_ours(*present);
+    const BpfProgram* successor = earlier ? successor_of(earlier->name, datapath) : nullptr;
+    if (successor == nullptr || !works_on(*present, datapath.carryover.maps)) {
+        return false;
+    }
+    const auto attached = attach_filter(ifindex, handle, *successor, direction);
+    return attached ? Result<bool>(*attached == Attached::now) : Result<bool>(attached.error());
 }
 
 Status detach_filter(std::uint32_t ifindex, std::uint32_t handle, Direction direction) {

@@ -4,26 +4,107 @@
 #include <bpf/libbpf.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <cstring>
 
 namespace viscum {
+namespace {
 
-void copy_map(int from, int to) {
+constexpr std::size_t kWord = 8;  // the kernel rounds per-CPU values up to it
+
+struct Shape {
     bpf_map_info info{};
-    __u32 size = sizeof info;
-    if (bpf_obj_get_info_by_fd(from, &info, &size) != 0) {
+    std::size_t copies = 1;  // of a value: one for each CPU
+    std::size_t stride = 0;  // from one to the next
+
+    [[nodiscard]] std::vector<char> room() const { return std::vector<char>(stride * copies); }
+};
+
+std::optional<Shape> shape_of(int fd) {
+    Shape shape;
+    __u32 size = sizeof shape.info;
+    if (bpf_obj_get_info_by_fd(fd, &shape.info, &size) != 0) {
+        return std::nullopt;
+    }
+    shape.stride = shape.info.value_size;
+    if (shape.info.type == BPF_MAP_TYPE_PERCPU_ARRAY || shape.info.type == BPF_MAP_TYPE_PERCPU_HASH) {
+        shape.copies = static_cast<std::size_t>(std::max(1, libbpf_num_possible_cpus()));
+        shape.stride = (shape.stride + kWord - 1) / kWord * kWord;
+    }
+    return shape;
+}
+
+std::uint64_t word_at(const std::vector<char>& bytes, std::size_t offset) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, bytes.data() + offset, sizeof word);
+    return word;
+}
+
+/// An entry's values for the longer layout: what was appended is zero.
+std::vector<char> widened(const std::vector<char>& values, const Shape& from, const Shape& to) {
+    std::vector<char> out = to.room();
+    for (std::size_t copy = 0; copy < to.copies; ++copy) {
+        std::memcpy(out.data() + copy * to.stride, values.data() + copy * from.stride, from.info.value_size);
+    }
+    return out;
+}
+
+/// Raises each number of `present` to that of `values`, as far as the older layout goes. Whether any was lower.
+bool raise_to(const std::vector<char>& values, const Shape& from, std::vector<char>& present, const Shape& to) {
+    bool raised = false;
+    for (std::size_t copy = 0; copy < to.copies; ++copy) {
+        for (std::size_t at = 0; at + kWord <= from.info.value_size; at += kWord) {
+            if (word_at(values, copy * from.stride + at) > word_at(present, copy * to.stride + at)) {
+                std::memcpy(present.data() + copy * to.stride + at, values.data() + copy * from.stride + at, kWord);
+                raised = true;
+            }
+        }
+    }
+    return raised;
+}
+
+/// Nothing: the entry that is there stays.
+std::optional<std::vector<char>> merged(const std::vector<char>& values, const Shape& from, std::vector<char> present,
+                                        const Shape& to, Carry carry) {
+    switch (carry) {
+        case Carry::all: return widened(values, from, to);
+        case Carry::missing: return std::nullopt;
+        case Carry::latest:
+            return word_at(values, 0) > word_at(present, 0) ? std::optional(widened(values, from, to)) : std::nullopt;
+        case Carry::highest:
+            return raise_to(values, from, present, to) ? std::optional(std::move(present)) : std::nullopt;
+    }
+    return std::nullopt;
+}
+
+}  // namespace
+
+bool can_carry(const bpf_map_info& from, const bpf_map_info& to) {
+    return from.type == to.type && from.key_size == to.key_size && from.value_size <= to.value_size;
+}
+
+void carry_map(int from_fd, int to_fd, Carry carry) {
+    const auto from = shape_of(from_fd);
+    const auto to = shape_of(to_fd);
+    if (!from || !to || !can_carry(from->info, to->info) || from->info.id == to->info.id) {
         return;
     }
-    const bool per_cpu = info.type == BPF_MAP_TYPE_PERCPU_ARRAY || info.type == BPF_MAP_TYPE_PERCPU_HASH;
-    const auto cpus = static_cast<std::size_t>(std::max(1, libbpf_num_possible_cpus()));
-    std::vector<char> value(((info.value_size + 7U) & ~7U) * (per_cpu ? cpus : 1));
-    std::vector<char> key(info.key_size);
-    std::vector<char> next(info.key_size);
-    bool any = bpf_map_get_next_key(from, nullptr, key.data()) == 0;
-    for (std::uint32_t copied = 0; any && copied < info.max_entries; ++copied) {
-        if (bpf_map_lookup_elem(from, key.data(), value.data()) == 0) {
-            bpf_map_update_elem(to, key.data(), value.data(), BPF_ANY);
+    std::vector<char> values = from->room();
+    std::vector<char> key(from->info.key_size);
+    std::vector<char> next(from->info.key_size);
+    bool any = bpf_map_get_next_key(from_fd, nullptr, key.data()) == 0;
+    // Steps are bounded: where programs delete as we read, the kernel may start again from the front.
+    for (std::uint64_t step = 0; any && step < 2ULL * from->info.max_entries; ++step) {
+        if (bpf_map_lookup_elem(from_fd, key.data(), values.data()) == 0) {
+            std::vector<char> present = to->room();
+            const bool known = bpf_map_lookup_elem(to_fd, key.data(), present.data()) == 0;
+            const auto entry = known ? merged(values, *from, std::move(present), *to, carry)
+                                     : std::optional(widened(values, *from, *to));
+            if (entry) {
+                bpf_map_update_elem(to_fd, key.data(), entry->data(), BPF_ANY);
+            }
         }
-        any = bpf_map_get_next_key(from, key.data(), next.data()) == 0;
+        any = bpf_map_get_next_key(from_fd, key.data(), next.data()) == 0;
         key.swap(next);
     }
 }

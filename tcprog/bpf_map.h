@@ -63,8 +63,22 @@ private:
     UniqueFd fd_;
 };
 
-/// Copies every entry that fits from one map to another of the same types (per-CPU values whole). For maps that are
-/// made anew in another size; entries that are lost are lost.
-void copy_map(int from, int to);
+/// What becomes of an entry that both maps have.
+enum class Carry {
+    all,      // the one of `from` is written over it
+    missing,  // the one of `to` stays
+    latest,   // the one whose value begins with the larger number of 8 bytes, a time
+    highest,  // each number of 8 bytes becomes the larger of both: counters
+};
+
+/// Whether entries of one map mean something in another: type and key are the same, and the value is as long or was
+/// appended to.
+bool can_carry(const bpf_map_info& from, const bpf_map_info& to);
+
+/// Brings the entries of one map into another that can_carry() them and may have another size; what was appended to the
+/// value is zero. Per-CPU values are carried whole. Entries that do not fit, and those that programs delete meanwhile,
+/// are lost. Idempotent, and for one and the same map nothing. Of what programs count in `to` while `highest` is at
+/// work, a few microseconds may be lost.
+void carry_map(int from, int to, Carry carry);
 
 }  // namespace viscum

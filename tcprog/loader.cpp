@@ -18,6 +18,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "tcprog/pins.h"
 
 extern "C" const char viscum_bpf_object[];
 extern "C" const char viscum_bpf_object_end[];
@@ -28,9 +29,6 @@ namespace {
 constexpr const char* kBpfFs = "/sys/fs/bpf";
 constexpr const char* kCounters = "vs_counters";
 constexpr const char* kLinkCounters = "vs_link_counters";
-constexpr std::array<const char*, 16> kMaps{
-    "vs_config",    "vs_exact", "vs_prefix",   "vs_port",  "vs_rules",  "vs_claims", "vs_flows",    "vs_sources",
-    "vs_fragments", "vs_lans",  "vs_verdicts", "vs_links", "vs_egress", "vs_outs",   kLinkCounters, kCounters};
 constexpr std::array<const char*, 3> kPrograms{"vs_lan", "vs_service", "vs_return"};
 
 struct ObjectClose {
@@ -80,25 +78,33 @@ Status ensure_bpf_fs() {
     return {};
 }
 
-std::string version_dir(const std::string& dir) {
-    return cat(dir, "/v", VS_ABI);
-}
-
-std::optional<std::uint64_t> version_of(std::string_view name) {
-    return name.starts_with('v') ? parse_decimal(name.substr(1), UINT32_MAX) : std::nullopt;
-}
-
 Status refuse_newer(const std::string& dir) {
-    const auto names = list_directory(dir);
-    if (!names) {
-        return names.error();
+    const auto versions = pinned_versions(dir);
+    if (!versions) {
+        return versions.error();
     }
-    for (const auto& name : *names) {
-        const auto version = version_of(name);
-        if (version && *version > VS_ABI) {
-            return Error{EPROTO, cat("'", dir, "/", name, "' belongs to a newer viscumd (table version ", *version,
-                                     ", this one knows ", VS_ABI, "): start the newer one, or remove its tables")};
+    if (!versions->empty() && versions->back() > VS_ABI) {
+        return Error{EPROTO, cat("'", version_dir(dir, versions->back()),
+                                 "' belongs to a newer viscumd (table version ", versions->back(), ", this one knows ",
+                                 VS_ABI, "): start the newer one, or this one once with --discard-newer, which loses ",
+                                 "counters and what is known of UDP flows")};
+    }
+    return {};
+}
+
+Status discard_newer(const std::string& dir, std::vector<std::uint32_t>& discarded) {
+    const auto versions = pinned_versions(dir);
+    if (!versions) {
+        return versions.error();
+    }
+    for (const auto version : *versions) {
+        if (version <= VS_ABI) {
+            continue;
         }
+        if (auto status = remove_directory(version_dir(dir, version)); !status) {
+            return status;
+        }
+        discarded.push_back(version);
     }
     return {};
 }
@@ -143,25 +149,29 @@ std::uint32_t wanted_size(std::string_view map, const DatapathSizes& sizes) {
     return 0;  // as the object says
 }
 
-UniqueFd pinned(const std::string& path) {
-    return UniqueFd(bpf_obj_get(path.c_str()));
-}
-
-bool fits(int fd, const bpf_map* map, bool* same_layout) {
+bpf_map_info info_of(int fd) {
     bpf_map_info info{};
     __u32 size = sizeof info;
-    if (bpf_obj_get_info_by_fd(fd, &info, &size) != 0) {
-        return false;
-    }
-    *same_layout = info.type == bpf_map__type(map) && info.key_size == bpf_map__key_size(map) &&
-                   info.value_size == bpf_map__value_size(map);
-    return *same_layout && info.max_entries == bpf_map__max_entries(map);
+    return bpf_obj_get_info_by_fd(fd, &info, &size) == 0 ? info : bpf_map_info{};
 }
 
-/// A map of the object: adopted from its pin where that fits; otherwise libbpf makes it, and `outgrown` keeps what it
-/// replaces.
+bpf_map_info wanted_info(const bpf_map* map) {
+    bpf_map_info info{};
+    info.type = bpf_map__type(map);
+    info.key_size = bpf_map__key_size(map);
+    info.value_size = bpf_map__value_size(map);
+    info.max_entries = bpf_map__max_entries(map);
+    return info;
+}
+
+bool same_layout(const bpf_map_info& a, const bpf_map_info& b) {
+    return a.type == b.type && a.key_size == b.key_size && a.value_size == b.value_size;
+}
+
+/// A map of the object: the one of our pins, or that of an older layout, itself where it is as we want it. Otherwise
+/// libbpf makes it, and `before` keeps what fills it.
 Status prepare_map(bpf_object* object, const std::string& dir, const char* name, const DatapathSizes& sizes,
-                   UniqueFd& outgrown) {
+                   UniqueFd& before) {
     bpf_map* map = bpf_object__find_map_by_name(object, name);
     if (map == nullptr) {
         return Error{ENOENT, cat("the BPF object has no map '", name, "'")};
@@ -169,35 +179,24 @@ Status prepare_map(bpf_object* object, const std::string& dir, const char* name,
     if (const auto entries = wanted_size(name, sizes); entries != 0) {
         bpf_map__set_max_entries(map, entries);
     }
+    const bpf_map_info wanted = wanted_info(map);
     UniqueFd existing = pinned(cat(version_dir(dir), '/', name));
+    if (existing && !same_layout(info_of(existing.get()), wanted)) {
+        return Error{EPROTO, cat("'", version_dir(dir), '/', name, "' is no table of this version: remove it")};
+    }
+    if (!existing) {
+        existing = older_map(dir, name);
+    }
     if (!existing) {
         return {};
     }
-    bool same_layout = false;
-    if (fits(existing.get(), map, &same_layout)) {
+    const bpf_map_info info = info_of(existing.get());
+    if (same_layout(info, wanted) && info.max_entries == wanted.max_entries) {
         if (const int error = bpf_map__reuse_fd(map, existing.get()); error != 0) {
             return libbpf_failure(cat("cannot adopt map '", name, "'"), error);
         }
-        return {};
-    }
-    if (!same_layout) {
-        return Error{EPROTO, cat("'", version_dir(dir), '/', name, "' is no table of this version: remove it")};
-    }
-    outgrown = std::move(existing);
-    return {};
-}
-
-/// Pins `fd` at `path` in the place of what may be there, at one instant.
-Status pin_over(int fd, const std::string& path) {
-    const std::string fresh = path + "-new";
-    unlink(fresh.c_str());
-    if (const int error = bpf_obj_pin(fd, fresh.c_str()); error != 0) {
-        return errno_error(cat("cannot pin '", path, "'"), error);
-    }
-    if (rename(fresh.c_str(), path.c_str()) != 0) {
-        Error error = errno_error(cat("cannot pin '", path, "'"));
-        unlink(fresh.c_str());
-        return error;
+    } else if (can_carry(info, wanted)) {
+        before = std::move(existing);
     }
     return {};
 }
@@ -227,9 +226,9 @@ Status load(const std::string& dir, const DatapathSizes& sizes) {
     if (!object) {
         return libbpf_failure("cannot read the BPF object", errno);
     }
-    std::array<UniqueFd, kMaps.size()> outgrown;
+    std::array<UniqueFd, kMaps.size()> before;
     for (std::size_t i = 0; i < kMaps.size(); ++i) {
-        if (auto status = prepare_map(object.get(), dir, kMaps[i], sizes, outgrown[i]); !status) {
+        if (auto status = prepare_map(object.get(), dir, kMaps[i].name, sizes, before[i]); !status) {
             return status;
         }
     }
@@ -240,10 +239,10 @@ Status load(const std::string& dir, const DatapathSizes& sizes) {
         return status;
     }
     for (std::size_t i = 0; i < kMaps.size(); ++i) {
-        const int fd = bpf_map__fd(bpf_object__find_map_by_name(object.get(), kMaps[i]));
-        const std::string pin = cat(version_dir(dir), '/', kMaps[i]);
-        if (outgrown[i]) {
-            copy_map(outgrown[i].get(), fd);
+        const int fd = bpf_map__fd(bpf_object__find_map_by_name(object.get(), kMaps[i].name));
+        const std::string pin = cat(version_dir(dir), '/', kMaps[i].name);
+        if (before[i]) {
+            carry_map(before[i].get(), fd, Carry::all);
         } else if (access(pin.c_str(), F_OK) == 0) {
             continue;
         }
@@ -291,14 +290,33 @@ bool all_pinned(const std::string& dir, const DatapathSizes& sizes) {
             return false;
         }
     }
-    return std::all_of(kMaps.begin(), kMaps.end(), [&dir](const char* name) {
-        return access(cat(version_dir(dir), '/', name).c_str(), F_OK) == 0;
+    return std::all_of(kMaps.begin(), kMaps.end(), [&dir](const MapName& map) {
+        return access(cat(version_dir(dir), '/', map.name).c_str(), F_OK) == 0;
     });
+}
+
+/// Maps and programs, pinned; whether all were there already.
+Result<bool> ensure_pins(const std::string& dir, const DatapathSizes& sizes) {
+    const bool fresh = access(version_dir(dir).c_str(), F_OK) != 0;
+    if (auto status = make_directory(version_dir(dir), 0700); !status) {
+        return std::move(status).error();
+    }
+    if (all_pinned(dir, sizes)) {
+        return true;
+    }
+    if (auto status = load(dir, sizes); !status) {
+        if (fresh) {
+            // The viscumd before must not find tables of ours where we cannot serve.
+            [[maybe_unused]] const auto removed = remove_directory(version_dir(dir));
+        }
+        return std::move(status).error();
+    }
+    return false;
 }
 
 }  // namespace
 
-Result<std::unique_ptr<Datapath>> open_datapath(const std::string& dir, const DatapathSizes& sizes) {
+Result<std::unique_ptr<Datapath>> open_datapath(const std::string& dir, const DatapathSizes& sizes, NewerTables newer) {
     libbpf_set_print(keep_words);
     if (auto status = ensure_bpf_fs(); !status) {
         return std::move(status).error();
@@ -306,18 +324,23 @@ Result<std::unique_ptr<Datapath>> open_datapath(const std::string& dir, const Da
     if (auto status = make_directory(dir, 0700); !status) {
         return std::move(status).error();
     }
-    if (auto status = refuse_newer(dir); !status) {
+    if (auto status = newer == NewerTables::refuse ? refuse_newer(dir) : Status{}; !status) {
         return std::move(status).error();
     }
-    if (auto status = make_directory(version_dir(dir), 0700); !status) {
-        return std::move(status).error();
-    }
-    const bool adopted = all_pinned(dir, sizes);
+    const auto adopted = ensure_pins(dir, sizes);
     if (!adopted) {
-        if (auto status = load(dir, sizes); !status) {
-            return std::move(status).error();
-        }
+        return adopted.error();
     }
+    // Not before ours are whole. What is attached goes on without its pins.
+    std::vector<std::uint32_t> discarded;
+    if (auto status = newer == NewerTables::discard ? discard_newer(dir, discarded) : Status{}; !status) {
+        return std::move(status).error();
+    }
+    auto carryover = look_beside(dir);
+    if (!carryover) {
+        return std::move(carryover).error();
+    }
+    carryover->discarded = std::move(discarded);
     std::vector<UniqueFd> maps;
     for (const char* name : {"vs_config", "vs_exact", "vs_prefix", "vs_port", "vs_rules", "vs_claims", "vs_flows",
                              "vs_lans", "vs_links", "vs_egress", kLinkCounters, "vs_verdicts", kCounters}) {
@@ -339,27 +362,38 @@ Result<std::unique_ptr<Datapath>> open_datapath(const std::string& dir, const Da
     if (!vs_return) {
         return std::move(vs_return).error();
     }
-    return std::unique_ptr<Datapath>(
-        new Datapath{sizes, adopted, BpfMap<__u32, vs_config>(std::move(maps[0])),
-                     BpfMap<vs_exact_key, __u32>(std::move(maps[1])), BpfMap<vs_prefix_key, __u32>(std::move(maps[2])),
-                     BpfMap<vs_port_key, __u32>(std::move(maps[3])), BpfMap<__u32, vs_rule>(std::move(maps[4])),
-                     BpfMap<__u32, vs_claim>(std::move(maps[5])), BpfMap<vs_flow_key, vs_flow>(std::move(maps[6])),
-                     BpfMap<__u32, vs_lan_device>(std::move(maps[7])), BpfMap<__u32, vs_link>(std::move(maps[8])),
-                     BpfMap<vs_egress_key, __u32>(std::move(maps[9])), std::move(maps[10]), std::move(maps[11]),
-                     std::move(maps[12]), std::move(*lan), std::move(*service), std::move(*vs_return)});
+    return std::unique_ptr<Datapath>(new Datapath{dir,
+                                                  sizes,
+                                                  *adopted,
+                                                  std::move(*carryover),
+                                                  BpfMap<__u32, vs_config>(std::move(maps[0])),
+                                                  BpfMap<vs_exact_key, __u32>(std::move(maps[1])),
+                                                  BpfMap<vs_prefix_key, __u32>(std::move(maps[2])),
+                                                  BpfMap<vs_port_key, __u32>(std::move(maps[3])),
+                                                  BpfMap<__u32, vs_rule>(std::move(maps[4])),
+                                                  BpfMap<__u32, vs_claim>(std::move(maps[5])),
+                                                  BpfMap<vs_flow_key, vs_flow>(std::move(maps[6])),
+                                                  BpfMap<__u32, vs_lan_device>(std::move(maps[7])),
+                                                  BpfMap<__u32, vs_link>(std::move(maps[8])),
+                                                  BpfMap<vs_egress_key, __u32>(std::move(maps[9])),
+                                                  std::move(maps[10]),
+                                                  std::move(maps[11]),
+                                                  std::move(maps[12]),
+                                                  std::move(*lan),
+                                                  std::move(*service),
+                                                  std::move(*vs_return)});
 }
 
 Status remove_pins(const std::string& dir) {
-    const auto names = list_directory(dir);
-    if (!names) {
-        return names.error();
+    if (auto status = refuse_newer(dir); !status) {
+        return status;
     }
-    for (const auto& name : *names) {
-        const auto version = version_of(name);
-        if (!version || *version > VS_ABI) {
-            continue;
-        }
-        if (auto status = remove_directory(cat(dir, '/', name)); !status) {
+    const auto versions = pinned_versions(dir);
+    if (!versions) {
+        return versions.error();
+    }
+    for (const auto version : *versions) {
+        if (auto status = remove_directory(version_dir(dir, version)); !status) {
             return status;
         }
     }

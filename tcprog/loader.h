@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The programs and their maps: loaded from the object that this program carries, or adopted from the pins of the
-// viscumd before. Nothing is ever wiped.
+// viscumd before. Nothing is ever wiped; tables of an older layout are carried over (migrate.h).
 //
 //   DIR/v2/vs_rules, …           the maps (2: VS_ABI)
 //   DIR/v2/vs_lan-DIGEST, …      the programs; DIGEST changes with the object and with the table sizes
@@ -14,6 +14,7 @@
 #include "base/unique_fd.h"
 #include "tcprog/abi.h"
 #include "tcprog/bpf_map.h"
+#include "tcprog/migrate.h"
 
 namespace viscum {
 
@@ -56,8 +57,10 @@ struct BpfProgram {
 
 /// The maps and programs of one instance, kept open.
 struct Datapath {
+    std::string dir;
     DatapathSizes sizes;
     bool adopted = false;  // the programs were there already
+    Carryover carryover;
     BpfMap<__u32, vs_config> config;
     BpfMap<vs_exact_key, __u32> exact;
     BpfMap<vs_prefix_key, __u32> prefix;
@@ -76,14 +79,22 @@ struct Datapath {
     BpfProgram vs_return;
 };
 
+/// What becomes of pins of a newer layout, which this program cannot read.
+enum class NewerTables {
+    refuse,   // errno_code EPROTO, and nothing is changed
+    discard,  // removed, once ours are there; what is attached goes on without them until it is replaced
+};
+
 /// Mounts bpffs on /sys/fs/bpf where it is missing, makes DIR (mode 0700), adopts what fits and loads the rest. A map
 /// whose size differs from `sizes` is made anew with what the old one held; programs that were loaded for others go on
-/// where they are attached, but lose their pins. Refuses pins of a newer ABI and changes nothing then; those of an
-/// older one stay as they are, so that what is attached goes on until it is replaced. An error says which program or
-/// map the kernel refused, and its last words.
-Result<std::unique_ptr<Datapath>> open_datapath(const std::string& dir, const DatapathSizes& sizes);
+/// where they are attached, but lose their pins. Where there are pins of an older layout, this is step 1 of migrate.h;
+/// they stay until retire_pins(). Where our own are new and cannot be made whole, they are removed again, so that the
+/// older viscumd can still be started. An error says which program or map the kernel refused, and its last words.
+Result<std::unique_ptr<Datapath>> open_datapath(const std::string& dir, const DatapathSizes& sizes,
+                                                NewerTables newer = NewerTables::refuse);
 
-/// Removes every pin of the instance, those of older ABIs included. Idempotent.
+/// Removes every pin of the instance, those of older layouts included. errno_code EPROTO: there are newer ones, and
+/// nothing was removed. Idempotent.
 Status remove_pins(const std::string& dir);
 
 }  // namespace viscum

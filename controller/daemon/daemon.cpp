@@ -66,6 +66,19 @@ Result<UniqueFd> take_lock(const Instance& instance) {
     return lock;
 }
 
+void tell(const Carryover& carryover) {
+    if (!carryover.older.empty()) {
+        log_info(cat("tables of version ", carryover.older.back(), " are carried over to version ", VS_ABI));
+    }
+    for (const auto& table : carryover.lost) {
+        log_warn(cat("table ", table, " cannot be carried over: what it held is lost"));
+    }
+    for (const auto version : carryover.discarded) {
+        log_warn(cat("tables of version ", version, ", of a newer viscumd, are discarded: counters begin at 0 and UDP ",
+                     "flows are forgotten; TCP connections go on"));
+    }
+}
+
 }  // namespace
 
 Result<RouterConfig> load_router_config(const Instance& instance) {
@@ -121,7 +134,7 @@ Result<std::unique_ptr<Daemon>> Daemon::assemble(const Instance& instance, Uniqu
                                               *std::move(store), *std::move(cgroups)));
 }
 
-Result<std::unique_ptr<Daemon>> Daemon::open(const Instance& instance, const Programs& programs) {
+Result<std::unique_ptr<Daemon>> Daemon::open(const Instance& instance, const Programs& programs, NewerTables newer) {
     auto lock = take_lock(instance);
     if (!lock) {
         return std::move(lock).error();
@@ -136,22 +149,23 @@ Result<std::unique_ptr<Daemon>> Daemon::open(const Instance& instance, const Pro
     if (!daemon) {
         return daemon;
     }
-    if (auto status = (*daemon)->start(programs); !status) {
+    if (auto status = (*daemon)->start(programs, newer); !status) {
         return std::move(status).error();
     }
     return daemon;
 }
 
-Status Daemon::open_world(const Programs& programs) {
+Status Daemon::open_world(const Programs& programs, NewerTables newer) {
     // Blocked before anything is launched, so that none is lost.
     if (auto status = watch_signals(); !status) {
         return status;
     }
-    auto world = LinuxWorld::open(instance_, config_);
+    auto world = LinuxWorld::open(instance_, config_, newer);
     if (!world) {
         return std::move(world).error();
     }
     world_ = std::move(*world);
+    tell(world_->carryover());
     world_->before_closing([this](int fd) {
         loop_->unwatch(fd);
         std::erase_if(backend_watches_, [fd](const auto& watch) { return watch.second == fd; });
@@ -187,7 +201,7 @@ void Daemon::warn(const std::vector<std::string>& problems) {
     }
 }
 
-Status Daemon::uninstall(const Instance& instance) {
+Status Daemon::uninstall(const Instance& instance, NewerTables newer) {
     if (access(instance.run_dir().c_str(), F_OK) != 0 && access(instance.bpf_dir().c_str(), F_OK) != 0) {
         return {};
     }
@@ -206,7 +220,7 @@ Status Daemon::uninstall(const Instance& instance) {
         return std::move(assembled).error();
     }
     Daemon& daemon = **assembled;
-    if (auto status = daemon.open_world({}); !status) {
+    if (auto status = daemon.open_world({}, newer); !status) {
         return status;
     }
     std::vector<std::string> problems;
@@ -245,8 +259,8 @@ Status Daemon::uninstall(const Instance& instance) {
     return {};
 }
 
-Status Daemon::start(const Programs& programs) {
-    if (auto status = open_world(programs); !status) {
+Status Daemon::start(const Programs& programs, NewerTables newer) {
+    if (auto status = open_world(programs, newer); !status) {
         return status;
     }
     std::vector<std::string> problems;

@@ -29,12 +29,13 @@ struct Programs {
 class Daemon {
 public:
     /// Takes the instance's lock (errno_code EBUSY: another viscumd has it, and nothing was changed), reads
-    /// viscum.yaml, adopts what runs, and listens.
-    static Result<std::unique_ptr<Daemon>> open(const Instance& instance, const Programs& programs);
+    /// viscum.yaml, adopts what runs, and listens. EPROTO: the tables are a newer viscumd's.
+    static Result<std::unique_ptr<Daemon>> open(const Instance& instance, const Programs& programs,
+                                                NewerTables newer = NewerTables::refuse);
 
     /// Takes everything of the instance off this machine, whose daemon must not run: processes, namespaces, links,
     /// rules, filters, pins and the run directory. Configuration and state stay. Idempotent.
-    static Status uninstall(const Instance& instance);
+    static Status uninstall(const Instance& instance, NewerTables newer = NewerTables::refuse);
 
     /// Until SIGTERM or SIGINT. Services and datapath stay as they are: the next viscumd adopts them.
     Status run();
@@ -44,8 +45,8 @@ private:
            Cgroups cgroups);
     /// With its directories and its loop, and nothing done yet.
     static Result<std::unique_ptr<Daemon>> assemble(const Instance& instance, UniqueFd lock, RouterConfig config);
-    Status start(const Programs& programs);
-    Status open_world(const Programs& programs);
+    Status start(const Programs& programs, NewerTables newer);
+    Status open_world(const Programs& programs, NewerTables newer);
     [[nodiscard]] ClaimCheck claim_check();
     void warn(const std::vector<std::string>& problems);
     Status watch_signals();

@@ -21,10 +21,12 @@ namespace {
 constexpr int kUsage = 2;
 constexpr int kRefused = 5;
 constexpr const char* kHelp =
-    "usage: viscumd [--instance NAME] [--shim PATH] [--prober PATH] [--uninstall]\n"
+    "usage: viscumd [--instance NAME] [--shim PATH] [--prober PATH] [--discard-newer] [--uninstall]\n"
     "  --instance NAME  decides every path and name (default: viscum)\n"
     "  --shim PATH      viscum-shim (default: beside viscumd, or ../libexec/viscum/viscum-shim)\n"
     "  --prober PATH    viscum-prober (default: the same way)\n"
+    "  --discard-newer  starts where a newer viscumd has left its tables, and gives them up: once, to go back to this\n"
+    "                   version; counters and what is known of UDP flows are lost, TCP connections go on\n"
     "  --uninstall      takes all that the instance has on this machine away, but for its files in /etc and /var\n"
     "  --version, --help\n";
 
@@ -46,21 +48,21 @@ std::string find_program(const std::string& name) {
 
 int main(int argc, char** argv) {
     using namespace viscum;
-    const option options[] = {{"instance", required_argument, nullptr, 'i'},
-                              {"shim", required_argument, nullptr, 's'},
-                              {"prober", required_argument, nullptr, 'p'},
-                              {"uninstall", no_argument, nullptr, 'u'},
-                              {"version", no_argument, nullptr, 'v'},
-                              {"help", no_argument, nullptr, 'h'},
-                              {nullptr, 0, nullptr, 0}};
+    const option options[] = {
+        {"instance", required_argument, nullptr, 'i'}, {"shim", required_argument, nullptr, 's'},
+        {"prober", required_argument, nullptr, 'p'},   {"discard-newer", no_argument, nullptr, 'd'},
+        {"uninstall", no_argument, nullptr, 'u'},      {"version", no_argument, nullptr, 'v'},
+        {"help", no_argument, nullptr, 'h'},           {nullptr, 0, nullptr, 0}};
     std::string name = "viscum";
     Programs programs{find_program("viscum-shim"), find_program("viscum-prober")};
     bool uninstall = false;
+    auto newer = NewerTables::refuse;
     for (int c = 0; (c = getopt_long(argc, argv, "", options, nullptr)) != -1;) {
         switch (c) {
             case 'i': name = optarg; break;
             case 's': programs.shim = optarg; break;
             case 'p': programs.prober = optarg; break;
+            case 'd': newer = NewerTables::discard; break;
             case 'u': uninstall = true; break;
             case 'v': std::printf("viscumd %s\n", kVersion); return 0;
             case 'h': std::fputs(kHelp, stdout); return 0;
@@ -74,10 +76,11 @@ int main(int argc, char** argv) {
     }
     const auto fail = [](const Error& error) {
         log_error(error.what);
-        return error.errno_code == EBUSY ? kRefused : error.errno_code == EINVAL ? kUsage : 1;
+        const bool refused = error.errno_code == EBUSY || error.errno_code == EPROTO;
+        return refused ? kRefused : error.errno_code == EINVAL ? kUsage : 1;
     };
     if (uninstall) {
-        const auto status = Daemon::uninstall(*instance);
+        const auto status = Daemon::uninstall(*instance, newer);
         return status ? 0 : fail(status.error());
     }
     for (const auto& [option, path] : {std::pair("shim", programs.shim), std::pair("prober", programs.prober)}) {
@@ -89,7 +92,7 @@ int main(int argc, char** argv) {
     if (auto status = drop_privileges(); !status) {
         log_warn(cat("more privileges are kept than are needed: ", status.error().what));
     }
-    auto daemon = Daemon::open(*instance, programs);
+    auto daemon = Daemon::open(*instance, programs, newer);
     if (!daemon) {
         return fail(daemon.error());
     }

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "controller/world/change_over.h"
 #include "tcprog/attach.h"
 
 namespace viscum {
@@ -44,7 +45,8 @@ LinuxWorld::LinuxWorld(const Instance& instance, const AliasRange& aliases, NlSo
       lan_(*datapath_, rules_, filter_handle_),
       masquerade_{instance.name, aliases.v4, aliases.v6} {}
 
-Result<std::unique_ptr<LinuxWorld>> LinuxWorld::open(const Instance& instance, const RouterConfig& config) {
+Result<std::unique_ptr<LinuxWorld>> LinuxWorld::open(const Instance& instance, const RouterConfig& config,
+                                                     NewerTables newer) {
     auto socket = NlSocket::open();
     if (!socket) {
         return std::move(socket).error();
@@ -54,9 +56,12 @@ Result<std::unique_ptr<LinuxWorld>> LinuxWorld::open(const Instance& instance, c
         return std::move(watch).error();
     }
     const DatapathSizes sizes{config.tables.rules, config.tables.flows, config.tables.fragments};
-    auto datapath = open_datapath(instance.bpf_dir(), sizes);
+    auto datapath = open_datapath(instance.bpf_dir(), sizes, newer);
     if (!datapath) {
         return std::move(datapath).error();
+    }
+    if (auto status = change_over(*socket, **datapath, viscum::filter_handle(instance.name)); !status) {
+        return std::move(status).error();
     }
     std::unique_ptr<LinuxWorld> world(
         new LinuxWorld(instance, config.aliases, std::move(*socket), std::move(*watch), std::move(*datapath)));
@@ -203,6 +208,7 @@ Status LinuxWorld::observe_links(const std::vector<Link>& links) {
             }
         }
     }
+    retire_earlier(links, *datapath_, filter_handle_);
     return forget_gone_links();
 }
 

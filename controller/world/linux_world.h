@@ -23,8 +23,11 @@ namespace viscum {
 
 class LinuxWorld final : public World {
 public:
-    /// In the router's namespace. Loads or adopts the datapath.
-    static Result<std::unique_ptr<LinuxWorld>> open(const Instance& instance, const RouterConfig& config);
+    /// In the router's namespace. Loads or adopts the datapath, and takes over from an earlier one.
+    static Result<std::unique_ptr<LinuxWorld>> open(const Instance& instance, const RouterConfig& config,
+                                                    NewerTables newer = NewerTables::refuse);
+    /// What was found beside our own tables when it was opened, but for what was retired since.
+    [[nodiscard]] const Carryover& carryover() const { return datapath_->carryover; }
 
     /// A changed viscum.yaml; table sizes keep until the next start.
     void set_lan(const std::vector<std::string>& patterns);

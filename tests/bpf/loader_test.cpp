@@ -118,8 +118,25 @@ TEST_CASE("loader: pins of a newer table version are refused, and nothing is cha
     REQUIRE_FALSE(datapath);
     CHECK(datapath.error().errno_code == EPROTO);
     CHECK(datapath.error().what.find("newer viscumd") != std::string::npos);
+    CHECK(datapath.error().what.find("--discard-newer") != std::string::npos);
+    const auto removed = remove_pins(pins.dir);
+    REQUIRE_FALSE(removed);
+    CHECK(removed.error().errno_code == EPROTO);
     CHECK(names_in(pins.dir) == std::vector<std::string>{cat("v", VS_ABI + 1)});
     REQUIRE(remove_directory(newer));
+}
+
+TEST_CASE("loader: pins of a newer table version are discarded where that is asked for, and ours are made") {
+    const Pins pins;
+    const std::string newer = cat(pins.dir, "/v", VS_ABI + 1);
+    REQUIRE(make_directory(newer, 0700));
+    const UniqueFd rules(bpf_map_create(BPF_MAP_TYPE_ARRAY, "vs_rules", 4, 48, 16, nullptr));
+    REQUIRE(bpf_obj_pin(rules.get(), cat(newer, "/vs_rules").c_str()) == 0);
+    const auto datapath = open_datapath(pins.dir, kSmall, NewerTables::discard);
+    REQUIRE(datapath);
+    CHECK((*datapath)->carryover.discarded == std::vector<std::uint32_t>{VS_ABI + 1});
+    CHECK(names_in(pins.dir) == std::vector<std::string>{cat("v", VS_ABI)});
+    check_programs_use_maps(**datapath);
 }
 
 TEST_CASE("loader: rules, counters and flows survive a change of the sizes, and the programs see them") {
@@ -192,20 +209,6 @@ TEST_CASE("loader: programs of earlier sizes lose their pins") {
     const auto current = pins.open(kLarge);
     CHECK(names_in(cat(pins.dir, "/v", VS_ABI)).size() == kPins);
     CHECK(pins.open(kLarge)->adopted);
-}
-
-TEST_CASE("loader: pins of an older table version are neither adopted nor touched, and go with the others") {
-    const Pins pins;
-    const std::string older = cat(pins.dir, "/v", VS_ABI - 1);
-    REQUIRE(make_directory(older, 0700));
-    const UniqueFd rules(bpf_map_create(BPF_MAP_TYPE_ARRAY, "vs_rules", 4, 40, 16, nullptr));
-    REQUIRE(bpf_obj_pin(rules.get(), cat(older, "/vs_rules").c_str()) == 0);
-    const auto datapath = pins.open();
-    CHECK_FALSE(datapath->adopted);
-    CHECK(id_of_map(datapath->rules.fd()) != id_of_map(rules.get()));
-    CHECK(names_in(older) == std::vector<std::string>{"vs_rules"});
-    CHECK(remove_pins(pins.dir));
-    CHECK(access(pins.dir.c_str(), F_OK) != 0);
 }
 
 TEST_CASE("loader: what links may begin, and what they counted, survives a change of the sizes") {
