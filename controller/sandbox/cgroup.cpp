@@ -289,7 +289,13 @@ Status remove_from(const Hierarchy& hierarchy, const std::string& instance, cons
         end_processes(group);
     }
     if (group.instance && unlinkat(group.instance.get(), name.c_str(), AT_REMOVEDIR) < 0 && errno != ENOENT) {
-        return errno_error(cat("cannot remove '", hierarchy.mount, "/", instance, "/", name, "'"));
+        const int code = errno;
+        const bool empty = pids_in(group.own.get()).empty();
+        const char* const why = code != EBUSY ? ""
+                                : empty       ? ", in which there is another group"
+                                              : ", of which processes have not ended";
+        return errno_error(
+            cat("cannot remove the control group '", hierarchy.mount, "/", instance, "/", name, "'", why), code);
     }
     // EBUSY and ENOTEMPTY: other services are in it.
     if (group.root && unlinkat(group.root.get(), instance.c_str(), AT_REMOVEDIR) < 0 && errno != ENOENT &&
@@ -370,6 +376,26 @@ CgroupEvents Cgroups::events(const std::string& name) const {
         }
     }
     return events;
+}
+
+std::vector<std::string> Cgroups::lost(const std::string& name, const CgroupLimits& limits) const {
+    std::vector<std::string> names;
+    for (const auto& hierarchy : hierarchies(layout_)) {
+        const CgroupLimits here = limits_in(hierarchy, limits);
+        if (here == CgroupLimits{} || Group(hierarchy, instance_, name).own) {
+            continue;
+        }
+        if (here.memory) {
+            names.emplace_back("memory");
+        }
+        if (here.cpu) {
+            names.emplace_back("cpu");
+        }
+        if (here.pids) {
+            names.emplace_back("pids");
+        }
+    }
+    return names;
 }
 
 Result<std::vector<std::string>> Cgroups::names() const {

@@ -81,9 +81,11 @@ public:
     /// In any hierarchy.
     [[nodiscard]] bool exists(const std::string& name) const;
     /// Ends whatever is still in it, and removes it, and the instance's own group with the last one. Idempotent.
-    /// errno_code EBUSY: a process of it has not ended yet, try again.
+    /// errno_code EBUSY: a process of it has not ended yet, or another tool made a group in it; try again.
     Status remove(const std::string& name) const;
     [[nodiscard]] CgroupEvents events(const std::string& name) const;
+    /// The limits that would be kept if another tool had not removed their group: "memory", "cpu", "pids".
+    [[nodiscard]] std::vector<std::string> lost(const std::string& name, const CgroupLimits& limits) const;
     /// The names of the groups that the instance has, sorted.
     [[nodiscard]] Result<std::vector<std::string>> names() const;
 
