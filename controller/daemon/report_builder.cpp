@@ -51,24 +51,28 @@ std::string why_not_served(const Service& service, const Run& run, Admission bes
     return best == Admission::serve ? "" : "not served yet";
 }
 
-/// A limit, and whether this machine keeps it.
-std::string limit_text(const std::string& name, const std::string& value, const std::vector<std::string>& missing) {
-    const bool kept = std::find(missing.begin(), missing.end(), name) == missing.end();
-    return cat(name, ' ', value, kept ? "" : " (not kept: no controller)");
-}
-
-std::vector<std::string> limit_texts(const LimitsSpec& spec, const Cgroups& cgroups) {
+std::vector<std::string> limit_texts(const Run& run, const Cgroups& cgroups) {
+    const LimitsSpec& spec = run.spec().limits;
     const CgroupLimits limits = group_limits(spec, memory_of_machine());
     const auto missing = cgroups.missing(limits);
+    const auto lost = run.limits_lost();
     std::vector<std::string> texts;
+    /// A limit, and whether it is kept.
+    const auto add = [&](const std::string& name, const std::string& value) {
+        const auto among = [&name](const auto& names) { return std::ranges::find(names, name) != names.end(); };
+        const char* const why = among(missing) ? " (not kept: no controller)"
+                                : among(lost)  ? " (not kept: its group was removed)"
+                                               : "";
+        texts.push_back(cat(name, ' ', value, why));
+    };
     if (limits.memory) {
-        texts.push_back(limit_text("memory", format_size(*limits.memory), missing));
+        add("memory", format_size(*limits.memory));
     }
     if (limits.cpu) {
-        texts.push_back(limit_text("cpu", cat(*limits.cpu, '%'), missing));
+        add("cpu", cat(*limits.cpu, '%'));
     }
     if (limits.pids) {
-        texts.push_back(limit_text("pids", std::to_string(*limits.pids), missing));
+        add("pids", std::to_string(*limits.pids));
     }
     texts.push_back(cat("open_files ", spec.open_files.value));
     texts.push_back(cat("tmp ", format_size(spec.tmp)));
@@ -96,7 +100,7 @@ void report_sandbox(const Run& run, World& world, const RunContext& context, Ser
     const ServiceSpec& spec = run.spec();
     out.user = user_text(run, context.instance);
     out.allows = {spec.sandbox.allow.begin(), spec.sandbox.allow.end()};
-    out.limits = limit_texts(spec.limits, context.cgroups);
+    out.limits = limit_texts(run, context.cgroups);
     const CgroupEvents events = run.group_events();
     out.memory_bytes = events.memory_now;
     out.cpu_ms = events.cpu_used / 1000;

@@ -2,11 +2,13 @@
 #include "controller/daemon/run.h"
 
 #include <algorithm>
+#include <csignal>
 #include <random>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "controller/daemon/listening.h"
 #include "controller/plan/aliases.h"
 
 namespace viscum {
@@ -17,7 +19,8 @@ using namespace std::chrono_literals;
 constexpr Millis kFirstProbe{5};
 constexpr Millis kSettle{10};  // after the last instant at which a new flow may have come
 constexpr Millis kDrainPoll{200};
-constexpr Millis kQuiet{1000};  // of datagrams, before a drain of UDP is over
+constexpr Millis kQuiet{1000};      // of datagrams, before a drain of UDP is over
+constexpr Millis kBusyLimit{3000};  // the kernel ends processes in its own time; then it is told
 constexpr mode_t kRunDirMode = 0700;
 constexpr mode_t kRunFileMode = 0600;
 
@@ -182,6 +185,7 @@ Status Run::launch() {
     started_at_ = boot_now();
     ++starts_;
     problem_.clear();
+    timed_out_.clear();
     judge_.started(started_at_);
     watch_process();
     handle(RunEvent::launched);
@@ -207,10 +211,24 @@ void Run::network_mended() {
 
 Status Run::dismantled() {
     if (auto status = context_.cgroups.remove(group()); !status) {
+        if (status.error().errno_code == EBUSY) {
+            tell_busy(status.error());
+        }
         return status;
     }
     handle(RunEvent::dismantled);
     return remove_directory(dir());
+}
+
+/// Once, and not before the kernel has had its time.
+void Run::tell_busy(const Error& error) {
+    const BootTime now = boot_now();
+    if (busy_since_ == BootTime{}) {
+        busy_since_ = now;
+    } else if (busy_ != error.what && now - busy_since_ >= kBusyLimit) {
+        busy_ = error.what;
+        log_warn(cat("'", spec_.name, "' cannot be taken down yet: ", error.what));
+    }
 }
 
 bool Run::needs_prober() const {
@@ -229,6 +247,13 @@ std::string Run::limit_met() const {
         met.push_back(cat("out of processes (limit ", *limits.pids, ")"));
     }
     return join(met, ", ");
+}
+
+std::vector<std::string> Run::limits_lost() const {
+    if (!process_) {
+        return {};
+    }
+    return context_.cgroups.lost(group(), group_limits(spec_.limits, memory_of_machine()));
 }
 
 std::string Run::describe_end() const {
@@ -255,6 +280,11 @@ void Run::ended() {
     context_.loop.unwatch(process_->pidfd());
     last_exit_ = process_->finish(dir());
     met_ = limit_met();
+    if (!timed_out_.empty()) {
+        last_exit_ = ExitStatus{ExitStatus::Kind::signaled, SIGKILL, ""};  // its shim could not write that down
+        met_ = met_.empty() ? timed_out_ : cat(timed_out_, "; ", met_);
+        timed_out_.clear();
+    }
     process_.reset();
     if (!stopping()) {
         log_warn(cat("'", spec_.name, "' ended: ", describe_end()));
@@ -267,6 +297,11 @@ void Run::ended() {
     judge_ = HealthJudge(spec_.health);
     handle(starts_again(*last_exit_) ? RunEvent::exited : RunEvent::exited_for_good);
     context_.changed();
+}
+
+void Run::start_timed_out() {
+    timed_out_ = cat("not healthy in ", format_duration(spec_.health.start_timeout), ": ", reason());
+    handle(RunEvent::start_timed_out);
 }
 
 void Run::probe_after(Millis delay) {
@@ -396,18 +431,37 @@ RunView Run::view() const {
     return view;
 }
 
+std::string Run::without_listener(bool all) const {
+    const auto& claims = spec_.intercept;
+    const NetNs* ns = process_ ? context_.world.net_ns(key_) : nullptr;
+    if (ns == nullptr || claims.empty()) {
+        return {};
+    }
+    const bool udp = std::ranges::find(claims, Protocol::udp, &Claim::protocol) != claims.end();
+    const auto listening = listening_in(*ns, udp);
+    if (!listening) {
+        return {};
+    }
+    const auto missing = claims_without_listener(claims, *listening);
+    return all && missing.size() < claims.size() ? "" : describe_missing(missing, *listening);
+}
+
 std::string Run::reason() const {
+    const auto unhealthy = [this](const std::string& why) {
+        const std::string missing = without_listener(false);
+        return missing.empty() ? why : cat(why, "; ", missing);
+    };
     switch (state_) {
         case RunState::up:
             if (!judge_.up()) {
                 const std::string met = limit_met();
-                return met.empty() ? judge_.reason() : cat(judge_.reason(), "; ", met);
+                return unhealthy(met.empty() ? judge_.reason() : cat(judge_.reason(), "; ", met));
             }
-            return boot_now() < hold_.until() ? "held down: it went down too often" : "";
-        case RunState::starting: return judge_.reason().empty() ? "not healthy yet" : judge_.reason();
+            return boot_now() < hold_.until() ? "held down: it went down too often" : without_listener(true);
+        case RunState::starting: return unhealthy(judge_.reason().empty() ? "not healthy yet" : judge_.reason());
         case RunState::backoff:
         case RunState::failed: return !problem_.empty() ? problem_ : describe_end();
-        case RunState::stopping: return "stopping";
+        case RunState::stopping: return busy_.empty() ? "stopping" : cat("stopping: ", busy_);
         case RunState::preparing: return "preparing";
         case RunState::down: return "down";
     }

@@ -85,6 +85,8 @@ public:
     [[nodiscard]] std::string describe_end() const;
     /// What the kernel has counted in its groups since they were made.
     [[nodiscard]] CgroupEvents group_events() const { return context_.cgroups.events(group()); }
+    /// Limits that are not kept any more, as another tool removed the group.
+    [[nodiscard]] std::vector<std::string> limits_lost() const;
     /// A limit of its own that the current process has met: "out of memory (limit 64M)"; empty: none.
     [[nodiscard]] std::string limit_met() const;
     [[nodiscard]] std::string dir() const;
@@ -106,10 +108,13 @@ private:
     void terminate();
     void clear_timers();
     void set_timer(EventLoop::TimerId& timer, Millis delay, void (Run::*handler)());
-    void start_timed_out() { handle(RunEvent::start_timed_out); }
+    void start_timed_out();
     void backoff_over() { handle(RunEvent::backoff_over); }
     void stop_timed_out() { handle(RunEvent::stop_timed_out); }
     void hold_over() { context_.changed(); }
+    /// What is claimed and not listened on; empty: nothing, or it cannot be seen. `all`: only where it is every claim.
+    [[nodiscard]] std::string without_listener(bool all) const;
+    void tell_busy(const Error& error);
     [[nodiscard]] IpAddress probe_target() const;
     [[nodiscard]] std::string group() const;
 
@@ -127,12 +132,15 @@ private:
     std::unique_ptr<Probe> probe_;
     std::optional<ExitStatus> last_exit_;
     std::string problem_;      // of the last launch that failed
-    std::string met_;          // the limit that the last process met before it ended
+    std::string met_;          // the limit that the last process met before it ended, or why it was killed
+    std::string timed_out_;    // why the current process is killed, where its start took too long
+    std::string busy_;         // why its groups cannot be removed, where that lasts
     CgroupEvents met_before_;  // what its groups had counted when the current process started
     bool was_up_ = false;      // healthy once: it may have flows
     BootTime started_at_{};
     BootTime asked_at_{};  // when the last probe began
     BootTime mended_at_{};
+    BootTime busy_since_{};  // since when they cannot; zero: they were not tried
     Millis drain_limit_{};
     BootTime drain_until_ = BootTime::max();
     BootTime quiet_since_{};
