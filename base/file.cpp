@@ -20,14 +20,6 @@ std::string parent(const std::string& path) {
     return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
 }
 
-Status sync_directory(const std::string& path) {
-    const UniqueFd dir(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!dir || fsync(dir.get()) != 0) {
-        return errno_error(cat("cannot sync directory '", path, "'"));
-    }
-    return {};
-}
-
 Status write_all(int fd, std::string_view bytes) {
     while (!bytes.empty()) {
         const auto written = write(fd, bytes.data(), bytes.size());
@@ -93,14 +85,23 @@ Status write_file_atomically(const std::string& path, std::string_view bytes, mo
     return sync_directory(parent(path));
 }
 
+Status sync_directory(const std::string& path) {
+    const UniqueFd dir(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!dir || fsync(dir.get()) != 0) {
+        return errno_error(cat("cannot sync directory '", path, "'"));
+    }
+    return {};
+}
+
 Status remove_file(const std::string& path) {
-    if (unlink(path.c_str()) != 0) {
-        if (errno == ENOENT) {
-            return {};
-        }
+    if (unlink(path.c_str()) != 0 && errno != ENOENT) {
         return errno_error(cat("cannot remove '", path, "'"));
     }
-    return sync_directory(parent(path));
+    // Also where it was gone: the sync of the one who removed it may have failed.
+    if (auto status = sync_directory(parent(path)); !status && status.error().errno_code != ENOENT) {
+        return status;
+    }
+    return {};
 }
 
 Status make_directory(const std::string& path, mode_t mode) {

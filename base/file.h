@@ -17,10 +17,14 @@ Result<std::string> read_file(const std::string& path, std::size_t limit);
 
 /// Replaces `path` by `bytes`: a new file beside it, fsync, rename, fsync of the directory (rename(2): atomic for every
 /// reader; without the fsync ext4 may show a size-0 file after a power cut). An error leaves the old file as it was and
-/// no other one.
+/// no other one, except where the last sync failed: the new file is there then, and a power cut may bring the old one.
 Status write_file_atomically(const std::string& path, std::string_view bytes, mode_t mode);
 
-/// Removes a file and makes that durable. Idempotent.
+/// Makes durable which names stand in a directory.
+Status sync_directory(const std::string& path);
+
+/// Removes a file and makes that durable. Idempotent. Where the sync fails the file is gone, and a power cut may bring
+/// it back; the next call syncs again.
 Status remove_file(const std::string& path);
 
 /// Makes a directory and its parents, each with `mode`. Idempotent. A symbolic link or a plain file at `path` itself is

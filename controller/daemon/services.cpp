@@ -133,7 +133,7 @@ void Services::start_candidate(Service& service) {
         return;
     }
     if (auto status = give_number(service); !status) {
-        give_up(service, status.error().what);
+        give_up(service, status.error().what, true, Code::failed);
         return;
     }
     auto run = std::make_unique<Run>(context_, key, candidate.spec, candidate.text,
@@ -195,11 +195,7 @@ void Services::remove(const std::string& name, std::uint64_t client, Millis drai
 void Services::remove_unserved(const std::string& name, std::uint64_t client) {
     auto status = store_.remove_service(name);
     if (status) {
-        status = save([&name](SavedState& state) {
-            state.drained.erase(name);
-            state.images.erase(name);
-            state.numbers.erase(name);
-        });
+        status = save([](SavedState&) {});
     }
     if (!status) {
         answer_(client, failure(Code::failed, status.error().what, ""));
@@ -303,7 +299,7 @@ void Services::promote(Service& service) {
         }
         if (!status) {
             service.candidate = std::move(candidate);
-            give_up(service, status.error().what);
+            give_up(service, status.error().what, true, Code::failed);
             return;
         }
     }
@@ -327,7 +323,7 @@ void Services::promote(Service& service) {
     context_.changed();
 }
 
-void Services::give_up(Service& service, const std::string& why, bool keeps_before) {
+void Services::give_up(Service& service, const std::string& why, bool keeps_before, Code code) {
     const Candidate candidate = std::move(*service.candidate);
     service.candidate.reset();
     context_.loop.cancel(candidate.timer);
@@ -351,7 +347,7 @@ void Services::give_up(Service& service, const std::string& why, bool keeps_befo
     service.removed = !serves;
     service.keep_log = true;
     log_warn(cat("'", service.name, "' was not deployed: ", why));
-    answer_(candidate.client, failure(Code::unhealthy, cat(service.name, ": ", why), join(hints, "; ")));
+    answer_(candidate.client, failure(code, cat(service.name, ": ", why), join(hints, "; ")));
     context_.changed();
 }
 
@@ -370,12 +366,10 @@ void Services::settle(const std::string& rules_problem) {
             }
             answer_(service.remover, done(cat(service.name, ": removed"), true));
             look_at_files_ = true;  // its file may stand, and be permitted again
-            if (!store_.has_service(service.name)) {
-                if (auto status = save([&](SavedState& state) { state.numbers.erase(service.name); }); !status) {
-                    log_warn(status.error().what);
-                }
-            }
             it = services_.erase(it);
+            if (auto status = save([](SavedState&) {}); !status) {
+                log_warn(status.error().what);
+            }
             continue;
         }
         ++it;
@@ -394,6 +388,13 @@ void Services::remove_log(const std::string& name) {
 Status Services::save(const std::function<void(SavedState&)>& change) {
     SavedState state = saved_;
     change(state);
+    // What is gone is forgotten, also where that could not be written when it went.
+    const auto gone = [this](const std::string& name) {
+        return !services_.contains(name) && !store_.has_service(name);
+    };
+    std::erase_if(state.numbers, [&gone](const auto& entry) { return gone(entry.first); });
+    std::erase_if(state.images, [&gone](const auto& entry) { return gone(entry.first); });
+    std::erase_if(state.drained, gone);
     if (auto status = store_.save_state(state); !status) {
         return status;
     }

@@ -75,7 +75,7 @@ private:
     void start_candidate(Service& service);
     void settle_candidate(Service& service, const std::string& rules_problem);
     void promote(Service& service);
-    void give_up(Service& service, const std::string& why, bool keeps_before = true);
+    void give_up(Service& service, const std::string& why, bool keeps_before = true, Code code = Code::unhealthy);
     void take_down(Service& service, Millis drain = Millis::max());
     void remove_unserved(const std::string& name, std::uint64_t client);
     void remove_log(const std::string& name);

@@ -35,12 +35,7 @@ void Services::load(const ClaimCheck& check, std::vector<std::string>* problems)
             take_down(service);  // removed, or never deployed to the end, when the viscumd before ended
         }
     }
-    auto status = save([this](SavedState& state) {
-        std::erase_if(state.numbers, [this](const auto& entry) {
-            return !services_.contains(entry.first) && !store_.has_service(entry.first);
-        });
-    });
-    if (!status) {
+    if (auto status = save([](SavedState&) {}); !status) {
         problems->push_back(status.error().what);
     }
 }

@@ -17,6 +17,8 @@ constexpr const char* kUnfinished = ".new";  // write_file_atomically
 constexpr mode_t kPrivateDir = 0750;
 constexpr mode_t kFileMode = 0640;
 
+constexpr const char* kInDoubt = "; it may count all the same after a restart";
+
 constexpr std::uint64_t kLargestNumber = 65535;
 
 std::string body_of(const SavedState& state) {
@@ -120,16 +122,43 @@ Store::Stored Store::load_services(std::vector<std::string>* problems) const {
     return stored;
 }
 
-Status Store::save_service(const std::string& name, const std::string& text) const {
+Status Store::save_service(const std::string& name, const std::string& text) {
+    const auto before = read_file(service_file(name), kServiceFileLimit);
     // Flash wears: a service that starts as it is on disk costs no write.
-    if (const auto present = read_file(service_file(name), kServiceFileLimit); present && *present == text) {
+    if (before && *before == text && !services_in_doubt_.contains(name)) {
         return {};
     }
-    return write_file_atomically(service_file(name), text, kFileMode);
+    if (auto status = write_file_atomically(service_file(name), text, kFileMode); !status) {
+        return put_back(name, before, std::move(status).error());
+    }
+    services_in_doubt_.erase(name);
+    return {};
 }
 
-Status Store::remove_service(const std::string& name) const {
-    return remove_file(service_file(name));
+Status Store::remove_service(const std::string& name) {
+    const auto before = read_file(service_file(name), kServiceFileLimit);
+    if (auto status = remove_file(service_file(name)); !status) {
+        return put_back(name, before, std::move(status).error());
+    }
+    services_in_doubt_.erase(name);
+    return {};
+}
+
+/// `error`, of a change of a file, of which the last step may have been the one that failed.
+Error Store::put_back(const std::string& name, const Result<std::string>& before, Error error) {
+    const auto now = read_file(service_file(name), kServiceFileLimit);
+    if (now ? before && *now == *before : !before && now.error().errno_code == before.error().errno_code) {
+        return error;
+    }
+    const bool absent = !before && before.error().errno_code == ENOENT;
+    const Status done = before   ? write_file_atomically(service_file(name), *before, kFileMode)
+                        : absent ? remove_file(service_file(name))
+                                 : Status(before.error());
+    if (!done) {
+        services_in_doubt_.insert(name);
+        error.what += kInDoubt;
+    }
+    return error;
 }
 
 bool Store::has_service(const std::string& name) const {
@@ -138,22 +167,25 @@ bool Store::has_service(const std::string& name) const {
 
 SavedState Store::load_state(std::vector<std::string>* problems) {
     SavedState newest;
+    std::vector<std::string> broken;
     for (const std::uint64_t parity : {0U, 1U}) {
         const auto bytes = read_file(generation_file(parity), kStateLimit);
-        if (!bytes) {
-            if (bytes.error().errno_code != ENOENT) {
-                problems->push_back(bytes.error().what);
-            }
-            continue;
-        }
         std::uint64_t generation = 0;
-        auto state = decode_state(*bytes, &generation);
-        if (!state) {
-            problems->push_back(cat("'", generation_file(parity), "' is not used: ", state.error().what,
-                                    "; the generation before it counts"));
-        } else if (generation > generation_) {
+        auto state = bytes ? decode_state(*bytes, &generation) : Result<SavedState>(bytes.error());
+        if (state && generation > generation_) {
             generation_ = generation;
             newest = std::move(*state);
+        } else if (!state && state.error().errno_code != ENOENT) {
+            broken.push_back(cat("'", generation_file(parity), "' is not used: ", state.error().what));
+        }
+    }
+    for (const auto& problem : broken) {
+        problems->push_back(cat(problem, generation_ == 0 ? "; no other generation is there, so no service is drained"
+                                                          : cat("; generation ", generation_, " counts")));
+    }
+    for (const auto& dir : {instance_.services_dir(), instance_.state_dir()}) {
+        if (auto status = sync_directory(dir); !status) {
+            problems->push_back(status.error().what);
         }
     }
     saved_ = newest;
@@ -161,17 +193,32 @@ SavedState Store::load_state(std::vector<std::string>* problems) {
 }
 
 Status Store::save_state(const SavedState& state) {
-    if (state == saved_) {
+    if (state == saved_ && !state_in_doubt_) {
         return {};
     }
-    if (auto status =
-            write_file_atomically(generation_file(generation_ + 1), encode_state(state, generation_ + 1), kFileMode);
-        !status) {
-        return status;
+    const std::uint64_t next = generation_ + 1;
+    const std::string file = generation_file(next);
+    const std::string bytes = encode_state(state, next);
+    auto status = write_file_atomically(file, bytes, kFileMode);
+    if (status) {
+        generation_ = next;
+        saved_ = state;
+        state_in_doubt_ = false;
+        return {};
     }
-    ++generation_;
-    saved_ = state;
-    return {};
+    Error error = std::move(status).error();
+    const auto now = read_file(file, kStateLimit);
+    if (now ? *now != bytes : now.error().errno_code == ENOENT) {
+        return error;
+    }
+    // It stands there, and would count after a restart.
+    if (write_file_atomically(file, encode_state(saved_, next), kFileMode)) {
+        generation_ = next;
+    } else {
+        state_in_doubt_ = true;
+        error.what += kInDoubt;
+    }
+    return error;
 }
 
 }  // namespace viscum

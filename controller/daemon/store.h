@@ -40,25 +40,31 @@ public:
     };
     /// All service files. What cannot be read is told in `problems` and left where it is.
     Stored load_services(std::vector<std::string>* problems) const;
-    /// Both at one instant and durably; idempotent.
-    Status save_service(const std::string& name, const std::string& text) const;
-    Status remove_service(const std::string& name) const;
+    /// Both at one instant and durably; idempotent. After an error the file is as it was. Where not even that could be
+    /// brought about the error says so, and the next call writes again, whatever the file seems to hold: what a failed
+    /// sync left in the page cache is not on the medium (fsync(2)).
+    Status save_service(const std::string& name, const std::string& text);
+    Status remove_service(const std::string& name);
     /// Whether its file is there, or that cannot be known.
     [[nodiscard]] bool has_service(const std::string& name) const;
 
-    /// The newest generation whose checksum holds; none is the empty one. Broken ones are told in `problems`.
+    /// The newest generation whose checksum holds; none is the empty one. Broken ones are told in `problems`. Also
+    /// makes durable what is there: the one who wrote it may have ended before it had synced the directories.
     SavedState load_state(std::vector<std::string>* problems);
-    /// Writes the older generation over. Writes nothing when nothing changed.
+    /// Writes the older generation over. Writes nothing when nothing changed. After an error it is as with services.
     Status save_state(const SavedState& state);
 
 private:
     explicit Store(Instance instance) : instance_(std::move(instance)) {}
     [[nodiscard]] std::string service_file(const std::string& name) const;
     [[nodiscard]] std::string generation_file(std::uint64_t generation) const;
+    Error put_back(const std::string& name, const Result<std::string>& before, Error error);
 
     Instance instance_;
     std::uint64_t generation_ = 0;
     SavedState saved_;
+    bool state_in_doubt_ = false;              // whether the medium has saved_
+    std::set<std::string> services_in_doubt_;  // the same of their files
 };
 
 /// A generation as it is on disk: "viscum-state 1 GENERATION CHECKSUM\n", then a line each: "drained SERVICE",

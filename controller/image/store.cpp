@@ -20,11 +20,6 @@ namespace {
 constexpr mode_t kPrivate = 0700;
 constexpr unsigned kLockSeconds = 10;
 
-Status sync_directory(const std::string& path) {
-    const UniqueFd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    return directory && fsync(directory.get()) == 0 ? Status() : errno_error(cat("cannot sync '", path, "'"));
-}
-
 /// The signal only ends the wait.
 Status take_lock(int fd) {
     struct sigaction act {};
