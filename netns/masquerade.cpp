@@ -231,7 +231,7 @@ bool means_none(int code) {
 }  // namespace
 
 bool read_batch_answers(const char* bytes, int length, std::uint32_t messages, int& refused) {
-    for (const auto* answer = reinterpret_cast<const nlmsghdr*>(bytes); mnl_nlmsg_ok(answer, length);
+    for (const auto* answer = reinterpret_cast<const nlmsghdr*>(bytes); is_whole(answer, length);
          answer = mnl_nlmsg_next(answer, &length)) {
         int code = 0;
         if (answer->nlmsg_type != NLMSG_ERROR || mnl_nlmsg_get_payload_len(answer) < sizeof code) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// What one message of the kernel says, apart from the socket by which it came. Pure. A message is whole (nlmsg_ok,
-// mnl_nlmsg_ok) and is never read behind its end: one that is too short for what it should hold says nothing.
+// What one message of the kernel says, apart from the socket by which it came. Pure. A message is whole
+// (is_whole of wire.h) and is never read behind its end: one that is too short for what it should hold says nothing.
 #pragma once
 
 #include <linux/netlink.h>

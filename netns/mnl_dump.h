@@ -14,6 +14,7 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "netns/wire.h"
 
 namespace viscum {
 
@@ -31,7 +32,7 @@ inline Result<UniqueFd> open_netlink(int protocol) {
 /// Hands the messages of one datagram that belong to `sequence` to `each`. How the dump ended, once it has.
 template <class Each>
 std::optional<Status> read_part(char* bytes, int length, std::uint32_t sequence, Each each) {
-    for (auto* answer = reinterpret_cast<nlmsghdr*>(bytes); mnl_nlmsg_ok(answer, length);
+    for (auto* answer = reinterpret_cast<nlmsghdr*>(bytes); is_whole(answer, length);
          answer = mnl_nlmsg_next(answer, &length)) {
         if (answer->nlmsg_seq != sequence) {
             continue;

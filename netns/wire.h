@@ -20,6 +20,11 @@ inline nlattr* nested(const nlattr* parent, int type) {
     return parent == nullptr ? nullptr : nla_find(static_cast<const nlattr*>(nla_data(parent)), nla_len(parent), type);
 }
 
+/// Whether a message is whole within `left` bytes. Not mnl_nlmsg_ok, which takes a length above 2^31 for a small one.
+inline bool is_whole(const nlmsghdr* message, int left) {
+    return nlmsg_ok(message, left) != 0;
+}
+
 /// The fixed part that a message begins with; null where the message is too short for it.
 template <class Header>
 const Header* fixed_part(const nlmsghdr* message) {
