@@ -35,7 +35,7 @@ ExitStatus parse_exit(std::string_view text) {
     const auto space = text.find(' ');
     const std::string_view kind = text.substr(0, space);
     const std::string_view rest = space == std::string_view::npos ? "" : text.substr(space + 1);
-    if (kind == "failed") {
+    if (kind == "failed" && !rest.empty()) {
         return {ExitStatus::Kind::failed, 0, std::string(rest)};
     }
     const auto value = parse_decimal(rest, 255);

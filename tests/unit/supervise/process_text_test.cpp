@@ -3,7 +3,9 @@
 #include <doctest/doctest.h>
 
 #include <csignal>
+#include <cstdlib>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "controller/supervise/account.h"
 #include "controller/supervise/process.h"
@@ -21,6 +23,22 @@ TEST_CASE("process: an end is described") {
     CHECK(ExitStatus{Kind::failed, 0, "cannot run '/x': Permission denied"}.describe() ==
           "cannot run '/x': Permission denied");
     CHECK(ExitStatus{}.describe() == "ended together with its shim");
+}
+
+TEST_CASE("process: an end that cannot be understood is still an end") {
+    char name[] = "/tmp/viscum-exit-XXXXXX";
+    REQUIRE(mkdtemp(name) != nullptr);
+    const std::string directory(name);
+    for (const char* text :
+         {"", "failed", "failed\n", "failed \n", "exited", "exited 256\n", "signaled -1\n", "no\n"}) {
+        CAPTURE(text);
+        REQUIRE(write_file_atomically(directory + "/exit", text, 0600));
+        const auto end = last_exit(directory);
+        REQUIRE(end);
+        CHECK(*end == ExitStatus{});
+        CHECK_FALSE(end->describe().empty());
+    }
+    CHECK(remove_directory(directory));
 }
 
 TEST_CASE("process: only an exit with 0 is a success") {
