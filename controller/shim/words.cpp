@@ -49,9 +49,12 @@ void MappedFile::close_file() {
 }
 
 bool Words::open(int run_dir, Failure& failure) {
-    if (!file_.open(run_dir, "sandbox", failure)) {
-        return false;
-    }
+    MappedFile file;
+    return file.open(run_dir, "sandbox", failure) && take(file, failure);
+}
+
+bool Words::take(const MappedFile& file, Failure& failure) {
+    file_ = file;
     Step step;
     size_t at = 0;
     if (file_.length > 0 && file_.bytes[file_.length - 1] == '\0') {

@@ -38,6 +38,8 @@ struct Step {
 class Words {
 public:
     bool open(int run_dir, Failure& failure);
+    /// The same with a file that is there already.
+    bool take(const MappedFile& file, Failure& failure);
     void close_file() { file_.close_file(); }
 
     /// The one at `*at`, which begins as 0 and is moved on; false at `end`.
