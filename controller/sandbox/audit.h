@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -36,6 +37,11 @@ struct ProcessFacts {
 /// By the process's files under /proc: the caller is root, with CAP_SYS_PTRACE, in the same pid namespace or above.
 /// errno_code ESRCH: it has ended, also while it was looked at.
 Result<ProcessFacts> read_process_facts(pid_t pid);
+
+/// Pure: what the texts of /proc/PID/status, mountinfo and limits say. `piped`: a program gets the machine's cores.
+void add_status(std::string_view status, ProcessFacts& facts);
+void add_mounts(std::string_view mountinfo, ProcessFacts& facts);
+void add_limits(std::string_view limits, bool piped, ProcessFacts& facts);
 
 struct AuditItem {
     std::string name;  // "capabilities", "user", "egress", "allow-bpf", …: stable, for --json

@@ -80,19 +80,7 @@ Status read_status(int process, ProcessFacts& facts) {
     if (!text) {
         return text.error();
     }
-    // Real, effective, saved and of the filesystem: a process is root as long as one of them is.
-    const auto identity = [&](std::string_view label) {
-        const auto ids = split(after(*text, label), '\t');
-        const bool root = std::find(ids.begin(), ids.end(), "0") != ids.end();
-        return root || ids.size() < 2 ? 0U : static_cast<unsigned>(number(ids[1], 10));
-    };
-    facts.uid = identity("Uid:\t");
-    facts.gid = identity("Gid:\t");
-    for (const auto* const set : {"CapInh:\t", "CapPrm:\t", "CapEff:\t", "CapBnd:\t", "CapAmb:\t"}) {
-        facts.capabilities |= number(after(*text, set), 16);
-    }
-    facts.no_new_privs = after(*text, "NoNewPrivs:\t") == "1";
-    facts.seccomp = after(*text, "Seccomp:\t") == "2";  // 1 is the strict mode, which nothing off the shelf runs in
+    add_status(*text, facts);
     return {};
 }
 
@@ -208,13 +196,7 @@ Status read_root(int process, ProcessFacts& facts) {
     facts.root_writable = (flags.f_flag & ST_RDONLY) == 0;
     const auto sys = open_directory(root.get(), "sys");
     facts.sees_sys = sys && next_name(sys) != nullptr;
-    const auto mounts = read_mounts(*mountinfo);
-    for (const auto& mount : mounts) {
-        facts.sees_sys = facts.sees_sys || mount.type == "sysfs";
-        // Only whole ones: what the shim makes read-only in its /proc is a mount of proc as well.
-        facts.sees_processes =
-            facts.sees_processes || (mount.type == "proc" && mount.root == "/" && shows_all(mount, mounts));
-    }
+    add_mounts(*mountinfo, facts);
     add_devices(root.get(), "dev", "", 1, facts.devices);
     std::sort(facts.devices.begin(), facts.devices.end());
     return {};
@@ -225,23 +207,52 @@ Status read_limits(int process, ProcessFacts& facts) {
     if (!text) {
         return text.error();
     }
-    constexpr auto kUnlimited = std::numeric_limits<std::uint64_t>::max();
-    const auto limit = [&](std::string_view label, std::size_t column) {
-        const auto columns = words(after(*text, label));
-        return columns.size() <= column || columns[column] == "unlimited" ? kUnlimited : number(columns[column], 10);
-    };
-    facts.open_files = limit("Max open files", 1);
     // A program that core_pattern names gets a core at any limit but 1 (core(5)), and a file is as good as at any
     // other: too small for the first page.
     const auto pattern = read_file("/proc/sys/kernel/core_pattern", 4096);
-    const bool piped = !pattern || pattern->starts_with('|');
-    const auto soft = limit("Max core file size", 0);
-    const auto hard = limit("Max core file size", 1);
-    facts.core_dumps = hard > 1 || (piped && soft != 1);
+    add_limits(*text, !pattern || pattern->starts_with('|'), facts);
     return {};
 }
 
 }  // namespace
+
+void add_status(std::string_view status, ProcessFacts& facts) {
+    // Real, effective, saved and of the filesystem: a process is root as long as one of them is.
+    const auto identity = [&](std::string_view label) {
+        const auto ids = split(after(status, label), '\t');
+        const bool root = std::find(ids.begin(), ids.end(), "0") != ids.end();
+        return root || ids.size() < 2 ? 0U : static_cast<unsigned>(number(ids[1], 10));
+    };
+    facts.uid = identity("Uid:\t");
+    facts.gid = identity("Gid:\t");
+    for (const auto* const set : {"CapInh:\t", "CapPrm:\t", "CapEff:\t", "CapBnd:\t", "CapAmb:\t"}) {
+        facts.capabilities |= number(after(status, set), 16);
+    }
+    facts.no_new_privs = after(status, "NoNewPrivs:\t") == "1";
+    facts.seccomp = after(status, "Seccomp:\t") == "2";  // 1 is the strict mode, which nothing off the shelf runs in
+}
+
+void add_mounts(std::string_view mountinfo, ProcessFacts& facts) {
+    const auto mounts = read_mounts(mountinfo);
+    for (const auto& mount : mounts) {
+        facts.sees_sys = facts.sees_sys || mount.type == "sysfs";
+        // Only whole ones: what the shim makes read-only in its /proc is a mount of proc as well.
+        facts.sees_processes =
+            facts.sees_processes || (mount.type == "proc" && mount.root == "/" && shows_all(mount, mounts));
+    }
+}
+
+void add_limits(std::string_view limits, bool piped, ProcessFacts& facts) {
+    constexpr auto kUnlimited = std::numeric_limits<std::uint64_t>::max();
+    const auto limit = [&](std::string_view label, std::size_t column) {
+        const auto columns = words(after(limits, label));
+        return columns.size() <= column || columns[column] == "unlimited" ? kUnlimited : number(columns[column], 10);
+    };
+    facts.open_files = limit("Max open files", 1);
+    const auto soft = limit("Max core file size", 0);
+    const auto hard = limit("Max core file size", 1);
+    facts.core_dumps = hard > 1 || (piped && soft != 1);
+}
 
 Result<ProcessFacts> read_process_facts(pid_t pid) {
     // By this descriptor it is one and the same process throughout, or none any more.
