@@ -194,7 +194,7 @@ TEST_CASE("fault 10: a write, sync or rename that fails leaves the old state, is
     must(record({"disk-errors",
                  "A write, sync or rename of state that fails",
                  cat("VISCUM_TEST_SEED=", campaign_seed(), effort() == Effort::full ? " VISCUM_FAULTS=full" : "",
-                     " build/tests/faults/faults_host -tc='fault 10:*'"),
+                     " build/bin/faults_host -tc='fault 10:*'"),
                  {{"calls that fail, tried", cat(chosen.size(), " of ", points.size())},
                   {"refused, and the old state kept", std::to_string(tried.refused)},
                   {"done all the same", std::to_string(tried.done)}}}));
