@@ -5,7 +5,7 @@ JOBS  ?= $(shell nproc)
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: all demo test bench-launch bench-overload faults soak reliability lint sanitize deps clean help configure need-root
+.PHONY: all demo test bench-launch bench-overload faults soak reliability lint sanitize fuzz fuzz-short fuzzers deps clean help configure need-root
 
 all: configure ## build everything into build/
 	@cmake --build $(BUILD) -j $(JOBS)
@@ -46,6 +46,17 @@ sanitize: deps ## run the unit tests with ASan and UBSan
 	@cmake -S . -B $(BUILD)/sanitize -DCMAKE_BUILD_TYPE=Debug -DVISCUM_SANITIZE=ON > /dev/null
 	@cmake --build $(BUILD)/sanitize -j $(JOBS) --target $(UNIT)
 	@ctest --test-dir $(BUILD)/sanitize -L unit --output-on-failure
+
+FUZZ_SECONDS ?= 300
+fuzz: fuzzers ## fuzz all parsers, each for FUZZ_SECONDS
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run.sh $(BUILD) long
+
+fuzz-short: fuzzers ## fuzz all parsers for a minute in all, the same each time
+	@tests/fuzz/run.sh $(BUILD) short
+
+fuzzers: deps
+	@CC=clang CXX=clang++ cmake -S . -B $(BUILD)/fuzz -DCMAKE_BUILD_TYPE=Fuzz -DVISCUM_FUZZ=ON > /dev/null
+	@cmake --build $(BUILD)/fuzz -j $(JOBS) --target fuzzers
 
 deps: ## install what building and testing needs, where something is missing (root)
 	@tests/support/install-packages.sh
