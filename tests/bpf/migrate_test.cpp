@@ -3,6 +3,7 @@
 #include "tcprog/migrate.h"
 
 #include <bpf/libbpf.h>
+#include <net/if.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,9 +11,11 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "tcprog/attach.h"
 #include "tcprog/counters.h"
 #include "tcprog/pins.h"
 #include "tests/bpf/pins.h"
+#include "tests/support/program.h"
 
 using namespace viscum;
 
@@ -288,4 +291,58 @@ TEST_CASE("migrate: of several older layouts each map comes from the newest that
     REQUIRE(retire_pins(pins.dir, datapath->carryover));
     CHECK(datapath->carryover.older.empty());
     CHECK(*pinned_versions(pins.dir) == std::vector<std::uint32_t>{VS_ABI});
+}
+
+namespace {
+
+/// A device that carries our programs, whose pins are those of an older layout now.
+struct OlderDevice {
+    explicit OlderDevice(const Pins& pins) {
+        REQUIRE(run({"ip", "link", "add", "dev0", "type", "veth", "peer", "name", "dev1"}).success());
+        index = if_nametoindex("dev0");
+        const auto datapath = pins.open();
+        REQUIRE(attach_filter(index, kHandle, datapath->lan));
+        REQUIRE(attach_filter(index, kHandle, datapath->vs_return, Direction::egress));
+        REQUIRE(make_directory(version_dir(pins.dir, kOlder), 0700));
+        const auto names = list_directory(version_dir(pins.dir));
+        REQUIRE(names);
+        for (const auto& name : *names) {
+            REQUIRE(rename(pin_of(pins, VS_ABI, name.c_str()).c_str(), pin_of(pins, kOlder, name.c_str()).c_str()) ==
+                    0);
+        }
+    }
+    ~OlderDevice() { CHECK(run({"ip", "link", "delete", "dev0"}).success()); }
+    OlderDevice(const OlderDevice&) = delete;
+    OlderDevice& operator=(const OlderDevice&) = delete;
+
+    static constexpr std::uint32_t kHandle = 7;
+    std::uint32_t index = 0;
+};
+
+}  // namespace
+
+TEST_CASE("migrate: a program is replaced at once where all its maps are carried, in the direction that it has") {
+    const Pins pins;
+    const OlderDevice device(pins);
+    const auto datapath = pins.open();
+    for (const auto direction : {Direction::ingress, Direction::egress}) {
+        CHECK(carries_earlier(device.index, device.kHandle, *datapath, direction));
+        CHECK(*renew_filter(device.index, device.kHandle, *datapath, direction));
+        CHECK_FALSE(carries_earlier(device.index, device.kHandle, *datapath, direction));
+        CHECK_FALSE(*renew_filter(device.index, device.kHandle, *datapath, direction));
+    }
+    CHECK(*filter_attached(device.index, device.kHandle, datapath->lan));
+    CHECK(*filter_attached(device.index, device.kHandle, datapath->vs_return, Direction::egress));
+}
+
+TEST_CASE("migrate: a program of which a map is not carried stays until the rules are written anew") {
+    const Pins pins;
+    const OlderDevice device(pins);
+    REQUIRE(unlink(pin_of(pins, kOlder, "vs_exact").c_str()) == 0);
+    const auto datapath = pins.open();
+    CHECK_FALSE(*renew_filter(device.index, device.kHandle, *datapath, Direction::ingress));
+    CHECK(carries_earlier(device.index, device.kHandle, *datapath, Direction::ingress));
+    CHECK_FALSE(*filter_attached(device.index, device.kHandle, datapath->lan));
+    CHECK(*attach_filter(device.index, device.kHandle, datapath->lan) == Attached::now);
+    CHECK_FALSE(carries_earlier(device.index, device.kHandle, *datapath, Direction::ingress));
 }

@@ -34,7 +34,7 @@ Result<Viscumd> Viscumd::start(const NetNs& ns, const Options& options) {
     if (!instance) {
         return std::move(instance).error();
     }
-    Viscumd viscumd(ns, std::move(*instance), options.wrapper);
+    Viscumd viscumd(ns, std::move(*instance), options);
     if (!options.config.empty()) {
         const std::string directory = "/etc/" + viscumd.instance_.name;
         if (auto made = make_directory(directory, 0755); !made) {
@@ -50,11 +50,15 @@ Result<Viscumd> Viscumd::start(const NetNs& ns, const Options& options) {
     return viscumd;
 }
 
-Status Viscumd::start_again() {
+Argv Viscumd::command_line(const Argv& more) const {
     Argv argv = wrapper_;
-    argv.insert(argv.end(),
-                {VISCUM_BIN_DIR "/viscumd", "--instance", instance_.name, "--shim", VISCUM_BIN_DIR "/viscum-shim"});
-    auto program = Program::start({argv, log_file(), ns_});
+    argv.insert(argv.end(), {program_path_, "--instance", instance_.name, "--shim", VISCUM_BIN_DIR "/viscum-shim"});
+    argv.insert(argv.end(), more.begin(), more.end());
+    return argv;
+}
+
+Status Viscumd::start_again(const Argv& more) {
+    auto program = Program::start({command_line(more), log_file(), ns_});
     if (!program) {
         return std::move(program).error();
     }

@@ -20,13 +20,18 @@ public:
         std::string config{};  // viscum.yaml; empty: what /etc/NAME/viscum.yaml holds already
         std::string instance = "viscum";
         Argv wrapper{};  // put in front of the command line: strace and the like
+        std::string program = VISCUM_BIN_DIR "/viscumd";
     };
     /// Writes the configuration and starts viscumd in `ns`, which must outlive this object. Services and datapath
     /// outlive viscumd, as they should: the sandbox takes them.
     static Result<Viscumd> start(const NetNs& ns, const Options& options);
 
-    /// Starts it again after it ended. Returns once its socket accepts; an error tells the last lines of its log.
-    Status start_again();
+    /// Starts it again after it ended, with `more` on its command line. Returns once its socket accepts; an error tells
+    /// the last lines of its log.
+    Status start_again(const Argv& more = {});
+    /// Another build of viscumd, from the next start on.
+    void use_program(const std::string& path) { program_path_ = path; }
+    [[nodiscard]] Argv command_line(const Argv& more = {}) const;
     /// SIGTERM; its exit status.
     int stop() { return program_ ? program_->stop(SIGTERM) : -1; }
     int kill() { return program_ ? program_->stop(SIGKILL) : -1; }
@@ -43,14 +48,15 @@ public:
     [[nodiscard]] const Instance& instance() const { return instance_; }
 
 private:
-    Viscumd(const NetNs& ns, Instance instance, Argv wrapper)
-        : ns_(&ns), instance_(std::move(instance)), wrapper_(std::move(wrapper)) {}
+    Viscumd(const NetNs& ns, Instance instance, const Options& options)
+        : ns_(&ns), instance_(std::move(instance)), wrapper_(options.wrapper), program_path_(options.program) {}
     [[nodiscard]] std::string log_file() const { return "/tmp/" + instance_.name + "d.log"; }
     Status wait_until_ready();
 
     const NetNs* ns_;
     Instance instance_;
     Argv wrapper_;
+    std::string program_path_;
     std::optional<Program> program_;
 };
 
