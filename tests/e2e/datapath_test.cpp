@@ -68,45 +68,6 @@ TEST_CASE("datapath: handshakes by SYN cookie are served") {
     scene.check_no_leak();
 }
 
-TEST_CASE("datapath: a large body arrives whole, also over a path with a smaller MTU behind the client") {
-    Scene scene;
-    scene.deploy(web_service());
-    const auto big = [](const NetNs& ns, const Endpoint& to) {
-        return http_get(ns, {.to = to, .path = "/big"}).body.size();
-    };
-    CHECK(big(scene.bed().client(1), kWeb) == 1024 * 1024);
-    {
-        // The far host believes in 1,500 bytes; client1, its router, sends at most 1,280 to it.
-        const NetNs far = must(NetNs::create("far"));
-        const NetNs& router = scene.bed().client(1);
-        must(router.inside([]() -> Status {
-            (void)set_net_sysctl("ipv4/ip_forward", "1");
-            return set_net_sysctl("ipv6/conf/all/forwarding", "1");
-        }));
-        must(ip_batch(router,
-                      "link add far type veth peer name eth0 netns far\nlink set far up mtu 1280\n"
-                      "address add 10.77.200.1/24 dev far\naddress add 2001:db8:77:200::1/64 dev far nodad\n"
-                      "route replace default via 10.77.0.1\nroute replace default via 2001:db8:77::1\n"));
-        must(ip_batch(far,
-                      "link set lo up\nlink set eth0 up\naddress add 10.77.200.2/24 dev eth0\n"
-                      "address add 2001:db8:77:200::2/64 dev eth0 nodad\n"
-                      "route add default via 10.77.200.1\nroute add default via 2001:db8:77:200::1\n"));
-        must(ip_batch(scene.bed().hotspot(),
-                      "route add 10.77.200.0/24 via 10.77.0.11\nroute add 2001:db8:77:200::/64 via 2001:db8:77::11\n"));
-        const std::uint64_t before = verdict(scene, "icmp-served");
-        CHECK(big(far, kWeb) == 1024 * 1024);
-        CHECK(verdict(scene, "icmp-served") > before);
-        const std::uint64_t between = verdict(scene, "icmp-served");
-        CHECK(big(far, kWeb6) == 1024 * 1024);
-        CHECK(verdict(scene, "icmp-served") > between);
-        must(ip_batch(scene.bed().hotspot(), "route del 10.77.200.0/24\nroute del 2001:db8:77:200::/64\n"));
-        must(ip_batch(router, "link del far\n"));
-        must(remove_net_ns_name("far"));
-    }
-    scene.ctl({"remove", "web"});
-    scene.check_no_leak();
-}
-
 TEST_CASE("datapath: ping reaches the cloud while its address is served locally") {
     Scene scene;
     scene.deploy(web_service());

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Who is healthy gets traffic; who hangs, starts slowly, or is watched by nobody, does not.
-#include <signal.h>
-
 #include "base/file.h"
 #include "tests/scene/scene.h"
 
@@ -31,28 +29,6 @@ ServiceFile flagged_service(const std::string& more = "") {
 }
 
 }  // namespace
-
-TEST_CASE("health: a hung service is withdrawn in time, and comes back when it goes on") {
-    Scene scene;
-    scene.deploy(web_service());
-    const auto flow = scene.flow();
-    CHECK(flow->wait_for("local", boot_now(), kLimit));
-    // fall x interval + timeout of quick_health(), many times over: the machine may be slow.
-    constexpr Millis kWithdrawn = 5 * (2 * 500ms + 500ms);
-    scene.signal_service("web", SIGSTOP);
-    CHECK(waits_for_admission(scene, "web", "drain", kWithdrawn));
-    const ServiceReport hung = scene.status("web");
-    CHECK(hung.health == "unhealthy");
-    CHECK(hung.reason.find("no answer within 500ms") != std::string::npos);
-    CHECK(scene.web() == "cloud");
-    CHECK(scene.web(kWeb6) == "cloud");
-    scene.signal_service("web", SIGCONT);
-    CHECK(waits_for_admission(scene, "web", "serve"));
-    CHECK(scene.web() == "local");
-    check_flow("a hang", flow->stop());
-    scene.ctl({"remove", "web"});
-    scene.check_no_leak();
-}
 
 TEST_CASE("health: a stopped viscumd gives new flows to the cloud when its lease ends") {
     Scene scene({.config_lines = "lan: [br-lan]\nlease: 2s\n"});
@@ -114,25 +90,6 @@ TEST_CASE("health: a UDP probe asks and looks at the answer") {
     scene.ctl({"deploy", file.write(), "--wait", "500ms"}, 4);
     CHECK(scene.echo(to) == "local");
     scene.ctl({"remove", "echo"});
-    scene.check_no_leak();
-}
-
-TEST_CASE("health: a service that starts slowly gets no traffic before it listens") {
-    Scene scene;
-    const auto flow = scene.flow();
-    const BootTime start = boot_now();
-    ServiceFile file = test_service("slow", {"203.0.113.10 80"}, {"--wait", "2000", "local", "tcp", "0.0.0.0", "80"});
-    scene.deploy(file);
-    CHECK(flow->wait_for("local", start, kLimit));
-    const auto first = flow->wait_for("local", start, kLimit);
-    CHECK((first && first->start - start >= 2s));
-    check_flow("a slow start", flow->stop());
-    scene.ctl({"remove", "slow"});
-    file.more = "health: { start_timeout: 500ms }\n";
-    const RunOutput output = scene.deploy(file, 4);
-    CHECK(output.err.find("not healthy in 500ms: connection refused") != std::string::npos);
-    CHECK(scene.web() == "cloud");
-    must(remove_file("/run/viscum/log/slow.log"));
     scene.check_no_leak();
 }
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // A service comes, stays as it is, and goes.
-#include "base/file.h"
 #include "tests/scene/scene.h"
 
 namespace viscum {
@@ -66,41 +65,6 @@ TEST_CASE("lifecycle: a connection to a removed service ends in peace") {
     { const auto closed = std::move(open); }
     CHECK(removal.ended_within(kLimit));
     CHECK(removal.stop(SIGTERM) == 0);
-    scene.check_no_leak();
-}
-
-TEST_CASE("lifecycle: a service that listens on the loopback only is never redirected, and its deploy fails") {
-    Scene scene;
-    ServiceFile file = web_service("2");
-    file.command = must(nginx("lonely", "lonely", {"127.0.0.1:80"})).command;
-    const auto flow = scene.flow();
-    SUBCASE("nothing before") {
-        const RunOutput output = scene.ctl({"deploy", file.write(), "--wait", "1s"}, 4);
-        CHECK(output.err.find("connection refused") != std::string::npos);
-        CHECK(scene.web() == "cloud");
-        const FlowSummary seen = flow->stop();
-        check_flow("no version before", seen);
-        CHECK(seen.cloud == seen.requests);
-    }
-    SUBCASE("a version before") {
-        scene.deploy(web_service());
-        CHECK(flow->wait_for("local", boot_now(), kLimit));
-        scene.ctl({"deploy", file.write(), "--wait", "1s"}, 4);
-        CHECK(scene.web() == "local");
-        const FlowSummary seen = flow->stop();
-        check_flow("a version before", seen);
-        CHECK(seen.cloud + seen.local == seen.requests);
-        scene.ctl({"remove", "web"});
-    }
-    SUBCASE("without a probe that looks at the port") {
-        file.more = "health: { process: {} }\n";
-        scene.deploy(file);
-        CHECK(scene.web() == "cloud");
-        CHECK(scene.status("web").claims.front().flows_cloud > 0);
-        check_flow("no listener", flow->stop());
-        scene.ctl({"remove", "web"});
-    }
-    (void)remove_file("/run/viscum/log/web.log");  // of a deploy that failed: all there is to see
     scene.check_no_leak();
 }
 

@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// A service that wants more than its share gets its share, and says so; nobody else notices.
+// Limits that a machine cannot keep, and those that it keeps for each process.
 #include <fcntl.h>
 #include <sys/mount.h>
 
-#include <algorithm>
-#include <filesystem>
-
 #include "base/file.h"
 #include "tests/scene/scene.h"
-#include "tests/support/process_tree.h"
 #include "tests/support/sandbox.h"
 
 namespace viscum {
@@ -26,22 +22,6 @@ ServiceFile greedy(const std::string& more) {
 
 void ask(Scene& scene, const std::string& path) {
     CHECK(http_get(scene.bed().client(1), {.to = kGreedy, .path = path}).who() != "cloud");
-}
-
-/// The groups named after the instance, in all hierarchies that are to be seen.
-std::vector<std::string> groups() {
-    std::vector<std::string> found;
-    std::error_code error;
-    const auto options = std::filesystem::directory_options::skip_permission_denied;
-    for (std::filesystem::recursive_directory_iterator it("/sys/fs/cgroup", options, error), end; !error && it != end;
-         it.increment(error)) {
-        const std::string path = it->path().string();
-        std::error_code ignored;
-        if (it->is_directory(ignored) && path.find("/viscum") != std::string::npos) {
-            found.push_back(path);
-        }
-    }
-    return found;
 }
 
 /// While it lives, the control groups are out of sight.
@@ -65,81 +45,13 @@ private:
     bool hidden_;
 };
 
-/// Whether this machine lets groups be made for each of these limits.
-bool can_limit(Scene& scene) {
-    const auto plan =
-        scene.viscumd().ctl({"deploy", "--dry-run", greedy("limits: { memory: 64M, pids: 64 }\n").write()});
-    if (plan.status != 0) {
-        skip("no cgroup controllers for memory and pids");
-    }
-    return plan.status == 0;
-}
-
 bool mentions(const std::string& text, const std::string& what) {
     const bool found = text.find(what) != std::string::npos;
     CHECK_MESSAGE(found, "'", what, "' is not in: ", text);
     return found;
 }
 
-/// Another service serves a client without pause while `body` runs.
-void beside_another(Scene& scene, const std::function<void()>& body) {
-    scene.deploy(web_service());
-    const auto flow = scene.flow(kWeb, 2);
-    CHECK(flow->wait_for("local", boot_now(), kLimit));
-    body();
-    const FlowSummary seen = flow->stop();
-    check_flow("beside one that wants too much", seen);
-    CHECK(seen.cloud == 0);
-    scene.ctl({"remove", "web"});
-    scene.ctl({"remove", "greedy"});
-    CHECK(join(groups(), "\n") == "");
-    scene.check_no_leak();
-}
-
 }  // namespace
-
-TEST_CASE("limits: a service whose memory ran out is ended, started again, and says why") {
-    Scene scene;
-    if (!can_limit(scene)) {
-        return;
-    }
-    beside_another(scene, [&] {
-        scene.deploy(greedy("limits: { memory: 32M }\nrestart: { backoff: 100ms }\n"));
-        CHECK_FALSE(groups().empty());
-        ask(scene, "/eat");
-        CHECK(eventually(kLimit, [&] { return scene.status("greedy").restarts > 0; }));
-        const ServiceReport report = scene.status("greedy");
-        mentions(report.last_exit, "out of memory (limit 32M)");
-        mentions(report.last_exit, "SIGKILL");
-        CHECK(report.oom_kills > 0);
-        CHECK(std::ranges::find(report.limits, "memory 32M") != report.limits.end());
-        mentions(scene.ctl({"status", "greedy"}).out, "out of memory (limit 32M)");
-        mentions(scene.viscumd().log(), "out of memory (limit 32M)");
-        CHECK(eventually(kLimit, [&] { return scene.web(kGreedy) == "ready"; }));
-    });
-}
-
-TEST_CASE("limits: a fork bomb gets as many processes as it may have, is counted, and goes with its service") {
-    Scene scene;
-    if (!can_limit(scene)) {
-        return;
-    }
-    std::vector<pid_t> processes;
-    beside_another(scene, [&] {
-        scene.deploy(greedy("limits: { pids: 24 }\n"));
-        ask(scene, "/fork");
-        CHECK(eventually(kLimit, [&] { return scene.status("greedy").forks_refused > 0; }));
-        processes = scene.processes_of("greedy");
-        CHECK(processes.size() > 10);
-        CHECK(processes.size() <= 24);
-        CHECK(scene.status("greedy").pids <= 24);
-        CHECK(http_get(scene.bed().client(1), {.to = kGreedy}).body == "denied EAGAIN\n");
-        mentions(scene.ctl({"status", "greedy"}).out, "24");
-    });
-    for (const pid_t process : processes) {
-        CHECK(parent_of(process) == 0);
-    }
-}
 
 TEST_CASE("limits: a service that crashes leaves no core, and its descriptors are counted") {
     Scene scene;

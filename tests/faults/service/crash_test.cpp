@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The local service is killed, and nobody notices: the cloud answers what it cannot.
+#include <signal.h>
+
+#include <iomanip>
+#include <sstream>
+
+#include "tests/faults/service/neighbour.h"
+#include "tests/support/campaign.h"
+#include "tests/support/process_tree.h"
+
+namespace viscum {
+namespace {
+
+// The first two quick falls of a run are answered by a start at once, the third would hold the service down.
+constexpr int kKillsOfEach = 2;
+
+int kills_to_do() {
+    return effort() == Effort::full ? 100 : 10;
+}
+
+/// The run's shim and the number of its start.
+std::pair<std::int64_t, std::uint64_t> start_of(const ServiceReport& report) {
+    return {report.pid, report.restarts};
+}
+
+ServiceFile crashing_service(const std::string& restart) {
+    ServiceFile file = web_service();
+    file.more = cat("health: { http: { port: 80, path: /healthz }, interval: 2s, timeout: 2s, fall: 3 }\n",
+                    "restart: ", restart, "\n");
+    return file;
+}
+
+/// Kills the service, or the pid 1 that it runs under, and waits until viscumd has started it again and it is healthy.
+/// Returns when it was killed.
+BootTime kill_and_await(const Scene& scene, const std::string& service, bool init = false) {
+    const ServiceReport before = scene.status(service);
+    const BootTime when = boot_now();
+    if (init) {
+        REQUIRE(before.pid > 0);
+        REQUIRE(kill(static_cast<pid_t>(before.pid), SIGKILL) == 0);
+    } else {
+        scene.kill_service(service);
+    }
+    CHECK(eventually(kLimit, [&] {
+        const ServiceReport now = scene.status(service);
+        return start_of(now) != start_of(before) && now.health == "healthy";
+    }));
+    return when;
+}
+
+/// From each kill to the end of the first answer of the cloud to a request that began after it, in ms. One that was
+/// not seen (the service was back before the client's next request) has none.
+std::vector<double> failover_times(const std::vector<FlowRecord>& records, const std::vector<BootTime>& kills) {
+    std::vector<double> times;
+    for (std::size_t index = 0; index < kills.size(); ++index) {
+        const BootTime until = index + 1 < kills.size() ? kills[index + 1] : BootTime::max();
+        const auto found = std::find_if(records.begin(), records.end(), [&](const FlowRecord& record) {
+            return record.start >= kills[index] && record.who == "cloud";
+        });
+        if (found != records.end() && found->start < until) {
+            times.push_back(std::chrono::duration<double, std::milli>(found->end - kills[index]).count());
+        }
+    }
+    return times;
+}
+
+std::string ms(std::chrono::nanoseconds time) {
+    std::ostringstream text;
+    text << std::fixed << std::setprecision(1) << std::chrono::duration<double, std::milli>(time).count() << " ms";
+    return text.str();
+}
+
+void record_crashes(const FlowSummary& v4, const FlowSummary& v6, const std::vector<double>& times) {
+    must(record({"failover-crash",
+                 cat("A service is killed, ", kills_to_do(), " times"),
+                 "build/bin/faults_service -tc='fault 1: over*'",
+                 {{"from the kill to the cloud's answer, p50 / p99", p50_p99_ms(times)},
+                  {"requests", std::to_string(v4.requests + v6.requests)},
+                  {"failed", std::to_string(v4.failed + v6.failed)},
+                  {"in flight at a kill, and reset", std::to_string(v4.resets + v6.resets)},
+                  {"longest gap", ms(std::max(v4.longest_gap, v6.longest_gap))}}}));
+}
+
+}  // namespace
+
+TEST_CASE("fault 1: over many kills of a service or its init every request is answered, locally or by the cloud") {
+    Scene scene;
+    scene.deploy(crashing_service("{ backoff: 50ms, backoff_max: 100ms }"));
+    const DiskState disk = must(read_disk_state(scene.viscumd().instance()));
+    const auto v4 = scene.flow(kWeb, 1);
+    const auto v6 = scene.flow(kWeb6, 2);
+    std::vector<BootTime> kills;
+    for (int number = 0; number < kills_to_do(); ++number) {
+        if (number > 0 && number % kKillsOfEach == 0) {
+            scene.ctl({"restart", "web"});
+        }
+        kills.push_back(kill_and_await(scene, "web", number % 3 == 1));
+    }
+    CHECK(v4->wait_for("local", boot_now(), kLimit));
+    CHECK(v6->wait_for("local", boot_now(), kLimit));
+    std::vector<double> times;
+    std::vector<FlowSummary> summaries;
+    // A client has one request under way at the instant of a kill.
+    for (const auto& flow : {v4.get(), v6.get()}) {
+        const FlowSummary seen = flow->stop();
+        check_flow("kills", seen, kills.size());
+        CHECK(seen.local > 0);
+        CHECK(seen.cloud > 0);
+        const auto own = failover_times(flow->records(), kills);
+        times.insert(times.end(), own.begin(), own.end());
+        summaries.push_back(seen);
+    }
+    record_crashes(summaries[0], summaries[1], times);
+    CHECK(join(judge_state(must(read_disk_state(scene.viscumd().instance())), disk, disk), "\n") == "");
+    check_end(scene, {"web"});
+}
+
+TEST_CASE(
+    "fault 1: a service that falls again and again waits longer each time, and is left to the cloud for a while") {
+    Scene scene;
+    scene.deploy(crashing_service("{ backoff: 300ms }"));
+    const auto flow = scene.flow();
+    scene.kill_service("web");
+    CHECK(eventually(kLimit, [&] { return scene.status("web").state == "backoff"; }));
+    CHECK(scene.status("web").reason == "killed by SIGKILL");
+    CHECK(scene.web() == "cloud");
+    CHECK(eventually(kLimit, [&] { return scene.status("web").admission == "serve"; }));
+    check_log(scene, "'web' ended: killed by SIGKILL");
+    kill_and_await(scene, "web");
+    kill_and_await(scene, "web");
+    const ServiceReport held = scene.status("web");
+    CHECK(held.admission == "drain");
+    mentions(held.reason, "held down");
+    CHECK(scene.web() == "cloud");
+    CHECK(flow->wait_for("local", boot_now(), kLimit));
+    check_flow("held down", flow->stop(), 3);
+    check_end(scene, {"web"});
+}
+
+}  // namespace viscum
