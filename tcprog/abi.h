@@ -136,12 +136,19 @@ struct vs_source_key {
 
 // --- vs_fragments: LRU. Where the later fragments of a datagram go. Programs only. Pinned.
 
+enum vs_fragment_way {  // each has its own: what one side has sent opens no way for the other
+    VS_FROM_CLIENT = 0,
+    VS_FROM_SERVICE = 1,
+    VS_TO_SERVICE = 2,  // as the answer to what it began
+};
+
 struct vs_fragment_key {
     struct vs_addr source;
     struct vs_addr destination;
     __u32 id_be;
     __u8 protocol;
-    __u8 zero[3];
+    __u8 way;  // enum vs_fragment_way
+    __u8 zero[2];
 };
 
 #define VS_NO_SLOT 2

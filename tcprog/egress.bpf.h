@@ -174,7 +174,7 @@ static __always_inline int send_own(struct __sk_buff* skb, const struct vs_packe
     if (packet->fragment != VS_LATER_FRAGMENT && !admit_out(skb, packet, link->nsid, counters))
         return fence_link(counters, VS_EGRESS_TOO_MANY);
     if (packet->fragment == VS_FIRST_FRAGMENT)
-        remember_out_fragment(packet, ifindex);
+        remember_out_fragment(packet, ifindex, VS_FROM_SERVICE);
     if (counters) {
         counters->out += segments(skb);
         counters->out_bytes += skb->len - ETH_HLEN;

@@ -196,17 +196,18 @@ static __always_inline int leave_alone(int verdict) {
 
 /// IPv6 counts ids for both addresses alone: the first fragment's protocol may stand behind headers that later ones
 /// lack (RFC 8200, 4.5).
-static __always_inline void fragment_key(struct vs_fragment_key* key, const struct vs_packet* packet) {
+static __always_inline void fragment_key(struct vs_fragment_key* key, const struct vs_packet* packet, __u8 way) {
     key->source = packet->source;
     key->destination = packet->destination;
     key->id_be = packet->fragment_id_be;
     key->protocol = packet->v6 ? 0 : packet->protocol;
+    key->way = way;
     __builtin_memset(key->zero, 0, sizeof key->zero);
 }
 
 static __always_inline int lan_later_fragment(struct __sk_buff* skb, const struct vs_packet* packet) {
     struct vs_fragment_key key;
-    fragment_key(&key, packet);
+    fragment_key(&key, packet, VS_FROM_CLIENT);
     const struct vs_fragment* first = bpf_map_lookup_elem(&vs_fragments, &key);
     if (!first || !is_within(bpf_ktime_get_boot_ns(), first->seen, VS_FRAGMENT_NS) || !is_for_router(skb))
         return leave_alone(VS_FRAGMENT);
@@ -346,7 +347,7 @@ int vs_lan(struct __sk_buff* skb) {
                                                     : udp_slot(skb, &packet, settings, rule, index, &is_new);
     if (packet.fragment == VS_FIRST_FRAGMENT) {
         struct vs_fragment_key key;
-        fragment_key(&key, &packet);
+        fragment_key(&key, &packet, VS_FROM_CLIENT);
         if (slot < VS_SLOTS || (rule->flags & VS_RULE_CLOSED)) {
             const struct vs_fragment first = {
                 .seen = bpf_ktime_get_boot_ns(), .rule = index, .slot = slot < VS_SLOTS ? (__u8)slot : VS_NO_SLOT};

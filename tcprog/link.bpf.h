@@ -75,9 +75,9 @@ static __always_inline void replace_address(struct __sk_buff* skb, const struct 
 }
 
 /// Later fragments go the way of this first one.
-static __always_inline void remember_out_fragment(const struct vs_packet* packet, __u32 ifindex) {
+static __always_inline void remember_out_fragment(const struct vs_packet* packet, __u32 ifindex, __u8 way) {
     struct vs_fragment_key key;
-    fragment_key(&key, packet);
+    fragment_key(&key, packet, way);
     const struct vs_fragment first = {.seen = bpf_ktime_get_boot_ns(), .rule = ifindex, .slot = VS_OUT_SLOT};
     bpf_map_update_elem(&vs_fragments, &key, &first, BPF_ANY);
 }

@@ -66,7 +66,7 @@ static __always_inline int returned_flow(struct __sk_buff* skb, const struct vs_
 
 static __always_inline int is_later_return(const struct vs_packet* packet, __u32 ifindex) {
     struct vs_fragment_key key;
-    fragment_key(&key, packet);
+    fragment_key(&key, packet, VS_TO_SERVICE);
     const struct vs_fragment* first = bpf_map_lookup_elem(&vs_fragments, &key);
     return first && first->slot == VS_OUT_SLOT && first->rule == ifindex &&
            is_within(bpf_ktime_get_boot_ns(), first->seen, VS_FRAGMENT_NS);
@@ -116,6 +116,6 @@ int vs_return(struct __sk_buff* skb) {
     if (packet.protocol != flow.protocol)
         translate_error(skb, &packet, &source, own, &remote, &flow.source);
     else if (packet.fragment == VS_FIRST_FRAGMENT)
-        remember_out_fragment(&packet, ifindex);
+        remember_out_fragment(&packet, ifindex, VS_TO_SERVICE);
     return deliver(skb, &packet, link, own, &source, counters);
 }

@@ -117,7 +117,7 @@ static __always_inline int reply(struct __sk_buff* skb, const struct vs_packet* 
 
 static __always_inline int service_later_fragment(struct __sk_buff* skb, const struct vs_packet* packet) {
     struct vs_fragment_key key;
-    fragment_key(&key, packet);
+    fragment_key(&key, packet, VS_FROM_SERVICE);
     const struct vs_fragment* first = bpf_map_lookup_elem(&vs_fragments, &key);
     if (!first || !is_within(bpf_ktime_get_boot_ns(), first->seen, VS_FRAGMENT_NS))
         return fence(VS_FENCE_SOURCE);
@@ -188,7 +188,7 @@ int vs_service(struct __sk_buff* skb) {
         return send_own(skb, &packet, refusal);
     if (packet.fragment == VS_FIRST_FRAGMENT) {
         struct vs_fragment_key key;
-        fragment_key(&key, &packet);
+        fragment_key(&key, &packet, VS_FROM_SERVICE);
         struct vs_fragment first = {.seen = bpf_ktime_get_boot_ns(), .rule = index};
         if (!same_address(&source, &packet.source))
             first.source = source;

@@ -131,6 +131,23 @@ TEST_CASE("bpf: a reply's later fragments follow its first one, over the link of
     }
 }
 
+TEST_CASE("bpf: what one side has sent opens no way for the other side's later fragments") {
+    for (const auto& family : kFamilies) {
+        const auto lab = Lab::make();
+        REQUIRE(lab);
+        REQUIRE(lab->apply({lab->rule(family.service, 53, IPPROTO_UDP)}) > 0);
+        const auto socket = bind_udp(lab->namespace_of(0), family.service, 53);
+        const auto asked = build_fragments(long_question(family), 11, kSize);
+        CHECK(lab->lan(asked[0]).text == "redirect: served");
+        CHECK(lab->service(asked[1]).text == "drop: fence-source");  // the service, as if it were the client
+        const auto answered = build_fragments(turned(long_question(family)), 12, kSize);
+        CHECK(lab->service(answered[0]).text == "redirect: replied");
+        Bytes copied = answered[1];
+        std::copy(kRouterMac.begin(), kRouterMac.end(), copied.begin());
+        CHECK(lab->lan(copied).text == "pass: fragment");
+    }
+}
+
 TEST_CASE("bpf: a long datagram and its long answer arrive whole") {
     for (const auto& family : kFamilies) {
         const auto lab = Lab::make();
