@@ -298,12 +298,12 @@ static __always_inline int refuse(struct vs_counters* counters, const struct vs_
     const __u32 reason = (__u32)verdict - VS_REASON_FIRST;
     if (reason < VS_REASONS)
         counters->cloud[reason] += 1;
-    if (is_new)
-        counters->flows_cloud += 1;
     if (rule->flags & VS_RULE_CLOSED) {
         count_verdict(VS_CLOSED);
         return TC_ACT_SHOT;
     }
+    if (is_new)
+        counters->flows_cloud += 1;
     return leave_alone(verdict);
 }
 

@@ -141,6 +141,7 @@ TEST_CASE("bpf: a rule that is closed drops what it cannot serve") {
         CHECK(lab->counters(rule).cloud[reason(VS_NO_LISTENER)] == 1);
         CHECK(lab->counters(rule).cloud[reason(VS_CLOUD_FLOW)] == 1);
         CHECK(lab->counters(rule).cloud[reason(VS_NOT_ADMITTED)] == 1);
+        CHECK(lab->counters(rule).flows_cloud == 0);  // nothing of it went there
         CHECK(lab->apply({with(rule, Admission::serve)}) == 1);
         const auto listener = listen_tcp(lab->namespace_of(0), family.service, 80);
         CHECK(lab->lan(tcp(family.client, family.service, kSyn)).text == "redirect: served");
