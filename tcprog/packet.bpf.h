@@ -98,7 +98,7 @@ static __always_inline int parse_v4(const struct __sk_buff* skb, struct vs_packe
         return VS_STOP(VS_TRUNCATED);
     const __u32 length = ip->ihl * 4;
     const __u32 total = bpf_ntohs(ip->tot_len);
-    if (ip->version != 4 || length < sizeof *ip || (total && total < length))
+    if (ip->version != 4 || length < sizeof *ip || (total < length && (total || !skb->gso_size)))
         return VS_STOP(VS_MALFORMED);
     v4_address(&packet->source, ip->saddr);
     v4_address(&packet->destination, ip->daddr);
@@ -141,9 +141,13 @@ static __always_inline int parse_v6(const struct __sk_buff* skb, struct vs_packe
         if (next != IPPROTO_HOPOPTS && next != IPPROTO_DSTOPTS && next != IPPROTO_ROUTING && next != IPPROTO_FRAGMENT) {
             packet->protocol = next;
             packet->l4_offset = offset;
+            if (offset > packet->end)
+                return VS_STOP(VS_TRUNCATED);
             return VS_STOP(next == IPPROTO_NONE || next == IPPROTO_ESP || next == IPPROTO_AH || i ? VS_EXTENSION
                                                                                                   : VS_UNCLAIMED);
         }
+        if (i == VS_MAX_EXTENSIONS)
+            return VS_STOP(VS_EXTENSION);
         const struct vs_v6_extension* extension = start + offset;
         if ((const void*)extension + 8 > end || offset + 8 > packet->end)
             return VS_STOP(VS_TRUNCATED);

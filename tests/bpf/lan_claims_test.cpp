@@ -220,6 +220,27 @@ TEST_CASE("bpf: what we do not understand passes under its own name") {
     CHECK(lab->lan(behind).text == "pass: extension-header");
 }
 
+TEST_CASE("bpf: headers that lie about their length, or are one too many, pass under the right name") {
+    const auto lab = Lab::make();
+    REQUIRE(lab);
+    Bytes bytes = build(tcp(kClient4, kService4, kSyn));
+    bytes[16] = bytes[17] = 0;  // no total length
+    CHECK(lab->lan(bytes).text == "pass: malformed");
+    bytes[20] = 0x20;
+    bytes[21] = 1;  // nor in a later fragment
+    CHECK(lab->lan(bytes).text == "pass: malformed");
+    Frame frame = tcp(kClient6, kService6, kSyn);
+    frame.protocol = IPPROTO_SCTP;
+    frame.extensions = {{IPPROTO_DSTOPTS, 0, 0}};
+    bytes = build(frame);
+    CHECK(lab->lan(bytes).text == "pass: extension-header");
+    bytes[55] = 9;  // the options end behind the packet
+    CHECK(lab->lan(bytes).text == "pass: truncated");
+    frame = udp(kClient6, kService6, std::string(100, 'x'));
+    frame.extensions.assign(6, {IPPROTO_DSTOPTS, 0, 0});
+    CHECK(lab->lan(build_fragments(frame, 3, 64)[1]).text == "pass: extension-header");
+}
+
 TEST_CASE("bpf: options and extension headers do not hide a claimed packet") {
     const auto lab = Lab::make();
     REQUIRE(lab);
