@@ -40,7 +40,7 @@ std::vector<Bytes> captured_frames() {
 
 }  // namespace
 
-TEST_CASE("bpf: captured frames that are not claimed pass unchanged") {
+TEST_CASE("fault 29: captured frames that are not claimed pass unchanged") {
     const auto frames = captured_frames();
     if (frames.empty()) {
         return;
@@ -55,7 +55,7 @@ TEST_CASE("bpf: captured frames that are not claimed pass unchanged") {
     CHECK(sweep.taken == 0);
 }
 
-TEST_CASE("bpf: captured frames are read as the model reads them, where everything is claimed") {
+TEST_CASE("fault 29: captured frames are read as a plain reading reads them, where everything is claimed") {
     const auto frames = captured_frames();
     if (frames.empty()) {
         return;

@@ -253,7 +253,7 @@ TEST_CASE("egress: every frame that sweeps start from goes through whole, but th
     }
 }
 
-TEST_CASE("egress: no cut frame leaves or comes back that may not, or is damaged") {
+TEST_CASE("fault 29: egress: no frame that is cut at any byte leaves or comes back that may not, or is damaged") {
     for (const bool out : {true, false}) {
         LinkSweep sweep;  // a datagram that leaves begins a flow that may be answered
         for (const auto& side : kOutsides) {
@@ -269,7 +269,7 @@ TEST_CASE("egress: no cut frame leaves or comes back that may not, or is damaged
     }
 }
 
-TEST_CASE("egress: no frame with a flipped bit leaves or comes back that may not, or is damaged") {
+TEST_CASE("fault 29: egress: no frame with a flipped bit leaves or comes back that may not, or is damaged") {
     for (const bool out : {true, false}) {
         LinkSweep sweep;  // a datagram that leaves begins a flow that may be answered
         for (const auto& side : kOutsides) {
@@ -286,7 +286,7 @@ TEST_CASE("egress: no frame with a flipped bit leaves or comes back that may not
     }
 }
 
-TEST_CASE("egress: no random change makes a frame that leaves or comes back and may not, or is damaged") {
+TEST_CASE("fault 29: egress: no random change makes a frame that leaves or comes back and may not, or is damaged") {
     const unsigned seed = std::random_device()();
     MESSAGE("seed " << seed);
     std::mt19937 random(seed);

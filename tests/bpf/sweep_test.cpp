@@ -9,7 +9,7 @@
 
 using namespace viscum;
 
-TEST_CASE("bpf: no cut frame is stolen that is not claimed") {
+TEST_CASE("fault 29: no frame that is cut at any byte is stolen that is not claimed") {
     auto sweep = Sweep::usual();
     for (const auto& [name, bytes] : base_frames()) {
         for (std::size_t size = 14; size <= bytes.size(); ++size) {
@@ -21,7 +21,7 @@ TEST_CASE("bpf: no cut frame is stolen that is not claimed") {
     CHECK(sweep.taken > 0);
 }
 
-TEST_CASE("bpf: a frame that ends within its IP header passes, and is counted") {
+TEST_CASE("fault 29: a frame that ends within its IP header passes, and is counted") {
     const auto lab = Lab::make();
     REQUIRE(lab);
     REQUIRE(lab->attach());
@@ -41,7 +41,7 @@ TEST_CASE("bpf: a frame that ends within its IP header passes, and is counted") 
     }
 }
 
-TEST_CASE("bpf: no frame with a flipped bit is stolen that is not claimed") {
+TEST_CASE("fault 29: no frame with a flipped bit is stolen that is not claimed") {
     auto sweep = Sweep::usual();
     for (const auto& [name, bytes] : base_frames()) {
         for (std::size_t bit = 0; bit < bytes.size() * 8; ++bit) {
@@ -54,7 +54,7 @@ TEST_CASE("bpf: no frame with a flipped bit is stolen that is not claimed") {
     CHECK(sweep.taken > 0);
 }
 
-TEST_CASE("bpf: no random change makes a frame that is stolen and not claimed") {
+TEST_CASE("fault 29: no random change makes a frame that is stolen and not claimed") {
     auto sweep = Sweep::usual();
     const unsigned seed = std::random_device()();
     MESSAGE("seed " << seed);
@@ -73,7 +73,7 @@ TEST_CASE("bpf: no random change makes a frame that is stolen and not claimed") 
     CHECK(sweep.taken > 0);
 }
 
-TEST_CASE("bpf: a service's frame is a reply that is sent, or dropped") {
+TEST_CASE("fault 29: a service's frame with a flipped bit is a reply that is sent, or dropped") {
     auto sweep = Sweep::usual();
     for (const auto& [name, bytes] : base_frames()) {
         for (std::size_t bit = 0; bit < bytes.size() * 8; ++bit) {
