@@ -294,7 +294,47 @@ Status Daemon::start(const Programs& programs, NewerTables newer) {
         return std::move(server).error();
     }
     server_ = std::move(*server);
+    return keep_files();
+}
+
+Status Daemon::keep_files() {
+    auto pins = KeptPins::open(instance_.bpf_dir());
+    if (!pins) {
+        return std::move(pins).error();
+    }
+    pins_ = std::move(*pins);
+    const auto restore_pins = [this]() -> Result<bool> {
+        const auto restored = pins_->restore();
+        return restored ? Result<bool>(*restored > 0) : Result<bool>(restored.error());
+    };
+    std::vector<Keeper::Thing> things;
+    things.push_back({cat("pins in ", pins_->directory()), pins_->directory(), restore_pins});
+    // Before the socket, which lies in the same directory.
+    things.push_back({cat("'", instance_.lock_file(), "'"), instance_.run_dir(), [this] { return keep_lock(); }});
+    things.push_back(
+        {cat("'", instance_.socket_path(), "'"), instance_.run_dir(), [this] { return server_->listen_again(); }});
+    auto keeper = Keeper::open(*loop_, std::move(things));
+    if (!keeper) {
+        return std::move(keeper).error();
+    }
+    keeper_ = std::move(*keeper);
     return {};
+}
+
+/// Without the file the next viscumd would not know of this one.
+Result<bool> Daemon::keep_lock() {
+    struct stat held {};
+    struct stat found {};
+    if (fstat(lock_.get(), &held) == 0 && stat(instance_.lock_file().c_str(), &found) == 0 &&
+        held.st_ino == found.st_ino && held.st_dev == found.st_dev) {
+        return false;
+    }
+    auto lock = take_lock(instance_);
+    if (!lock) {
+        return std::move(lock).error();
+    }
+    lock_ = *std::move(lock);
+    return true;
 }
 
 Status Daemon::watch_signals() {
@@ -432,6 +472,9 @@ void Daemon::renew_lease() {
         // And with it a look at everything, for what no news told: a new address of the router's may be claimed.
         recheck(false);
         world_->suspect_router();
+        if (keeper_) {
+            keeper_->look();
+        }
         reconciler_->touch();
     });
     if (auto status = world_->set_lease(lease_until_); !status) {

@@ -11,12 +11,14 @@
 #include "base/event_loop.h"
 #include "base/instance.h"
 #include "base/unique_fd.h"
+#include "controller/daemon/keeper.h"
 #include "controller/daemon/reconciler.h"
 #include "controller/daemon/services.h"
 #include "controller/daemon/store.h"
 #include "controller/daemon/watchdog.h"
 #include "controller/ipc/server.h"
 #include "controller/world/linux_world.h"
+#include "tcprog/kept_pins.h"
 
 namespace viscum {
 
@@ -51,6 +53,9 @@ private:
     void warn(const std::vector<std::string>& problems);
     Status watch_signals();
     Status watch_names();
+    /// Pins, control socket and lock.
+    Status keep_files();
+    Result<bool> keep_lock();
     void watch_backends();
     void watch_nft();
     void rest_prober();
@@ -104,6 +109,8 @@ private:
     std::optional<BootTime> lease_until_;
     EventLoop::TimerId lease_timer_ = 0;
     std::optional<Watchdog> watchdog_;
+    std::optional<KeptPins> pins_;
+    std::unique_ptr<Keeper> keeper_;
 };
 
 /// /etc/NAME/viscum.yaml.

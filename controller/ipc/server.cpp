@@ -80,20 +80,37 @@ Result<std::unique_ptr<Server>> Server::open(EventLoop& loop, const std::string&
     }
     UniqueFd fd = *std::move(listener);
     std::unique_ptr<Server> server(new Server(loop, std::move(fd), path));
-    Server* self = server.get();
-    struct stat info {};
-    if (lstat(path.c_str(), &info) == 0) {
-        server->inode_ = info.st_ino;
-    }
     server->on_request_ = std::move(on_request);
     server->on_gone_ = std::move(on_gone);
     server->idle_ = idle;
-    if (auto status = loop.watch(server->listener_.get(), Order::clients, EPOLLIN,
-                                 [self](std::uint32_t) { self->accept_clients(); });
-        !status) {
+    if (auto status = server->watch_listener(); !status) {
         return std::move(status).error();
     }
     return server;
+}
+
+Status Server::watch_listener() {
+    struct stat info {};
+    inode_ = lstat(path_.c_str(), &info) == 0 ? info.st_ino : 0;
+    return loop_.watch(listener_.get(), Order::clients, EPOLLIN, [this](std::uint32_t) { accept_clients(); });
+}
+
+Result<bool> Server::listen_again() {
+    struct stat info {};
+    if (lstat(path_.c_str(), &info) == 0 && info.st_ino == inode_) {
+        return false;
+    }
+    auto listener = listen_at(path_);
+    if (!listener) {
+        return std::move(listener).error();
+    }
+    loop_.cancel(resume_);
+    loop_.unwatch(listener_.get());
+    listener_ = *std::move(listener);
+    if (auto status = watch_listener(); !status) {
+        return std::move(status).error();
+    }
+    return true;
 }
 
 Server::~Server() {
@@ -118,7 +135,7 @@ void Server::accept_clients() {
             }
             return;
         }
-        if (clients_.size() >= kMaxClients || !may_connect(fd.get())) {
+        if (!may_connect(fd.get()) || (clients_.size() >= kMaxClients && !make_room())) {
             continue;
         }
         const ClientId id = next_++;
@@ -130,6 +147,17 @@ void Server::accept_clients() {
         start_idle_timer(id, *client);
         clients_.emplace(id, std::move(client));
     }
+}
+
+// Who has been here longest of those that have asked for nothing, or do not read what they have asked for.
+bool Server::make_room() {
+    for (const auto& [id, client] : clients_) {
+        if (!client->busy) {
+            drop(id);
+            return true;
+        }
+    }
+    return false;
 }
 
 // The listener stays readable while accept fails: without a pause the loop would spin.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // viscumd's end of the control socket: a path socket (never abstract) of mode 0600 in a directory private to root.
-// Peers other than root and the daemon's own user are refused by SO_PEERCRED. At most 16 clients, further ones are
-// closed at once. A client is closed when it sends no whole request for 10 s after it connected or had its final
-// answer, and when an answer comes while 256 KiB before it still wait to be read: so no more than that and one frame is
-// ever kept.
+// Peers other than root and the daemon's own user are refused by SO_PEERCRED. At most 16 clients: a further one takes
+// the place of the oldest that waits for nothing, and is closed at once where all do. A client is closed when it sends
+// no whole request for 10 s after it connected or had its final answer, and when an answer comes while 256 KiB before
+// it still wait to be read: so no more than that and one frame is ever kept.
 #pragma once
 
 #include <sys/types.h>
@@ -36,6 +36,8 @@ public:
     ~Server();
     Server(const Server&) = delete;
     Server& operator=(const Server&) = delete;
+    /// Listens anew where the socket file is gone or another's; clients that are connected stay. Whether it had to.
+    Result<bool> listen_again();
     /// After a final response the next request of this client is read. Unknown ids are accepted: the client is gone.
     /// A response longer than kMaxFrame is replaced by an error.
     void send(ClientId client, const Response& response);
@@ -44,6 +46,8 @@ private:
     struct Client;
     Server(EventLoop& loop, UniqueFd listener, std::string path);
     void accept_clients();
+    Status watch_listener();
+    bool make_room();
     void pause_accepting();
     void handle(ClientId id, std::uint32_t events);
     bool receive(ClientId id, Client& client);

@@ -404,8 +404,7 @@ TEST_CASE("server: no whole request in time closes, a request that runs does not
     CHECK(room.gone.empty());
 }
 
-TEST_CASE(
-    "server: sixteen clients are served, further ones are closed at once, and a place that is free again is given") {
+TEST_CASE("server: of sixteen clients the oldest that waits for nothing makes room, and where all wait nobody does") {
     Room room;
     room.serve_done();
     std::vector<Peer> peers;
@@ -415,13 +414,31 @@ TEST_CASE(
         REQUIRE(room.until([&] { return !peers.back().ended() && peers.back().answers.size() == 1; }));
     }
     Peer one_more{room.connect()};
+    REQUIRE(one_more.say(encode(verb("list"))));
+    REQUIRE(room.until([&] { return !one_more.ended() && one_more.answers.size() == 1; }));
+    CHECK(peers.front().ended());
+    for (std::size_t i = 1; i < peers.size(); ++i) {
+        CHECK_FALSE(peers[i].ended());
+    }
+}
+
+TEST_CASE("server: sixteen clients that wait for their answers keep their places") {
+    Room room;
+    std::vector<ClientId> asked;
+    room.serve([&](ClientId id, const Request&) { asked.push_back(id); });
+    std::vector<Peer> peers;
+    for (std::size_t i = 0; i < 16; ++i) {
+        peers.push_back(Peer{room.connect()});
+        REQUIRE(peers.back().say(encode(verb("deploy"))));
+        REQUIRE(room.until([&] { return asked.size() == i + 1; }));
+    }
+    Peer one_more{room.connect()};
     REQUIRE(room.until([&] { return one_more.ended(); }));
-    peers.pop_back();
-    REQUIRE(room.until([&] {
-        Peer again{room.connect()};
-        return again.say(encode(verb("list"))) && room.until([&] { return again.ended() || !again.answers.empty(); }) &&
-               !again.answers.empty();
-    }));
+    room.server->send(asked[3], Response{});
+    REQUIRE(room.until([&] { return !peers[3].ended() && peers[3].answers.size() == 1; }));
+    Peer again{room.connect()};
+    REQUIRE(again.say(encode(verb("deploy"))));
+    REQUIRE(room.until([&] { return asked.size() == 17; }));
 }
 
 TEST_CASE("server: a client that does not read its answers is closed, and what waits for it is bounded") {
