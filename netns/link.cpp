@@ -153,6 +153,40 @@ Status check_far_end(const NlSocket& socket, const Observed& near, const std::st
     return {};
 }
 
+/// The near end of the pair whose far end is `peer_name` in `peer_ns`, whatever another tool has called it.
+Result<std::optional<Link>> find_pair(const NlSocket& socket, const std::string& peer_name, const NetNs& peer_ns) {
+    const auto links = list_links(socket);
+    if (!links) {
+        return links.error();
+    }
+    const auto id = known_net_ns_id(socket, peer_ns);
+    if (!id) {
+        return id.error();
+    }
+    for (const Link& link : *links) {
+        if (!*id || link.kind != "veth" || link.peer_nsid != *id) {
+            continue;
+        }
+        const auto near = observe_link(socket, link.name);
+        if (near && near->link.index == link.index && check_far_end(socket, *near, peer_name, peer_ns)) {
+            return std::optional(link);
+        }
+    }
+    return std::optional<Link>();
+}
+
+/// Kernels before 6.2 rename a device only while it is down; settle() sets it up again.
+Status rename_link(const NlSocket& socket, const Link& link, const std::string& name) {
+    auto message = set_link(link.index, 0, 0);
+    message.put_string(IFLA_IFNAME, name);
+    auto status = socket.request(message);
+    if (!status && status.error().errno_code == EBUSY) {
+        status = socket.request(set_link(link.index, 0, IFF_UP));
+        status = status ? socket.request(message) : std::move(status);
+    }
+    return status;
+}
+
 }  // namespace
 
 std::optional<ObservedLink> read_link(nlmsghdr* answer) {
@@ -225,6 +259,19 @@ Result<Link> create_veth(const NlSocket& socket, const VethSpec& spec, const Net
     near->link.arp = false;
     near->link.mtu = spec.mtu;
     return std::move(near->link);
+}
+
+Status keep_link_name(const NlSocket& socket, const VethSpec& spec, const NetNs& peer_ns) {
+    const std::string context = cat("cannot call a link '", spec.name, "' again");
+    const auto pair = find_pair(socket, spec.peer_name, peer_ns);
+    if (!pair) {
+        return pair.error().in(context);
+    }
+    if (!*pair || (*pair)->name == spec.name) {
+        return {};
+    }
+    auto status = rename_link(socket, **pair, spec.name);
+    return status ? Status{} : Status{std::move(status).error().in(context)};
 }
 
 Status prepare_peer(const NlSocket& inside, const VethSpec& spec) {

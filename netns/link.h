@@ -52,6 +52,10 @@ struct VethSpec {
 /// name is left alone and errno_code is EEXIST. The far end's flags and address are `prepare_peer`'s.
 Result<Link> create_veth(const NlSocket& socket, const VethSpec& spec, const NetNs& peer_ns);
 
+/// The near end of such a pair has its name again, where another tool changed it; it may be down then. Idempotent: no
+/// such pair is success. errno_code EEXIST: another device has the name.
+Status keep_link_name(const NlSocket& socket, const VethSpec& spec, const NetNs& peer_ns);
+
 /// In the service's namespace (`inside` is a socket opened there): sets the device's MAC, MTU and NOARP, no IPv6
 /// address generation, then up. Brings `lo` up. Writes only what differs.
 Status prepare_peer(const NlSocket& inside, const VethSpec& spec);

@@ -126,6 +126,23 @@ TEST_CASE("link: a foreign device of the wanted name is left alone") {
     must(remove_net_ns_name("test-foreign"));
 }
 
+TEST_CASE("link: a pair whose name another tool changed has it again, unless another device took it") {
+    const ServiceNet net("renamed");
+    const auto made = must(create_veth(net.here, net.veth, net.ns));
+    must(output_of({"ip", "link", "set", net.veth.name, "name", "other"}));
+    CHECK(keep_link_name(net.here, net.veth, net.ns));
+    CHECK(keep_link_name(net.here, net.veth, net.ns));
+    CHECK(must(create_veth(net.here, net.veth, net.ns)).index == made.index);
+    must(output_of({"ip", "link", "set", net.veth.name, "name", "other"}));
+    must(output_of({"ip", "link", "add", net.veth.name, "type", "bridge"}));
+    const auto refused = keep_link_name(net.here, net.veth, net.ns);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().errno_code == EEXIST);
+    must(output_of({"ip", "link", "delete", net.veth.name}));
+    must(output_of({"ip", "link", "delete", "other"}));
+    CHECK(keep_link_name(net.here, net.veth, net.ns));
+}
+
 TEST_CASE("link: a pair that cannot be made leaves nothing, and the error says what stood in the way") {
     const ServiceNet net("blocked");
     const auto before = count_links(net.here);
