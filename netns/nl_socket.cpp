@@ -25,6 +25,7 @@ namespace viscum {
 namespace {
 
 constexpr int kMaxNews = 4096;
+constexpr int kMaxParts = 4096;
 // Room for the largest message that the kernel makes of a dump (32 KiB), without asking for the size first.
 constexpr std::size_t kAnswerBytes = 32768;
 // News says only *look again*, and an overflow says that as well.
@@ -122,6 +123,16 @@ Status pass_few_routes(int fd) {
     return {};
 }
 
+/// The rest of an answer that was given up: the kernel takes no other request for a list while one is under way.
+void drop_answer(int fd) {
+    for (int part = 0; part < kMaxParts; ++part) {
+        char first = 0;
+        if (recv(fd, &first, sizeof first, MSG_DONTWAIT) < 0 && errno != ENOBUFS && errno != EINTR) {
+            break;
+        }
+    }
+}
+
 void note(NlWatch::News& news, int type) {
     if (type >= RTM_NEWLINK && type <= RTM_GETROUTE) {
         news.links = true;
@@ -206,6 +217,7 @@ Status NlSocket::request(const NlMessage& message, const std::function<void(nlms
         const int left = nl_recv(sock_.get(), &sender, &bytes, nullptr);
         const std::unique_ptr<unsigned char, decltype(&std::free)> keeper(bytes, &std::free);
         if (left <= 0) {
+            drop_answer(fd());
             return Error{EIO, cat("cannot receive: ", nl_geterror(left))};
         }
         if (auto end = read_answer(bytes, left, sequence, interrupted, each)) {
