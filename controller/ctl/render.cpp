@@ -65,10 +65,9 @@ std::string render_lan(const std::vector<LanReport>& lan, bool colour) {
             line += cat(", port of ", printable(device.bridge));
         }
         line += ": ";
-        line += device.attached
-                    ? paint("attached", Tone::good, colour)
-                    : paint(device.problem.empty() ? "not attached" : cat("not attached: ", printable(device.problem)),
-                            Tone::bad, colour);
+        const std::string problem = device.problem.empty() ? "" : cat(": ", printable(device.problem));
+        line += paint(cat(device.attached ? "attached" : "not attached", problem),
+                      device.attached && problem.empty() ? Tone::good : Tone::bad, colour);
         out += fact(out.empty() ? "lan" : "", line);
     }
     return out;

@@ -103,6 +103,7 @@ void Reconciler::turn() {
         last_plan_at_ = boot_now();
         execute(plan, goal);
     }
+    tell_of_lan();
     drop_dismantled();
     services_.settle(rules_problem_);
     if (dirty_) {
@@ -157,9 +158,13 @@ void Reconciler::execute(const std::vector<Step>& plan, const Wanted& wanted) {
             continue;
         }
         if (auto status = execute_one(step, wanted); !status) {
-            report(step, status.error());
+            Run* run = run_of(step.backend);
+            const bool prepares = run != nullptr && run->state() == RunState::preparing;
+            if (!prepares || !is_deployed(step.backend)) {  // or else the deploy tells it
+                report(step, status.error());
+            }
             skipped.insert(step.backend);
-            if (Run* run = run_of(step.backend); run != nullptr && run->state() == RunState::preparing) {
+            if (prepares) {
                 // A launch tells whose it is; other steps have their own words.
                 run->launch_failed(step.kind == Step::Kind::launch ? status.error() : status.error().in(step.text()));
             } else if (of_backend) {
@@ -185,6 +190,25 @@ void Reconciler::report(const Step& step, const Error& error) {
     if (reported_.insert(line).second) {
         log_warn(line);
     }
+}
+
+bool Reconciler::is_deployed(const BackendKey& key) const {
+    const auto found = services_.all().find(key.service);
+    return found != services_.all().end() && found->second.candidate && found->second.candidate->slot == key.slot;
+}
+
+/// Once for each device, also where the other tool takes its filter away and puts it back.
+void Reconciler::tell_of_lan() {
+    std::map<std::string, std::string> told;
+    for (const auto& lan : world_.lan_devices()) {
+        std::string& said = told[lan.device];
+        said = told_[lan.device];
+        if (lan.attached && !lan.problem.empty() && lan.problem != said) {
+            said = lan.problem;
+            log_warn(cat(lan.device, ": ", lan.problem));
+        }
+    }
+    told_ = std::move(told);
 }
 
 void Reconciler::drop_dismantled() {

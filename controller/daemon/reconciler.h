@@ -37,7 +37,10 @@ private:
     Status execute_one(const Step& step, const Wanted& wanted);
     void drop_dismantled();
     [[nodiscard]] Run* run_of(const BackendKey& key) const;
+    /// Whether a deploy waits for it.
+    [[nodiscard]] bool is_deployed(const BackendKey& key) const;
     void report(const Step& step, const Error& error);
+    void tell_of_lan();
 
     EventLoop& loop_;
     World& world_;
@@ -48,10 +51,11 @@ private:
     BootTime timer_due_{};
     std::vector<Step> last_plan_;  // that was not empty
     BootTime last_plan_at_{};
-    std::map<BackendKey, BootTime> resting_;  // backends with a step that failed, until they are tried again
-    std::string rules_problem_;               // why the kernel's rules are not as wanted; empty: they are
-    std::set<std::string> reported_;          // failures that were logged and did not go away since
-    std::set<std::string> tracked_;           // UDP claims whose older flows were looked for
+    std::map<BackendKey, BootTime> resting_;   // backends with a step that failed, until they are tried again
+    std::string rules_problem_;                // why the kernel's rules are not as wanted; empty: they are
+    std::set<std::string> reported_;           // failures that were logged and did not go away since
+    std::map<std::string, std::string> told_;  // LAN device that is served -> what was last said to be wrong with it
+    std::set<std::string> tracked_;            // UDP claims whose older flows were looked for
 };
 
 }  // namespace viscum

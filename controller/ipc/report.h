@@ -63,7 +63,7 @@ struct LanReport {
     std::string device;
     std::string bridge;  // the bridge of lan: that it is a port of; empty: itself
     bool attached = false;
-    std::string problem;  // why not
+    std::string problem;  // why not, or which filter of another tool comes first
     bool operator==(const LanReport&) const = default;
 };
 

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "base/text.h"
+#include "netns/filter.h"
 #include "tcprog/attach.h"
 
 namespace viscum {
@@ -37,7 +39,7 @@ LanDevices::Device LanDevices::describe(const Link& link, const std::vector<Link
     return device;
 }
 
-Status LanDevices::observe(const std::vector<Link>& links, const std::set<std::string>& own) {
+Status LanDevices::observe(const NlSocket& socket, const std::vector<Link>& links, const std::set<std::string>& own) {
     Numbered seen;
     for (const auto& link : links) {
         if (link.kind == "bridge" || link.name == "lo" || own.contains(link.name)) {
@@ -64,6 +66,14 @@ Status LanDevices::observe(const std::vector<Link>& links, const std::set<std::s
             device.problem = device.attached ? "" : known->second.problem;
         }
         if (device.attached && device.wanted) {
+            const auto first = first_filter(socket, link.index);
+            if (!first) {
+                return first.error();
+            }
+            if (*first && (*first)->priority < kFilterPriority) {
+                device.problem = cat("another tool's TC filter comes first (", (*first)->kind, ", pref ",
+                                     (*first)->priority, "): what that keeps or drops is not served");
+            }
             const auto marked = rules_.set_lan_device(index, device.bridge_mac);
             if (!marked) {
                 return marked.error();

@@ -13,6 +13,7 @@
 #include "controller/plan/state.h"
 #include "controller/world/world.h"
 #include "netns/link.h"
+#include "netns/nl_socket.h"
 #include "tcprog/rule_table.h"
 
 namespace viscum {
@@ -27,7 +28,7 @@ public:
 
     /// Compares with the router's links; `own` are the ends of services' links, which are never meant. Forgets what the
     /// programs know of devices that are gone.
-    Status observe(const std::vector<Link>& links, const std::set<std::string>& own);
+    Status observe(const NlSocket& socket, const std::vector<Link>& links, const std::set<std::string>& own);
     void add_to(Actual& actual) const;
 
     // Steps of the plan; a device that has gone meanwhile is success.

@@ -135,9 +135,9 @@ Status LinuxWorld::make_masquerade() {
     if (auto status = viscum::make_masquerade(masquerade_); !status) {
         return status;
     }
-    masquerade_there_ = true;
-    nft_watch_->drain();  // our own writes are no news
-    return {};
+    // Our own writes are no news; another tool's may be among them.
+    nft_watch_->drain();
+    return observe_masquerade();
 }
 
 Status LinuxWorld::remove_masquerade() {

@@ -11,6 +11,7 @@ namespace viscum {
 namespace {
 
 constexpr const char* kServiceDevice = "eth0";
+constexpr int kAddressRounds = 3;  // against a tool that goes on; its news wait for the next pass
 
 /// What a service's namespace needs beside its addresses. Keys that a kernel lacks (no IPv6) are passed over.
 Status prepare_sysctls() {
@@ -176,17 +177,21 @@ Status LinuxWorld::observe_links(const std::vector<Link>& links) {
         // given to the cloud, which would reset what runs.
         backend.actual.link = false;
         backend.actual.fence = false;
-        if (found == by_name.end() || !backend.net_ns) {
+        backend.link_stands = false;
+        if (!backend.net_ns) {
             continue;
         }
-        const Link& link = *found->second;
         const auto nsid = net_ns_id(socket_, *backend.net_ns);
         if (!nsid) {
             return nsid.error();
         }
-        if (link.peer_nsid != *nsid) {
+        backend.link_stands = std::any_of(links.begin(), links.end(), [&](const Link& link) {
+            return link.index == backend.link && link.peer_nsid == *nsid;
+        });
+        if (found == by_name.end() || found->second->peer_nsid != *nsid) {
             continue;
         }
+        const Link& link = *found->second;
         if (backend.link != link.index || backend.nsid != *nsid) {
             written_.reset();
         }
@@ -224,7 +229,7 @@ Status LinuxWorld::observe_router() {
     if (auto status = observe_links(*links); !status) {
         return status;
     }
-    return lan_.observe(*links, own);
+    return lan_.observe(socket_, *links, own);
 }
 
 Result<Actual> LinuxWorld::observe() {
@@ -287,8 +292,15 @@ Status LinuxWorld::open_watch(Backend& backend) {
 
 Status LinuxWorld::make_link(const BackendKey& key, Backend& backend) {
     const VethSpec spec{backend.link_name, kServiceDevice, service_mac(instance_.name, key.service), lan_.mtu()};
-    const auto link = create_veth(socket_, spec, *backend.net_ns);
+    auto link = create_veth(socket_, spec, *backend.net_ns);
+    if (!link && link.error().errno_code == EEXIST && keep_link_name(socket_, spec, *backend.net_ns)) {
+        link = create_veth(socket_, spec, *backend.net_ns);
+    }
     if (!link) {
+        if (!backend.link_stands && number(backend.link) != 0) {
+            backend.link = IfIndex{};  // gone, and not to be had: the cloud serves meanwhile
+            written_.reset();
+        }
         return link.error();
     }
     const auto nsid = net_ns_id(socket_, *backend.net_ns);
@@ -310,6 +322,7 @@ Status LinuxWorld::make_link(const BackendKey& key, Backend& backend) {
         return cleared.error();
     }
     backend.link = link->index;
+    backend.link_stands = true;
     backend.nsid = *nsid;
     backend.actual.link = true;
     backend.actual.addresses = false;
@@ -340,6 +353,23 @@ Status LinuxWorld::set_sysctls(const Backend& backend, const WantedBackend& want
     });
 }
 
+/// Our own writes are no news. But another tool's may be among them, so what is there is looked at once more after they
+/// were read.
+Status LinuxWorld::write_addresses(const NlSocket& inside, IfIndex device, Backend& backend,
+                                   const WantedBackend& wanted) {
+    for (int round = 0; round < kAddressRounds; ++round) {
+        backend.watch->drain();
+        const auto written = apply_addresses(inside, device, {wanted.addresses, wanted.prefixes});
+        if (!written) {
+            return written.error();
+        }
+        if (*written == 0) {
+            break;
+        }
+    }
+    return {};
+}
+
 Status LinuxWorld::set_addresses(Backend& backend, const WantedBackend& wanted) {
     if (auto status = set_sysctls(backend, wanted); !status) {
         return status;
@@ -361,12 +391,15 @@ Status LinuxWorld::set_addresses(Backend& backend, const WantedBackend& wanted) 
         if (auto prepared = prepare_peer(*inside, spec); !prepared) {
             return prepared;
         }
-        const auto written = apply_addresses(*inside, device->index, {wanted.addresses, wanted.prefixes});
-        return written ? Status{} : Status{written.error()};
+        return write_addresses(*inside, device->index, backend, wanted);
     });
-    if (status) {
-        // Our own writes are no news.
-        backend.watch->drain();
+    if (!status && status.error().errno_code == ENODEV) {
+        // Another tool renamed or moved the service's end, which goes with ours: both are made again.
+        backend.actual.link = false;
+        backend.link_stands = false;
+        if (auto gone = delete_link(socket_, backend.link_name); !gone) {
+            return gone;
+        }
     }
     backend.actual.addresses = static_cast<bool>(status);
     return status;

@@ -76,7 +76,8 @@ private:
         std::string link_name;
         std::optional<NetNs> net_ns;
         std::optional<NlWatch> watch;
-        IfIndex link{};  // as last seen: what rules carry until there is a new one; 0: never made
+        IfIndex link{};  // as last seen: what rules carry until there is a new one; 0: never made, or not to be had
+        bool link_stands = false;  // under whatever name
         std::uint32_t nsid = 0;
         ActualBackend actual;
     };
@@ -88,6 +89,8 @@ private:
     static Status make_net_ns(Backend& backend);
     Status make_link(const BackendKey& key, Backend& backend);
     static Status set_sysctls(const Backend& backend, const WantedBackend& wanted);
+    static Status write_addresses(const NlSocket& inside, IfIndex device, Backend& backend,
+                                  const WantedBackend& wanted);
     Status set_addresses(Backend& backend, const WantedBackend& wanted);
     Status attach_fence(Backend& backend);
     Status set_egress(const BackendKey& key, Backend& backend, const WantedBackend& wanted);
