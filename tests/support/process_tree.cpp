@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "tests/support/process_tree.h"
 
+#include <algorithm>
+
 #include "base/file.h"
 #include "base/text.h"
 
@@ -26,6 +28,7 @@ std::vector<pid_t> descendants(pid_t pid) {
             all.emplace_back(process, parent_of(process));
         }
     }
+    std::ranges::sort(all);  // by number, as they were started: names sort 1002 before 998
     std::vector<pid_t> found = {pid};
     for (std::size_t index = 0; index < found.size(); ++index) {
         for (const auto& [process, parent] : all) {
