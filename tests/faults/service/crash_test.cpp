@@ -35,13 +35,11 @@ ServiceFile crashing_service(const std::string& restart) {
 /// Returns when it was killed.
 BootTime kill_and_await(const Scene& scene, const std::string& service, bool init = false) {
     const ServiceReport before = scene.status(service);
+    const auto processes = scene.processes_of(service);
+    REQUIRE_FALSE(processes.empty());
+    const pid_t victim = init ? static_cast<pid_t>(before.pid) : processes.front();
     const BootTime when = boot_now();
-    if (init) {
-        REQUIRE(before.pid > 0);
-        REQUIRE(kill(static_cast<pid_t>(before.pid), SIGKILL) == 0);
-    } else {
-        scene.kill_service(service);
-    }
+    REQUIRE(kill(victim, SIGKILL) == 0);
     CHECK(eventually(kLimit, [&] {
         const ServiceReport now = scene.status(service);
         return start_of(now) != start_of(before) && now.health == "healthy";

@@ -94,7 +94,7 @@ double hang_once(const Scene& scene, const std::function<void()>& hang, const st
 
 /// As often as `round` is done, a fresh version of the service, which is not held down.
 void hang_often(Scene& scene, std::vector<double>& times, const std::function<double()>& round) {
-    for (int number = 0; number < (effort() == Effort::full ? 15 : 1); ++number) {
+    for (int number = 0; number < (effort() == Effort::full ? 10 : 1); ++number) {
         scene.ctl({"restart", "web"});
         times.push_back(round());
     }
