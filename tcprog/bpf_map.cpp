@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "tcprog/percpu.h"
+
 namespace viscum {
 namespace {
 
@@ -28,7 +30,7 @@ std::optional<Shape> shape_of(int fd) {
     }
     shape.stride = shape.info.value_size;
     if (shape.info.type == BPF_MAP_TYPE_PERCPU_ARRAY || shape.info.type == BPF_MAP_TYPE_PERCPU_HASH) {
-        shape.copies = static_cast<std::size_t>(std::max(1, libbpf_num_possible_cpus()));
+        shape.copies = possible_cpus();
         shape.stride = (shape.stride + kWord - 1) / kWord * kWord;
     }
     return shape;
@@ -77,6 +79,30 @@ std::optional<std::vector<char>> merged(const std::vector<char>& values, const S
     return std::nullopt;
 }
 
+using Entry = std::pair<std::vector<char>, std::vector<char>>;
+
+/// Key and values of each entry. What has a time comes in its order: a full LRU map forgets what was written first.
+std::vector<Entry> entries_of(int fd, const Shape& shape, Carry carry) {
+    std::vector<Entry> entries;
+    std::vector<char> values = shape.room();
+    std::vector<char> key(shape.info.key_size);
+    std::vector<char> next(shape.info.key_size);
+    bool any = bpf_map_get_next_key(fd, nullptr, key.data()) == 0;
+    // Steps are bounded: where programs delete as we read, the kernel may start again from the front.
+    for (std::uint64_t step = 0; any && step < 2ULL * shape.info.max_entries; ++step) {
+        if (bpf_map_lookup_elem(fd, key.data(), values.data()) == 0) {
+            entries.emplace_back(key, values);
+        }
+        any = bpf_map_get_next_key(fd, key.data(), next.data()) == 0;
+        key.swap(next);
+    }
+    if (carry == Carry::latest) {
+        std::stable_sort(entries.begin(), entries.end(),
+                         [](const Entry& a, const Entry& b) { return word_at(a.second, 0) < word_at(b.second, 0); });
+    }
+    return entries;
+}
+
 }  // namespace
 
 bool can_carry(const bpf_map_info& from, const bpf_map_info& to) {
@@ -89,23 +115,14 @@ void carry_map(int from_fd, int to_fd, Carry carry) {
     if (!from || !to || !can_carry(from->info, to->info) || from->info.id == to->info.id) {
         return;
     }
-    std::vector<char> values = from->room();
-    std::vector<char> key(from->info.key_size);
-    std::vector<char> next(from->info.key_size);
-    bool any = bpf_map_get_next_key(from_fd, nullptr, key.data()) == 0;
-    // Steps are bounded: where programs delete as we read, the kernel may start again from the front.
-    for (std::uint64_t step = 0; any && step < 2ULL * from->info.max_entries; ++step) {
-        if (bpf_map_lookup_elem(from_fd, key.data(), values.data()) == 0) {
-            std::vector<char> present = to->room();
-            const bool known = bpf_map_lookup_elem(to_fd, key.data(), present.data()) == 0;
-            const auto entry = known ? merged(values, *from, std::move(present), *to, carry)
-                                     : std::optional(widened(values, *from, *to));
-            if (entry) {
-                bpf_map_update_elem(to_fd, key.data(), entry->data(), BPF_ANY);
-            }
+    for (const auto& [key, values] : entries_of(from_fd, *from, carry)) {
+        std::vector<char> present = to->room();
+        const bool known = bpf_map_lookup_elem(to_fd, key.data(), present.data()) == 0;
+        const auto entry =
+            known ? merged(values, *from, std::move(present), *to, carry) : std::optional(widened(values, *from, *to));
+        if (entry) {
+            bpf_map_update_elem(to_fd, key.data(), entry->data(), BPF_ANY);
         }
-        any = bpf_map_get_next_key(from_fd, key.data(), next.data()) == 0;
-        key.swap(next);
     }
 }
 

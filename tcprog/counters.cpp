@@ -7,12 +7,10 @@
 #include <algorithm>
 #include <vector>
 
+#include "tcprog/percpu.h"
+
 namespace viscum {
 namespace {
-
-std::size_t cpus() {
-    return static_cast<std::size_t>(std::max(1, libbpf_num_possible_cpus()));
-}
 
 constexpr std::array<const char*, VS_RETURN_OTHER + 1> kNames{"unclaimed",
                                                               "not-ip",
@@ -50,7 +48,7 @@ constexpr std::array<const char*, VS_RETURN_OTHER + 1> kNames{"unclaimed",
 }  // namespace
 
 Result<RuleCounters> read_counters(const Datapath& datapath, std::uint32_t rule) {
-    std::vector<vs_counters> per_cpu(cpus());
+    std::vector<vs_counters> per_cpu(possible_cpus());
     if (const int error = bpf_map_lookup_elem(datapath.counters.get(), &rule, per_cpu.data()); error != 0) {
         return errno_error("cannot read counters", error);
     }
@@ -70,7 +68,7 @@ Result<RuleCounters> read_counters(const Datapath& datapath, std::uint32_t rule)
 }
 
 Status clear_counters(const Datapath& datapath, std::uint32_t rule) {
-    const std::vector<vs_counters> zeros(cpus());
+    const std::vector<vs_counters> zeros(possible_cpus());
     if (const int error = bpf_map_update_elem(datapath.counters.get(), &rule, zeros.data(), BPF_ANY); error != 0) {
         return errno_error("cannot clear counters", error);
     }
@@ -80,7 +78,7 @@ Status clear_counters(const Datapath& datapath, std::uint32_t rule) {
 Result<Verdicts> read_verdicts(const Datapath& datapath) {
     Verdicts sum{};
     for (std::uint32_t verdict = 0; verdict < VS_VERDICTS; ++verdict) {
-        std::vector<std::uint64_t> per_cpu(cpus());
+        std::vector<std::uint64_t> per_cpu(possible_cpus());
         if (const int error = bpf_map_lookup_elem(datapath.verdicts.get(), &verdict, per_cpu.data()); error != 0) {
             return errno_error("cannot read verdicts", error);
         }

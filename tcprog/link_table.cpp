@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "base/text.h"
+#include "tcprog/percpu.h"
 
 namespace viscum {
 namespace {
@@ -50,7 +51,7 @@ Status check(const LinkEgress& wanted) {
 }
 
 std::vector<vs_link_counters> per_cpu() {
-    return std::vector<vs_link_counters>(static_cast<std::size_t>(std::max(1, libbpf_num_possible_cpus())));
+    return std::vector<vs_link_counters>(possible_cpus());
 }
 
 }  // namespace
