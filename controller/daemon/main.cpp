@@ -8,7 +8,9 @@
 #include <climits>
 #include <cstdio>
 #include <cstring>
+#include <new>
 #include <string>
+#include <string_view>
 
 #include "base/build_info.h"
 #include "base/log.h"
@@ -18,6 +20,7 @@
 
 namespace {
 
+constexpr int kFailed = 1;
 constexpr int kUsage = 2;
 constexpr int kRefused = 5;
 constexpr const char* kHelp =
@@ -44,10 +47,19 @@ std::string find_program(const std::string& name) {
     return "/usr/libexec/viscum/" + name;
 }
 
+/// Without memory the next step cannot be known to be whole: a clean end, and the next viscumd adopts all. Needs none
+/// itself.
+[[noreturn]] void end_without_memory() {
+    constexpr std::string_view kWords = "viscumd: out of memory; services and rules stay, until the lease ends\n";
+    [[maybe_unused]] const auto ignored = write(STDERR_FILENO, kWords.data(), kWords.size());
+    _exit(kFailed);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
     using namespace viscum;
+    std::set_new_handler(end_without_memory);
     const option options[] = {
         {"instance", required_argument, nullptr, 'i'}, {"shim", required_argument, nullptr, 's'},
         {"prober", required_argument, nullptr, 'p'},   {"discard-newer", no_argument, nullptr, 'd'},
@@ -77,7 +89,7 @@ int main(int argc, char** argv) {
     const auto fail = [](const Error& error) {
         log_error(error.what);
         const bool refused = error.errno_code == EBUSY || error.errno_code == EPROTO;
-        return refused ? kRefused : error.errno_code == EINVAL ? kUsage : 1;
+        return refused ? kRefused : error.errno_code == EINVAL ? kUsage : kFailed;
     };
     if (uninstall) {
         const auto status = Daemon::uninstall(*instance, newer);
@@ -98,7 +110,7 @@ int main(int argc, char** argv) {
     }
     if (auto status = (*daemon)->run(); !status) {
         log_error(status.error().what);
-        return 1;
+        return kFailed;
     }
     return 0;
 }
