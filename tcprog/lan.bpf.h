@@ -73,6 +73,14 @@ static __always_inline int flow_slot(struct __sk_buff* skb, const struct vs_pack
     return VS_REFUSE(VS_CLOUD_FLOW);
 }
 
+/// Whether the version beside the active one has this SYN's connection already. It is sent once more where the answer
+/// is late: a second handshake, with the active version, would break the first.
+static __always_inline int is_beside(struct __sk_buff* skb, const struct vs_packet* packet,
+                                     const struct vs_rule* rule) {
+    const struct vs_backend* beside = rule->active & 1 ? &rule->backend[0] : &rule->backend[1];
+    return beside->ifindex && find_tcp(skb, packet, beside->nsid, 0) == VS_SOCKET_FLOW;
+}
+
 static __always_inline int tcp_slot(struct __sk_buff* skb, const struct vs_packet* packet,
                                     const struct vs_config* settings, const struct vs_rule* rule, __u32 index,
                                     int* is_new) {
@@ -96,6 +104,10 @@ static __always_inline int tcp_slot(struct __sk_buff* skb, const struct vs_packe
         refusal = VS_NO_LISTENER;
     *is_new = 1;
     if (!refusal) {
+        if (is_beside(skb, packet, rule)) {
+            *is_new = 0;
+            return !active;
+        }
         flow_key(&key, packet);
         if (bpf_map_lookup_elem(&vs_flows, &key))  // dearer to delete what is not there
             bpf_map_delete_elem(&vs_flows, &key);

@@ -12,7 +12,9 @@ namespace {
 
 /// Takes the next connection of a listener; invalid where none comes.
 UniqueFd accept_one(const UniqueFd& listener) {
-    wait_for_socket(listener.get(), POLLIN, boot_now() + std::chrono::seconds(2));
+    if (!wait_for_socket(listener.get(), POLLIN, boot_now() + std::chrono::seconds(2))) {
+        return UniqueFd();
+    }
     return UniqueFd(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
 }
 
@@ -234,6 +236,41 @@ TEST_CASE("bpf: an established connection is served by the version that has it, 
         rule.backend[0] = {};
         REQUIRE(lab.apply({rule}) == 1);
         CHECK(lab.lan(served.connection->next()).text == "pass: cloud-flow");
+    }
+}
+
+TEST_CASE("bpf: a SYN that comes again goes where the first one went, though another version is active by now") {
+    for (const auto& family : kFamilies) {
+        for (const bool established : {false, true}) {
+            Served served(family);
+            REQUIRE(served.connection->send_syn());
+            REQUIRE(served.connection->await_syn_ack());
+            Lab& lab = *served.lab;
+            if (established) {
+                REQUIRE(served.client->send(served.connection->next()));
+                served.accepted = accept_one(served.listener);
+                REQUIRE(served.accepted);
+            }
+            const auto listener = listen_tcp(lab.namespace_of(1), family.service, 80);
+            auto rule = served.rule;
+            rule.backend[1] = lab.backend(1);
+            rule.active = 1;
+            REQUIRE(lab.apply({rule}) == 1);
+            Frame again = served.connection->next();
+            again.flags = kSyn;
+            again.sequence -= 1;
+            again.acknowledgement = 0;
+            REQUIRE(served.client->send(again));
+            if (!established) {
+                REQUIRE(served.client->send(served.connection->next()));
+                CHECK(accept_one(served.listener));
+            }
+            CHECK(lab.counters(rule).flows == 1);
+            // A new connection meets the new version.
+            again.source_port += 1;
+            CHECK(lab.lan(again).text == "redirect: served");
+            CHECK(lab.counters(rule).flows == 2);
+        }
     }
 }
 
