@@ -34,7 +34,7 @@ constexpr Millis kLimit{20'000};
 /// The value, or the end of the test with the error's text.
 template <class T>
 T must(Result<T> result) {
-    REQUIRE_MESSAGE(result, result.error().what);
+    REQUIRE_MESSAGE(result, (result ? "" : result.error().what));
     return *std::move(result);
 }
 inline void must(const Status& status) {
