@@ -9,7 +9,8 @@
 namespace viscum {
 namespace {
 
-constexpr Millis kRetry{500};      // after a failure, or against a tool that undoes what we do
+constexpr Millis kRetry{500};  // after a failure, or against a tool that undoes what we do
+constexpr int kBlindTurns = 3;
 constexpr Millis kTurnBudget{10};  // of one pass; what is left follows in the next turn
 
 /// Steps that stay done unless another tool undoes them.
@@ -88,7 +89,10 @@ void Reconciler::turn() {
     unfinished_ = false;
     const auto present = actual();
     if (!present) {
-        log_error(cat("cannot see what the kernel has: ", present.error().what));
+        if (const auto line = cat("cannot see what the kernel has: ", present.error().what);
+            reported_.insert(line).second) {
+            log_error(line);
+        }
         touch_after(kRetry);
         return;
     }
@@ -108,6 +112,18 @@ void Reconciler::turn() {
     services_.settle(rules_problem_);
     if (dirty_) {
         touch_after(Millis(0));  // what settled wants a pass of its own, whether or not other news come
+    }
+}
+
+/// Nothing is done without seeing. Who waits for a deploy learns that, once it is more than a moment.
+void Reconciler::blind(const Error& error) {
+    const std::string line = cat("cannot see what the kernel has: ", error.what);
+    if (reported_.insert(line).second) {
+        log_error(line);
+    }
+    touch_after(kRetry);
+    if (++blind_turns_ > kBlindTurns) {
+        services_.settle(line);
     }
 }
 
