@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// What others get while one service is flooded.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tests/support/endpoint.h"
+
+namespace viscum {
+
+/// One client's requests, one after the other, each on a connection of its own.
+struct Measured {
+    double per_second = 0;  // that were answered
+    double p50_ms = 0;
+    double p99_ms = 0;
+    std::uint64_t answered = 0;
+    std::uint64_t others = 0;  // answered by another one than `who`
+    std::uint64_t failed = 0;
+};
+
+/// For `length`; `who` is expected to answer.
+Measured measure(const NetNs& ns, const Endpoint& to, const std::string& who, std::chrono::milliseconds length);
+
+struct Range {
+    double median = 0;
+    double least = 0;
+    double most = 0;
+};
+Range range_of(std::vector<double> values);
+
+}  // namespace viscum
