@@ -9,8 +9,7 @@
 namespace viscum {
 namespace {
 
-constexpr Millis kRetry{500};  // after a failure, or against a tool that undoes what we do
-constexpr int kBlindTurns = 3;
+constexpr Millis kRetry{500};      // after a failure, or against a tool that undoes what we do
 constexpr Millis kTurnBudget{10};  // of one pass; what is left follows in the next turn
 
 /// Steps that stay done unless another tool undoes them.
@@ -112,18 +111,6 @@ void Reconciler::turn() {
     services_.settle(rules_problem_);
     if (dirty_) {
         touch_after(Millis(0));  // what settled wants a pass of its own, whether or not other news come
-    }
-}
-
-/// Nothing is done without seeing. Who waits for a deploy learns that, once it is more than a moment.
-void Reconciler::blind(const Error& error) {
-    const std::string line = cat("cannot see what the kernel has: ", error.what);
-    if (reported_.insert(line).second) {
-        log_error(line);
-    }
-    touch_after(kRetry);
-    if (++blind_turns_ > kBlindTurns) {
-        services_.settle(line);
     }
 }
 
