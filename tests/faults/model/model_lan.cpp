@@ -106,6 +106,11 @@ VerdictModel::Decision VerdictModel::decide_tcp(const Packet& packet, std::size_
     if (!refusal && !(link && has_listener(*link, ends.destination, ends.destination_port))) {
         refusal = VS_NO_LISTENER;
     }
+    const int beside = 1 - active;
+    const auto other = link_of(rule.backend[static_cast<std::size_t>(beside)]);
+    if (!refusal && other && find_tcp(*other, ends) == Found::flow) {
+        return {beside, VS_SERVED, false};  // once more, of a connection that the version beside it has
+    }
     if (!refusal) {
         flows_.erase(flow_key(ends));
         return {active, VS_SERVED, true};

@@ -16,18 +16,10 @@ struct Route {
 
 const std::vector<Route>& lan_routes() {
     // The first address of an IPv6 network is the anycast one of its routers (RFC 4291, 2.6.1).
-    static const std::vector<Route> routes{{"127.0.0.0/8", {}},
-                                           {"10.77.0.0/16", Device::lan},
-                                           {"10.77.0.1", {}},
-                                           {"10.77.255.255", {}},
-                                           {"::1", {}},
-                                           {"2001:db8:77::/64", Device::lan},
-                                           {"2001:db8:77::1", {}},
-                                           {"2001:db8:77::", {}},
-                                           {"fe80::/64", Device::lan},
-                                           {"fe80::1", {}},
-                                           {"fe80::", {}},
-                                           {"ff00::/8", {}}};
+    static const std::vector<Route> routes{
+        {"127.0.0.0/8", {}}, {"10.77.0.0/16", Device::lan},     {"10.77.0.1", {}},      {"10.77.255.255", {}},
+        {"::1", {}},         {"2001:db8:77::/64", Device::lan}, {"2001:db8:77::1", {}}, {"2001:db8:77::", {}},
+    };
     return routes;
 }
 
@@ -72,11 +64,15 @@ bool is_any_of(const IpAddress& address, const std::vector<std::string>& prefixe
     });
 }
 
+bool never_leaves(const IpAddress& address) {
+    return is_any_of(address, {"ff00::/8", "fe80::/10", "::1"});
+}
+
 }  // namespace
 
-std::optional<Way> find_way(const World& world, const IpAddress& destination) {
+std::optional<Way> find_way(const World& world, const IpAddress& source, const IpAddress& destination) {
     const Route* const route = find_route(world, destination);
-    if (route == nullptr || !route->device) {
+    if (never_leaves(source) || never_leaves(destination) || route == nullptr || !route->device) {
         return std::nullopt;
     }
     Way out{*route->device, route->gateway, 1500, std::nullopt};
@@ -90,8 +86,8 @@ std::optional<Way> find_way(const World& world, const IpAddress& destination) {
 }
 
 bool leads_to_internet(const World& world, const IpAddress& destination) {
-    const auto way = find_way(world, destination);
-    return way && way->device == Device::uplink && way->gateway;
+    const Route* const route = find_route(world, destination);
+    return route != nullptr && route->device == Device::uplink && route->gateway;
 }
 
 bool is_special(const IpAddress& address) {

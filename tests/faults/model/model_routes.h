@@ -18,8 +18,9 @@ struct Way {
     std::optional<MacAddress> neighbour;
 };
 
-/// Where the router forwards a packet to; nothing where it takes it itself, or has no route.
-std::optional<Way> find_way(const World& world, const IpAddress& destination);
+/// Where the router forwards a packet to; nothing where it takes it itself, or has no route. IPv6 has none
+/// between addresses that never leave their link (RFC 4291).
+std::optional<Way> find_way(const World& world, const IpAddress& source, const IpAddress& destination);
 
 /// Whether the router's default route leads there, to the internet: by its device, and not on that device's own
 /// network.

@@ -89,7 +89,7 @@ Expectation VerdictModel::reply(const Packet& packet, std::size_t rule, const Ip
         replies_[fragment_key(reading)] = {rule, packet.step.link, source};
         begun_.erase(fragment_key(reading));
     }
-    const auto way = find_way(world_, reading.ends.destination);
+    const auto way = find_way(world_, source, reading.ends.destination);
     const auto dropped = [&](vs_verdict verdict) {
         Expectation out = expect(packet, verdict, Action::drop);
         if (source != reading.ends.source) {

@@ -139,13 +139,14 @@ PacketReading read_v4(const Field& field, std::size_t size, bool super) {
     }
     const std::size_t header = field.byte(at) % 16 * std::size_t{4};
     std::size_t total = field.two(at + 2);
-    if (total == 0 && super) {
+    const bool unsaid = total == 0 && super;
+    if (unsaid) {
         total = size - at;
     }
-    if (field.byte(at) >> 4 != 4 || header < 20 || total < header) {
+    if (field.byte(at) >> 4 != 4 || header < 20 || (total < header && !unsaid)) {
         return stopped(out, VS_MALFORMED);
     }
-    if (at + total > size) {
+    if (at + std::max(total, header) > size) {
         return stopped(out, VS_TRUNCATED);
     }
     out.ends.source = field.v4(at + 12);

@@ -5,6 +5,7 @@
 
 #include "tests/bpf/lab.h"
 #include "tests/bpf/sweep.h"
+#include "tests/faults/model/packet_reading.h"
 #include "tests/faults/model/random_world.h"
 
 namespace viscum {
@@ -75,12 +76,24 @@ Step PacketSource::next() {
             continue;
         }
         mutations_ += mutated ? 1 : 0;
-        step.segments = static_cast<std::uint16_t>(chance(3, dice_) ? 2 + below(3, dice_) : 0);
-        if (step.segments > 1 && chance(30, dice_) && step.frame[12] == 0x08 && step.frame.size() > 18) {
-            step.frame[16] = step.frame[17] = 0;  // longer than the field can say
-        }
+        put_together(step);
         step.no_token = step.hook == Hook::service && chance(10, dice_);
         return step;
+    }
+}
+
+/// As GRO does, which takes no fragments.
+void PacketSource::put_together(Step& step) {
+    if (!chance(3, dice_)) {
+        return;
+    }
+    step.segments = static_cast<std::uint16_t>(2 + below(3, dice_));
+    if (chance(30, dice_) && step.frame[12] == 0x08 && step.frame.size() > 18) {
+        step.frame[16] = step.frame[17] = 0;  // longer than the field can say
+    }
+    const PacketReading reading = read_packet(step.frame, true);
+    if (reading.first_fragment || reading.later_fragment) {
+        step.segments = 0;
     }
 }
 

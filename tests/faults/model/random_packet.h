@@ -27,6 +27,7 @@ private:
     };
 
     Step change();
+    void put_together(Step& step);
     Sent plain();
     Sent from_client();
     Sent from_service();
