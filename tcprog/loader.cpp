@@ -235,6 +235,10 @@ Status load(const std::string& dir, const DatapathSizes& sizes) {
     if (const int error = bpf_object__load(object.get()); error != 0) {
         return libbpf_failure("the kernel refuses the BPF programs", error);
     }
+    // Not before: the directory alone tells an older viscumd that it is not to start.
+    if (auto status = make_directory(version_dir(dir), 0700); !status) {
+        return status;
+    }
     if (auto status = unpin_programs(dir); !status) {
         return status;
     }
@@ -242,7 +246,7 @@ Status load(const std::string& dir, const DatapathSizes& sizes) {
         const int fd = bpf_map__fd(bpf_object__find_map_by_name(object.get(), kMaps[i].name));
         const std::string pin = cat(version_dir(dir), '/', kMaps[i].name);
         if (before[i]) {
-            carry_map(before[i].get(), fd, Carry::all);
+            carry_map(before[i].get(), fd, kMaps[i].later.value_or(Carry::all));
         } else if (access(pin.c_str(), F_OK) == 0) {
             continue;
         }
@@ -298,9 +302,6 @@ bool all_pinned(const std::string& dir, const DatapathSizes& sizes) {
 /// Maps and programs, pinned; whether all were there already.
 Result<bool> ensure_pins(const std::string& dir, const DatapathSizes& sizes) {
     const bool fresh = access(version_dir(dir).c_str(), F_OK) != 0;
-    if (auto status = make_directory(version_dir(dir), 0700); !status) {
-        return std::move(status).error();
-    }
     if (all_pinned(dir, sizes)) {
         return true;
     }

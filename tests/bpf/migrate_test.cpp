@@ -275,6 +275,33 @@ TEST_CASE("migrate: what programs write after the copy is brought in, and nothin
     }
 }
 
+TEST_CASE("migrate: a full table of flows keeps the latest ones") {
+    const Pins pins;
+    const Older older(pins);
+    constexpr std::uint32_t kLatest = 8;
+    const int flows = older.maps[6].get();
+    const std::uint32_t room = info_of(flows).max_entries;
+    for (std::uint32_t number = 1; number <= room; ++number) {
+        vs_flow_key key{};
+        key.client.word_be[0] = number * 2'654'435'761U;  // in no order of the table's
+        vs_flow flow{};
+        flow.last = 1'000'000 + number;
+        REQUIRE(bpf_map_update_elem(flows, &key, &flow, BPF_ANY) == 0);
+    }
+    const auto datapath = pins.open();
+    for (int time = 0; time < 3; ++time) {
+        catch_up(pins.dir, datapath->carryover);
+        for (std::uint32_t number = room - kLatest; number <= room; ++number) {
+            CAPTURE(number);
+            vs_flow_key key{};
+            key.client.word_be[0] = number * 2'654'435'761U;
+            vs_flow there{};
+            REQUIRE(bpf_map_lookup_elem(flows, &key, &there) == 0);
+            CHECK(datapath->flows.find(key).has_value());
+        }
+    }
+}
+
 TEST_CASE("migrate: of several older layouts each map comes from the newest that has it, and all of them go") {
     const Pins pins;
     const Older older(pins, 0);
