@@ -227,11 +227,12 @@ void Reconciler::drop_dismantled() {
                 continue;
             }
             if (auto status = run->dismantled(); !status) {
-                if (status.error().errno_code == EBUSY) {
-                    touch_after(kRetry);
-                    continue;
+                // EBUSY: a process of it has not quite ended.
+                if (status.error().errno_code != EBUSY && reported_.insert(status.error().what).second) {
+                    log_warn(status.error().what);
                 }
-                log_warn(status.error().what);
+                touch_after(kRetry);
+                continue;
             }
             world_.forget(key);
             run.reset();

@@ -59,7 +59,7 @@ public:
     /// Something of its network was made again: health is asked at once, instead of when it is due.
     void network_mended();
     /// Nothing of it is left in the network: removes its groups and the run directory. The owner then drops the run.
-    /// errno_code EBUSY: a process of it has not quite ended.
+    /// errno_code EBUSY: a process of it has not quite ended. After any error it is to be called again.
     Status dismantled();
 
     [[nodiscard]] const BackendKey& key() const { return key_; }
