@@ -73,6 +73,7 @@ UniqueFd open_directory(int at, const std::string& name) {
 /// A group's directories, from the hierarchy's root down; invalid from the first that is not there.
 struct Group {
     UniqueFd root, instance, own;
+    int problem = 0;  // why one of them is not open, unless it is not there
 
     Group(const Hierarchy& hierarchy, const std::string& of, const std::string& name)
         : root(::open(hierarchy.mount.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
@@ -82,6 +83,7 @@ struct Group {
         if (instance) {
             own = open_directory(instance.get(), name);
         }
+        problem = own || errno == ENOENT ? 0 : errno;
     }
 };
 
@@ -285,6 +287,10 @@ void end_processes(const Group& group) {
 
 Status remove_from(const Hierarchy& hierarchy, const std::string& instance, const std::string& name) {
     const Group group(hierarchy, instance, name);
+    if (group.problem != 0) {
+        return errno_error(cat("cannot open the control group '", hierarchy.mount, "/", instance, "/", name, "'"),
+                           group.problem);
+    }
     if (group.own) {
         end_processes(group);
     }
