@@ -20,6 +20,7 @@ namespace viscum {
 namespace {
 
 constexpr const char* kDirectory = "/run/netns";
+constexpr int kWaysHome = 5;
 
 Status check_name(const std::string& name) {
     if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos) {
@@ -67,9 +68,13 @@ Status bind_name(int fd, const std::string& name) {
 }
 
 void go_home(const NetNs& home) {
-    if (setns(home.fd(), CLONE_NEWNET) != 0) {
-        std::abort();  // anything that came next would act on the wrong network
+    // All that it takes is a little memory.
+    for (int tries = 0; tries < kWaysHome; ++tries) {
+        if (setns(home.fd(), CLONE_NEWNET) == 0) {
+            return;
+        }
     }
+    std::abort();  // anything that came next would act on the wrong network
 }
 
 Result<NetNs> make_nameless() {
