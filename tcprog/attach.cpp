@@ -145,6 +145,9 @@ Result<Attached> attach_filter(std::uint32_t ifindex, std::uint32_t handle, cons
         if (!now || *now != program.id) {
             options = filter(handle);
             bpf_tc_detach(&hook, &options);
+            if (!now) {
+                return now.error();
+            }
             return Error{EOPNOTSUPP, "the device's qdisc filters nothing that is sent"};
         }
     }
