@@ -169,6 +169,10 @@ SavedState Store::load_state(std::vector<std::string>* problems) {
     SavedState newest;
     std::vector<std::string> broken;
     for (const std::uint64_t parity : {0U, 1U}) {
+        // Of a write that a power cut or a kill interrupted.
+        if (auto status = remove_file(generation_file(parity) + kUnfinished); !status) {
+            problems->push_back(status.error().what);
+        }
         const auto bytes = read_file(generation_file(parity), kStateLimit);
         std::uint64_t generation = 0;
         auto state = bytes ? decode_state(*bytes, &generation) : Result<SavedState>(bytes.error());
