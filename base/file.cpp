@@ -115,10 +115,10 @@ Status make_directory(const std::string& path, mode_t mode) {
         }
     }
     struct stat info {};
-    if (lstat(path.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) {
-        return Error{ENOTDIR, cat("'", path, "' is no directory")};
+    if (lstat(path.c_str(), &info) != 0) {
+        return errno_error(cat("cannot look at '", path, "'"));
     }
-    return {};
+    return S_ISDIR(info.st_mode) ? Status() : Status(Error{ENOTDIR, cat("'", path, "' is no directory")});
 }
 
 Status remove_directory(const std::string& path) {

@@ -71,15 +71,16 @@ std::string Run::group() const {
 }
 
 Status Run::begin() {
-    if (auto status = make_directory(dir(), kRunDirMode); !status) {
-        return status;
+    auto status = make_directory(dir(), kRunDirMode);
+    if (status && identity_.image) {
+        status = write_file_atomically(dir() + "/image", identity_.image->digest, kRunFileMode);
     }
-    if (identity_.image) {
-        if (auto status = write_file_atomically(dir() + "/image", identity_.image->digest, kRunFileMode); !status) {
-            return status;
-        }
+    if (status) {
+        status = write_file_atomically(dir() + "/spec", text_, kRunFileMode);
     }
-    if (auto status = write_file_atomically(dir() + "/spec", text_, kRunFileMode); !status) {
+    if (!status) {
+        // What cannot be removed either is found by the next viscumd.
+        [[maybe_unused]] const auto removed = remove_directory(dir());
         return status;
     }
     handle(RunEvent::start);
