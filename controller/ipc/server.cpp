@@ -64,8 +64,9 @@ struct Server::Client {
     FrameReader reader;
     std::string out;
     EventLoop::TimerId idle_timer = 0;
-    bool busy = false;    // a request of it has no final answer yet
-    bool resume = false;  // requests that came with the one before may wait in `reader`
+    EventLoop::TimerId watch_timer = 0;  // where the kernel had no room to watch it
+    bool busy = false;                   // a request of it has no final answer yet
+    bool resume = false;                 // requests that came with the one before may wait in `reader`
 };
 
 Server::Server(EventLoop& loop, UniqueFd listener, std::string path)
@@ -139,14 +140,23 @@ void Server::accept_clients() {
             continue;
         }
         const ClientId id = next_++;
-        if (!loop_.watch(fd.get(), Order::clients, EPOLLIN, [this, id](std::uint32_t events) { handle(id, events); })) {
-            continue;
-        }
         auto client = std::make_unique<Client>();
         client->fd = std::move(fd);
         start_idle_timer(id, *client);
-        clients_.emplace(id, std::move(client));
+        Client& accepted = *clients_.emplace(id, std::move(client)).first->second;
+        if (!watch(id, accepted)) {
+            accepted.watch_timer = loop_.after(kAcceptPause, [this, id, &accepted] {
+                if (!watch(id, accepted)) {
+                    drop(id);
+                }
+            });
+        }
     }
+}
+
+bool Server::watch(ClientId id, const Client& client) {
+    return static_cast<bool>(loop_.watch(client.fd.get(), Order::clients, EPOLLIN,
+                                         [this, id](std::uint32_t events) { handle(id, events); }));
 }
 
 // Who has been here longest of those that have asked for nothing, or do not read what they have asked for.
@@ -197,8 +207,8 @@ void Server::handle(ClientId id, std::uint32_t events) {
 bool Server::receive(ClientId id, Client& client) {
     char chunk[16384];
     const auto got = recv(client.fd.get(), chunk, sizeof chunk, 0);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
-        return true;
+    if (got < 0 && (errno == EAGAIN || errno == EINTR || errno == ENOBUFS || errno == ENOMEM)) {
+        return true;  // what it has sent is still there
     }
     if (got <= 0 || !client.reader.feed({chunk, static_cast<std::size_t>(got)})) {
         drop(id);
@@ -258,7 +268,7 @@ void Server::flush(Client& client) {
     while (!client.out.empty()) {
         const auto sent = ::send(client.fd.get(), client.out.data(), client.out.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent < 0) {
-            if (errno != EAGAIN && errno != EINTR) {
+            if (errno != EAGAIN && errno != EINTR && errno != ENOBUFS && errno != ENOMEM) {
                 shutdown(client.fd.get(), SHUT_RDWR);
             }
             return;
@@ -279,6 +289,7 @@ void Server::drop(ClientId id) {
     const auto client = std::move(found->second);
     clients_.erase(found);
     loop_.cancel(client->idle_timer);
+    loop_.cancel(client->watch_timer);
     loop_.unwatch(client->fd.get());
     if (client->busy && on_gone_) {
         on_gone_(id);

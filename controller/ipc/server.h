@@ -46,6 +46,7 @@ private:
     struct Client;
     Server(EventLoop& loop, UniqueFd listener, std::string path);
     void accept_clients();
+    bool watch(ClientId id, const Client& client);
     Status watch_listener();
     bool make_room();
     void pause_accepting();
