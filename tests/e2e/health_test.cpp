@@ -30,26 +30,6 @@ ServiceFile flagged_service(const std::string& more = "") {
 
 }  // namespace
 
-TEST_CASE("health: a stopped viscumd gives new flows to the cloud when its lease ends") {
-    Scene scene({.config_lines = "lan: [br-lan]\nlease: 2s\n"});
-    scene.deploy(web_service());
-    const auto flow = scene.flow();
-    auto open = must(KeptConnection::open(scene.bed().client(1), {.to = kWeb}));
-    CHECK(open.get().who() == "local");
-    must(scene.viscumd().pause());
-    CHECK(scene.web() == "local");
-    CHECK(flow->wait_for("cloud", boot_now(), kLimit));
-    CHECK(scene.web(kWeb6) == "cloud");
-    CHECK(open.get().who() == "local");
-    must(scene.viscumd().resume());
-    CHECK(flow->wait_for("local", boot_now(), kLimit));
-    CHECK(open.get().who() == "local");
-    check_flow("a lease that ended", flow->stop());
-    { const auto closed = std::move(open); }
-    scene.ctl({"remove", "web"});
-    scene.check_no_leak();
-}
-
 TEST_CASE("health: each kind of probe tells a healthy service from another") {
     Scene scene;
     const auto deploy = [&](const std::string& probe, int expected) {

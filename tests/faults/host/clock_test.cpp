@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The wall clock jumps: times in the log are all that changes.
+#include <signal.h>
+
+#include "base/file.h"
+#include "tests/faults/oracle/oracle.h"
+#include "tests/scene/scene.h"
+
+namespace viscum {
+namespace {
+
+constexpr const char* kClock = VISCUM_BIN_DIR "/viscum-test-clock.so";
+constexpr const char* kJump = "/tmp/jump";
+constexpr const char* kLog = "/tmp/jumpingd.log";
+
+void jump(const std::string& by) {
+    must(write_file_atomically(kJump, by + "\n", 0644));
+}
+
+/// The day that the last line of the log has.
+std::string day_of_log() {
+    const auto lines = split(must(read_file(kLog, 16 * 1024 * 1024)), '\n');
+    return lines.size() < 2 ? "" : lines[lines.size() - 2].substr(0, 10);
+}
+
+}  // namespace
+
+TEST_CASE(
+    "fault 19: the wall clock jumps a day ahead and two back, and nothing but the times in the log is different") {
+    Scene scene({.config_lines = "lan: [br-lan]\nlease: 3s\n"});
+    scene.deploy(web_service());
+    const ServiceReport before = scene.status("web");
+    scene.viscumd().kill();
+    jump("0");
+    auto viscumd = must(Program::start({.argv = {"env", cat("LD_PRELOAD=", kClock), cat("VISCUM_TEST_CLOCK=", kJump),
+                                                 VISCUM_BIN_DIR "/viscumd", "--shim", VISCUM_BIN_DIR "/viscum-shim"},
+                                        .log_file = kLog,
+                                        .ns = &scene.bed().hotspot()}));
+    CHECK(eventually(kLimit, [&] { return scene.status("web").admission == "serve"; }));
+    const auto flow = scene.flow();
+    const std::string today = day_of_log();
+    for (const char* by : {"86400", "-86400"}) {
+        jump(by);
+        const BootTime jumped = boot_now();
+        scene.ctl({"drain", "web"});
+        CHECK(flow->wait_for("cloud", jumped, kLimit));
+        CHECK(day_of_log() != today);  // or it was not shown another clock
+        scene.ctl({"resume", "web"});
+        CHECK(flow->wait_for("local", boot_now(), kLimit));
+        // Longer than the lease: it is renewed, and probes go on.
+        CHECK(eventually(kLimit, [&] { return boot_now() - jumped > Millis(4'000); }));
+        CHECK(flow->wait_for("local", boot_now(), kLimit));
+        const ServiceReport now = scene.status("web");
+        CHECK(now.health == "healthy");
+        CHECK(now.pid == before.pid);
+        CHECK(now.restarts == before.restarts);
+    }
+    const FlowSummary seen = flow->stop();
+    check_flow("a clock that jumps", seen);
+    std::string complaints;
+    for (const LogLine& line : log_lines(must(read_file(kLog, 16 * 1024 * 1024)))) {
+        complaints += line.level == "info" ? "" : cat(line.text, '\n');
+    }
+    CHECK(complaints == "");
+    viscumd.stop(SIGTERM);
+    must(scene.viscumd().start_again());
+    scene.ctl({"remove", "web"});
+    scene.check_no_leak();
+}
+
+}  // namespace viscum
