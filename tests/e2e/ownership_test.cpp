@@ -26,22 +26,6 @@ std::string second_config() {
 
 }  // namespace
 
-TEST_CASE("ownership: a second viscumd of an instance refuses to start and changes nothing") {
-    Scene scene;
-    scene.deploy(web_service());
-    const auto flow = scene.flow();
-    const Snapshot before = must(take_snapshot());
-    const RunOutput second = run({VISCUM_BIN_DIR "/viscumd"}, {.ns = &scene.bed().hotspot()});
-    CHECK(second.status == 5);
-    CHECK(second.err.find("another viscumd serves instance 'viscum'") != std::string::npos);
-    CHECK(join(must(leaks_since(before, kLimit, is_probe)), "\n") == "");
-    const FlowSummary seen = flow->stop();
-    check_flow("a second viscumd", seen);
-    CHECK(seen.cloud == 0);
-    scene.ctl({"remove", "web"});
-    scene.check_no_leak();
-}
-
 TEST_CASE("ownership: two instances on one router do not touch each other") {
     Scene scene;
     auto second = must(Viscumd::start(scene.bed().hotspot(), {.config = second_config(), .instance = "viscumb"}));
