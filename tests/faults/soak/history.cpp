@@ -163,10 +163,8 @@ std::vector<double> fail_overs(const History& history, const std::string& kind) 
             continue;
         }
         std::set<std::size_t> waiting;
-        for (std::size_t number = 0; number < history.streams.size(); ++number) {
-            if (std::ranges::any_of(step.allows, [&](const Allowance& allowance) {
-                    return concerns(history.streams[number], allowance.whom);
-                })) {
+        for (std::size_t number = 0; number < history.streams.size() && !step.allows.empty(); ++number) {
+            if (concerns(history.streams[number], step.allows.front().whom)) {
                 waiting.insert(number);
             }
         }

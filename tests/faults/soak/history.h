@@ -70,7 +70,7 @@ constexpr Millis kLinger{5'000};
 Verdict judge(const History& history);
 
 /// From the begin of each step of `kind` to the end of the first answer that was asked for afterwards, for the streams
-/// that the step concerns: milliseconds.
+/// of whom it excuses first: milliseconds.
 std::vector<double> fail_overs(const History& history, const std::string& kind);
 
 /// The steps, a line each: seconds since the first one, what, and how long.

@@ -24,7 +24,7 @@ constexpr int kFlooder = 3;
 // A lease that ends while viscumd is stopped.
 constexpr const char* kConfig = "lan: [br-lan]\nlease: 5s\n";
 // So long that no client of the soak is interrupted, however slow the machine is.
-constexpr const char* kUsual = "restart: { backoff: 10ms, backoff_max: 100ms }\ndrain_timeout: 60s\n";
+constexpr const char* kUsual = "restart: { backoff: 10ms, backoff_max: 100ms }\ndrain_timeout: 20s\n";
 // UDP has no end of a flow: a version that drains would stay for all of it.
 constexpr const char* kUsualUdp = "restart: { backoff: 10ms, backoff_max: 100ms }\ndrain_timeout: 2s\n";
 
@@ -278,7 +278,8 @@ Sample Stage::sample() {
 
 void Stage::remove_all() {
     for (const char* service : kServices) {
-        scene_.ctl({"remove", service});
+        // What a foreign tool cut off may be open at the service for ever.
+        scene_.ctl({"remove", service, "--wait", "1s"});
     }
     must(FloodSources::remove(bed()));
 }
