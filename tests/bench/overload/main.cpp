@@ -209,14 +209,26 @@ nlohmann::ordered_json json_of(const Range& range) {
 
 void show(const std::vector<Row>& rows) {
     const long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    std::printf("Medians of all rounds (least to most). Flooder, clients, router and servers share %ld processors.\n\n",
-                processors);
+    double load = 0;
+    (void)getloadavg(&load, 1);
+    // Services have a share of the processors as a group, programs of the router's one each: where others compute as
+    // well, the two are not to be compared.
+    std::printf(
+        "Medians of all rounds (least to most). Flooder, clients, router and servers share %ld processors; the load "
+        "of the last minute is %.1f,\nof which at most 4 or so is this program's own: with more, the figures say "
+        "little.\n\n",
+        processors, load);
     std::printf("%-7s %-12s %-14s %-26s %-22s %-24s %8s %6s\n", "where", "spell", "flow", "requests/s", "p50 ms",
                 "p99 ms", "answered", "failed");
     nlohmann::ordered_json json;
     json["processors"] = processors;
+    json["load"] = load;
     json["rows"] = nlohmann::ordered_json::array();
     Figures figures{"overload", "Others, while one service is flooded", "make bench-overload", {}};
+    char load_text[32];
+    std::snprintf(load_text, sizeof load_text, "%.1f", load);
+    figures.values.emplace_back("processors, shared with the flooder", std::to_string(processors));
+    figures.values.emplace_back("load of the machine at the end", load_text);
     for (const Row& row : rows) {
         const Range rate = range_of(row.per_second);
         const Range p50 = range_of(row.p50);
