@@ -88,13 +88,10 @@ void Reconciler::turn() {
     unfinished_ = false;
     const auto present = actual();
     if (!present) {
-        if (const auto line = cat("cannot see what the kernel has: ", present.error().what);
-            reported_.insert(line).second) {
-            log_error(line);
-        }
-        touch_after(kRetry);
+        blind(present.error());
         return;
     }
+    blind_turns_ = 0;
     const Wanted goal = wanted();
     const auto plan = make_plan(goal, *present);
     if (plan.empty()) {
@@ -111,6 +108,18 @@ void Reconciler::turn() {
     services_.settle(rules_problem_);
     if (dirty_) {
         touch_after(Millis(0));  // what settled wants a pass of its own, whether or not other news come
+    }
+}
+
+/// Nothing is done without seeing. Who waits for a deploy learns that, once it is more than a moment.
+void Reconciler::blind(const Error& error) {
+    const std::string line = cat("cannot see what the kernel has: ", error.what);
+    if (reported_.insert(line).second) {
+        log_error(line);
+    }
+    touch_after(kRetry);
+    if (++blind_turns_ > kBlindTurns) {
+        services_.settle(line);
     }
 }
 

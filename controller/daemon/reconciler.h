@@ -24,8 +24,8 @@ public:
     void touch_after(Millis delay);
     /// A pass, if one is due.
     void turn();
-    /// Whether a pass is still to come for what is wanted already.
-    [[nodiscard]] bool behind() const { return dirty_ || unfinished_; }
+    /// Whether a pass is still to come for what is wanted already. Without seeing there is none to wait for.
+    [[nodiscard]] bool behind() const { return (dirty_ || unfinished_) && blind_turns_ <= kBlindTurns; }
 
     /// What is wanted now. Pure but for what the world says of links.
     [[nodiscard]] Wanted wanted() const;
@@ -33,6 +33,7 @@ public:
     Result<Actual> actual();
 
 private:
+    void blind(const Error& error);
     void execute(const std::vector<Step>& plan, const Wanted& wanted);
     Status execute_one(const Step& step, const Wanted& wanted);
     void drop_dismantled();
@@ -46,6 +47,8 @@ private:
     World& world_;
     Services& services_;
     bool dirty_ = true;
+    static constexpr int kBlindTurns = 3;
+    int blind_turns_ = 0;      // in a row
     bool unfinished_ = false;  // the last pass left steps to the next
     EventLoop::TimerId timer_ = 0;
     BootTime timer_due_{};
