@@ -77,7 +77,7 @@ std::size_t reached(const Verdicts& verdicts) {
 
 TEST_CASE("model: the programs say of every packet what a plain reading of the documents says") {
     const bool full = effort() == Effort::full;
-    Campaign campaign{.worlds = full ? 210U : 10U, .packets_each = full ? 5'000U : 2'000U};
+    Campaign campaign{.worlds = full ? 210U : 5U, .packets_each = full ? 5'000U : 4'000U};
     MESSAGE("seed " << campaign_seed());
     if (const char* const only = std::getenv("VISCUM_MODEL_WORLD")) {
         run_world(campaign, static_cast<std::uint32_t>(std::strtoul(only, nullptr, 10)));

@@ -137,6 +137,8 @@ PacketReading read_v4(const Field& field, std::size_t size, bool super) {
     if (size < at + 20) {
         return stopped(out, VS_TRUNCATED);
     }
+    out.later_fragment = field.two(at + 6) % 0x2000 != 0;
+    out.first_fragment = !out.later_fragment && (field.two(at + 6) & 0x2000) != 0;
     const std::size_t header = field.byte(at) % 16 * std::size_t{4};
     std::size_t total = field.two(at + 2);
     const bool unsaid = total == 0 && super;
@@ -154,8 +156,6 @@ PacketReading read_v4(const Field& field, std::size_t size, bool super) {
     out.ends.protocol = field.byte(at + 9);
     out.has_options = header > 20;
     out.fragment_id = field.two(at + 4);
-    out.later_fragment = field.two(at + 6) % 0x2000 != 0;
-    out.first_fragment = !out.later_fragment && (field.two(at + 6) & 0x2000) != 0;
     out.transport_at = at + header;
     out.end = at + total;
     return out.later_fragment ? out : read_transport(field, out);
