@@ -27,7 +27,7 @@ std::string day_of_log() {
 
 TEST_CASE(
     "fault 19: the wall clock jumps a day ahead and two back, and nothing but the times in the log is different") {
-    Scene scene({.config_lines = "lan: [br-lan]\nlease: 3s\n"});
+    Scene scene({.config_lines = "lan: [br-lan]\nlease: 2s\n"});
     scene.deploy(web_service());
     const ServiceReport before = scene.status("web");
     scene.viscumd().kill();
@@ -48,7 +48,7 @@ TEST_CASE(
         scene.ctl({"resume", "web"});
         CHECK(flow->wait_for("local", boot_now(), kLimit));
         // Longer than the lease: it is renewed, and probes go on.
-        CHECK(eventually(kLimit, [&] { return boot_now() - jumped > Millis(4'000); }));
+        CHECK(eventually(kLimit, [&] { return boot_now() - jumped > Millis(2'500); }));
         CHECK(flow->wait_for("local", boot_now(), kLimit));
         const ServiceReport now = scene.status("web");
         CHECK(now.health == "healthy");

@@ -67,7 +67,7 @@ TEST_CASE("fault 13: a viscumd that may open few descriptors starts and serves, 
             least = limit;
         } else {
             CHECK((start.waits || start.status != 0));
-            CHECK(start.log.find(kTooMany) != std::string::npos);
+            CHECK((start.waits || start.log.find(kTooMany) != std::string::npos));
         }
     }
     CHECK(least <= usual + 8);
