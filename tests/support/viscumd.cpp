@@ -14,12 +14,18 @@ namespace {
 constexpr Millis kReadyWithin{20'000};
 constexpr std::size_t kLogLimit = 16 * 1024 * 1024;
 
-bool accepts(const std::string& path) {
+/// Who listens there; 0: nobody. A viscumd that was killed may have left its socket for a moment to a child that is
+/// about to execute another program.
+pid_t listener_at(const std::string& path) {
     const UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     path.copy(address.sun_path, sizeof address.sun_path - 1);
-    return fd && connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+    ucred peer{};
+    socklen_t size = sizeof peer;
+    const bool known = fd && connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
+                       getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0;
+    return known ? peer.pid : 0;
 }
 
 std::string last_lines(const std::string& text) {
@@ -69,7 +75,8 @@ Status Viscumd::start_again(const Argv& more) {
 Status Viscumd::wait_until_ready() {
     const BootTime deadline = boot_now() + kReadyWithin;
     while (boot_now() < deadline) {
-        if (accepts(instance_.socket_path())) {
+        const pid_t listener = listener_at(instance_.socket_path());
+        if (listener == program_->pid() || (listener != 0 && !wrapper_.empty())) {
             return {};
         }
         if (program_->ended_within(Millis(5))) {
