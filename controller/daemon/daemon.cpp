@@ -224,7 +224,9 @@ Status Daemon::uninstall(const Instance& instance, NewerTables newer) {
         return status;
     }
     std::vector<std::string> problems;
-    daemon.services_->dissolve(&problems);
+    if (auto status = daemon.services_->dissolve(&problems); !status) {
+        return status;
+    }
     daemon.warn(problems);
     daemon.loop_->each_turn([&daemon] {
         daemon.reconciler_->turn();
@@ -264,7 +266,9 @@ Status Daemon::start(const Programs& programs, NewerTables newer) {
         return status;
     }
     std::vector<std::string> problems;
-    services_->load(claim_check(), &problems);
+    if (auto status = services_->load(claim_check(), &problems); !status) {
+        return status;
+    }
     warn(problems);
     renew_lease();
     if (auto status = watch_names(); !status) {

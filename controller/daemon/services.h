@@ -24,10 +24,11 @@ public:
 
     /// Once, at the start: the runs that a viscumd before left, the service files, and the operator's wishes. What went
     /// wrong and was passed over is told in `problems`.
-    void load(const ClaimCheck& check, std::vector<std::string>* problems);
+    /// An error where it cannot be seen what runs: nothing is taken down on such grounds.
+    Status load(const ClaimCheck& check, std::vector<std::string>* problems);
 
     /// Instead of load(), before an uninstallation: what runs is found, and ends at once. Files stay.
-    void dissolve(std::vector<std::string>* problems);
+    Status dissolve(std::vector<std::string>* problems);
 
     /// A checked service file. The same file as the one that runs makes no change and is answered so. Otherwise its
     /// version comes up beside the one that runs, takes over when it is healthy, and the one before then finishes.
@@ -63,7 +64,7 @@ public:
     [[nodiscard]] std::vector<ServiceSpec> specs() const;
 
 private:
-    void adopt_runs(std::vector<std::string>* problems);
+    Status adopt_runs(std::vector<std::string>* problems);
     /// The files of services that are not there yet, and at the start those of the runs that were found.
     void load_files(const ClaimCheck& check, std::vector<std::string>* problems);
     void load_file(const std::string& name, const std::string& text, const ClaimCheck& check,

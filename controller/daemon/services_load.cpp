@@ -25,9 +25,11 @@ std::optional<Image> adopted_image(const Instance& instance, const std::string& 
 
 }  // namespace
 
-void Services::load(const ClaimCheck& check, std::vector<std::string>* problems) {
+Status Services::load(const ClaimCheck& check, std::vector<std::string>* problems) {
     saved_ = store_.load_state(problems);
-    adopt_runs(problems);
+    if (auto status = adopt_runs(problems); !status) {
+        return status;
+    }
     forget_groups(problems);
     load_files(check, problems);
     for (auto& [name, service] : services_) {
@@ -38,22 +40,25 @@ void Services::load(const ClaimCheck& check, std::vector<std::string>* problems)
     if (auto status = save([](SavedState&) {}); !status) {
         problems->push_back(status.error().what);
     }
+    return {};
 }
 
-void Services::dissolve(std::vector<std::string>* problems) {
+Status Services::dissolve(std::vector<std::string>* problems) {
     saved_ = store_.load_state(problems);
-    adopt_runs(problems);
+    if (auto status = adopt_runs(problems); !status) {
+        return status;
+    }
     forget_groups(problems);
     for (auto& [name, service] : services_) {
         take_down(service, Millis(0));
     }
+    return {};
 }
 
-void Services::adopt_runs(std::vector<std::string>* problems) {
+Status Services::adopt_runs(std::vector<std::string>* problems) {
     const auto names = list_directory(context_.instance.runs_dir());
     if (!names) {
-        problems->push_back(names.error().what);
-        return;
+        return names.error();
     }
     int adopted = 0;
     for (const auto& name : *names) {
@@ -70,6 +75,10 @@ void Services::adopt_runs(std::vector<std::string>* problems) {
                 problems->push_back(status.error().what);
             }
             continue;
+        }
+        const bool is_none = !text && (text.error().errno_code == EFBIG || text.error().errno_code == EISDIR);
+        if (!text && !is_none) {
+            return text.error();
         }
         auto parsed = text ? parse_service(*text, dir + "/spec") : Parsed<ServiceSpec>(Diagnostics{});
         auto* spec = std::get_if<ServiceSpec>(&parsed);
@@ -122,6 +131,7 @@ void Services::adopt_runs(std::vector<std::string>* problems) {
     if (adopted > 0) {
         log_info(cat("what runs is adopted: ", adopted, adopted == 1 ? " process" : " processes"));
     }
+    return {};
 }
 
 /// Groups whose run is not there: what an earlier version, or somebody who emptied /run, left.
@@ -132,7 +142,8 @@ void Services::forget_groups(std::vector<std::string>* problems) const {
         return;
     }
     for (const auto& name : *names) {
-        if (access(cat(context_.instance.runs_dir(), '/', name).c_str(), F_OK) == 0) {
+        // Not on a mere failure to look: what runs in it would be ended.
+        if (access(cat(context_.instance.runs_dir(), '/', name).c_str(), F_OK) == 0 || errno != ENOENT) {
             continue;
         }
         if (auto status = context_.cgroups.remove(name); !status) {
