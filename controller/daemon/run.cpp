@@ -17,6 +17,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Millis kFirstProbe{5};
+constexpr Millis kWatchAgain{200};
 constexpr Millis kSettle{10};  // after the last instant at which a new flow may have come
 constexpr Millis kDrainPoll{200};
 constexpr Millis kQuiet{1000};      // of datagrams, before a drain of UDP is over
@@ -270,10 +271,15 @@ bool Run::starts_again(const ExitStatus& end) const {
 }
 
 void Run::watch_process() {
+    if (!process_) {
+        return;
+    }
     const auto status =
         context_.loop.watch(process_->pidfd(), Order::children, EPOLLIN, [this](std::uint32_t) { ended(); });
     if (!status) {
-        problem_ = status.error().what;  // its end will go unnoticed; its health will not
+        // An end that nobody notices would hold up its removal for ever.
+        problem_ = status.error().what;
+        set_timer(watch_timer_, kWatchAgain, &Run::watch_process);
     }
 }
 
@@ -415,7 +421,7 @@ void Run::set_timer(EventLoop::TimerId& timer, Millis delay, void (Run::*handler
 }
 
 void Run::clear_timers() {
-    for (const auto timer : {probe_timer_, start_timer_, state_timer_}) {
+    for (const auto timer : {probe_timer_, start_timer_, state_timer_, watch_timer_}) {
         context_.loop.cancel(timer);
     }
 }

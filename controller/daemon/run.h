@@ -151,6 +151,7 @@ private:
     EventLoop::TimerId start_timer_ = 0;
     EventLoop::TimerId state_timer_ = 0;  // back-off, drain or stop
     EventLoop::TimerId hold_timer_ = 0;
+    EventLoop::TimerId watch_timer_ = 0;  // where the kernel had no room to watch its process
 };
 
 }  // namespace viscum
