@@ -203,8 +203,8 @@ void Prober::read_answers() {
     for (int count = 0; count < kAnswersAtOnce && channel_; ++count) {
         ProberAnswer answer{};
         const ssize_t got = recv(channel_.get(), &answer, sizeof answer, 0);
-        if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
-            return;
+        if (got < 0 && (errno == EAGAIN || errno == EINTR || errno == ENOBUFS || errno == ENOMEM)) {
+            return;  // what it has sent is still there
         }
         if (got == sizeof answer) {
             take(answer);
