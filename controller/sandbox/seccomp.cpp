@@ -144,12 +144,13 @@ Result<std::string> Rules::program() {
         return errno_error("cannot make a seccomp filter");
     }
     if (const int failed = seccomp_export_bpf(context_.get(), file.get()); failed != 0) {
-        return errno_error("cannot make a seccomp filter", failed);
+        // ECANCELED: errno tells.
+        return errno_error("cannot make a seccomp filter", failed == -ECANCELED ? errno : failed);
     }
     const auto size = lseek(file.get(), 0, SEEK_END);
     std::string bytes(size > 0 ? static_cast<std::size_t>(size) : 0, '\0');
     if (bytes.empty() || pread(file.get(), bytes.data(), bytes.size(), 0) != size) {
-        return Error{EIO, "cannot read the seccomp filter that was made"};
+        return errno_error("cannot read the seccomp filter that was made");
     }
     return bytes;
 }
