@@ -22,17 +22,17 @@ router_config     2048    30000 yaml-test-suite
 ipc_request       4096   100000 json-test-suite
 ipc_answer        4096    70000 json-test-suite
 http_status      10000    50000 http-responses
-probe_replies    10000    20000 http-responses
-prober_answers    2048    20000 -
+probe_replies    10000    40000 http-responses
+prober_answers    2048    40000 -
 state_file        2048    30000 -
 netlink_route     2048   300000 -
 netlink_netfilter 2048   300000 -
 image_documents   4096    25000 json-test-suite
 image_accounts    2048    60000 -
-image_file       10240    20000 tar
-image_layer      10240    12000 tar
+image_file       10240    50000 tar
+image_layer      10240    20000 tar
 shim_words        2048   150000 -
-shim_log          4096     5000 -
+shim_log          4096     1500 -
 run_files         5000    40000 -
 proc_texts        4096    15000 -
 values             256   150000 -
@@ -61,7 +61,7 @@ run() {
     # One allocation of 64 MiB, or 512 MiB in all, or 25 s for one input, are findings.
     TMPDIR=$work/$name/tmp VISCUM_FUZZ_WRITABLE=$work/$name:$build \
         ASAN_OPTIONS=quarantine_size_mb=16 UBSAN_OPTIONS=print_stacktrace=1 \
-        nice "$build/bin/fuzz_$name" "${options[@]}" -seed="$seed" -max_len="$2" -dict="$source/$name.dict" \
+        "$build/bin/fuzz_$name" "${options[@]}" -seed="$seed" -max_len="$2" -dict="$source/$name.dict" \
         -rss_limit_mb=512 -malloc_limit_mb=64 -timeout=25 -print_final_stats=1 -verbosity=1 \
         -artifact_prefix="$build/findings/$name-" "$corpus" "${given[@]}" > "$build/log/$name" 2>&1 ||
         echo "found" > "$work/$name.found"
