@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What is ours is kept, what is not ours is left alone.
-#include <signal.h>
-
-#include <algorithm>
-
 #include "base/file.h"
 #include "tests/scene/scene.h"
 
@@ -83,26 +79,6 @@ TEST_CASE("ownership: filters, qdiscs and namespaces of others stay as they are"
     }));
     CHECK(join(changes, "\n") == "");
     must(remove_net_ns_name("viscum-foreign"));
-}
-
-TEST_CASE("ownership: a filter of another tool in our place is neither taken nor fought over") {
-    Scene scene;
-    in_hotspot(scene, {"tc", "filter", "add", "dev", "lan1", "ingress", "pref", "86", "protocol", "all", "u32", "match",
-                       "u32", "0xffffffff", "0xffffffff", "at", "0", "flowid", "1:1"});
-    const std::string before = filters(scene, "lan1");
-    scene.deploy(web_service());
-    CHECK(scene.web(kWeb, 1) == "cloud");
-    CHECK(scene.web(kWeb, 2) == "local");
-    const auto lan = scene.report().lan;
-    const auto blocked = std::ranges::find(lan, "lan1", &LanReport::device);
-    REQUIRE(blocked != lan.end());
-    CHECK_FALSE(blocked->attached);
-    CHECK(blocked->problem.find("another tool") != std::string::npos);
-    CHECK(filters(scene, "lan1") == before);
-    in_hotspot(scene, {"tc", "filter", "del", "dev", "lan1", "ingress", "pref", "86"});
-    CHECK(eventually(kLimit, [&] { return scene.web(kWeb, 1) == "local"; }));
-    scene.ctl({"remove", "web"});
-    scene.check_no_leak();
 }
 
 }  // namespace viscum

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Devices that come, go and change their names, namespaces of others, and what a service may send.
+// Namespaces of others, what a service may send, and sysctls.
 #include <algorithm>
 #include <array>
 
@@ -11,12 +11,6 @@ namespace viscum {
 using namespace std::chrono_literals;
 
 namespace {
-
-bool has_lan(const Scene& scene, const std::string& device) {
-    const auto lan = scene.report().lan;
-    const auto found = std::ranges::find(lan, device, &LanReport::device);
-    return found != lan.end() && found->attached;
-}
 
 std::uint64_t verdict(const Scene& scene, const std::string& name) {
     const auto verdicts = scene.report().verdicts;
@@ -62,57 +56,6 @@ std::string forged_segment(const std::string& from_mac, const Endpoint& from, co
 }
 
 }  // namespace
-
-TEST_CASE("ports: one that was made anew seventy times is served") {
-    Scene scene;
-    scene.deploy(web_service());
-    {
-        const NetNs guest = must(NetNs::create("guest"));
-        for (int time = 0; time < 71; ++time) {
-            CAPTURE(time);
-            must(ip_batch(scene.bed().hotspot(),
-                          "link add lan9 type veth peer name eth0 netns guest\nlink set lan9 master br-lan up\n"));
-            REQUIRE(eventually(kLimit, [&] { return has_lan(scene, "lan9"); }));
-            if (time < 70) {
-                must(ip_batch(scene.bed().hotspot(), "link del lan9\n"));
-                REQUIRE(eventually(kLimit, [&] { return !has_lan(scene, "lan9"); }));
-            }
-        }
-        must(
-            ip_batch(guest, "link set eth0 up\naddress add 10.77.0.99/16 dev eth0\nroute add default via 10.77.0.1\n"));
-        CHECK(eventually(kLimit, [&] { return http_get(guest, {.to = kWeb, .limit = 300ms}).who() == "local"; }));
-        must(ip_batch(scene.bed().hotspot(), "link del lan9\n"));
-        must(remove_net_ns_name("guest"));
-    }
-    CHECK(eventually(kLimit, [&] { return !has_lan(scene, "lan9"); }));
-    scene.ctl({"remove", "web"});
-    scene.check_no_leak();
-}
-
-TEST_CASE("ports: a LAN device loses the filter with its name, and has it again with it") {
-    Scene scene({.bed = {.bridge = false}, .config_lines = "lan: [lan1]\n"});
-    scene.deploy(web_service());
-    CHECK(scene.web() == "local");
-    const auto rename = [&](const std::string& before, const std::string& after) {
-        must(ip_batch(scene.bed().hotspot(), cat("link set ", before, " down\nlink set ", before, " name ", after,
-                                                 "\nlink set ", after, " up\n")));
-    };
-    const auto filters = [&](const std::string& device) {
-        return must(output_of({"tc", "filter", "show", "dev", device, "ingress"}, {.ns = &scene.bed().hotspot()}));
-    };
-    rename("lan1", "other1");
-    CHECK(eventually(kLimit, [&] { return filters("other1").empty(); }));
-    CHECK_FALSE(has_lan(scene, "lan1"));
-    CHECK(eventually(kLimit, [&] { return scene.web() == "cloud"; }));
-    rename("other1", "lan1");
-    CHECK(eventually(kLimit, [&] { return has_lan(scene, "lan1"); }));
-    CHECK(eventually(kLimit, [&] { return scene.web() == "local"; }));
-    // What the way down took.
-    must(ip_batch(scene.bed().hotspot(), "address add 2001:db8:77:1::1/64 dev lan1 nodad\n"));
-    scene.ctl({"remove", "web"});
-    CHECK(scene.web() == "cloud");
-    scene.check_no_leak();
-}
 
 TEST_CASE("ownership: a foreign namespace of a service's name stays as it is, and the deploy says so") {
     Scene scene;
