@@ -6,6 +6,10 @@
 #include <algorithm>
 #include <array>
 #include <ctime>
+#include <string>
+
+#include "base/file.h"
+#include "base/text.h"
 
 namespace viscum {
 
@@ -13,6 +17,22 @@ BootTime boot_now() {
     timespec now{};
     clock_gettime(CLOCK_BOOTTIME, &now);
     return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+}
+
+Status boot_time_is_the_kernels() {
+    constexpr const char* kOffsets = "/proc/self/timens_offsets";
+    const auto text = read_file(kOffsets, 4096);
+    // "boottime SECONDS NANOSECONDS"
+    for (const auto& line : split(text ? *text : "", '\n')) {
+        std::vector<std::string> words = split(line, ' ');
+        std::erase(words, "");
+        if (words.size() == 3 && words[0] == "boottime" && (words[1] != "0" || words[2] != "0")) {
+            return Error{EINVAL,
+                         cat("the boot time is shifted by ", words[1], " s here (", kOffsets,
+                             "), and the kernel's programs do not see that: run outside of the time namespace")};
+        }
+    }
+    return {};
 }
 
 Result<std::unique_ptr<EventLoop>> EventLoop::open() {

@@ -26,6 +26,10 @@ using Millis = std::chrono::milliseconds;
 
 BootTime boot_now();
 
+/// An error where this process sees another CLOCK_BOOTTIME than the kernel (time_namespaces(7)): the BPF programs would
+/// take the lease for another time. Kernels without time namespaces have one clock.
+Status boot_time_is_the_kernels();
+
 enum class Order { signals, children, netlink, timers, clients };
 
 class EventLoop {

@@ -135,6 +135,9 @@ Result<std::unique_ptr<Daemon>> Daemon::assemble(const Instance& instance, Uniqu
 }
 
 Result<std::unique_ptr<Daemon>> Daemon::open(const Instance& instance, const Programs& programs, NewerTables newer) {
+    if (auto status = boot_time_is_the_kernels(); !status) {
+        return std::move(status).error();
+    }
     auto lock = take_lock(instance);
     if (!lock) {
         return std::move(lock).error();

@@ -10,7 +10,7 @@ namespace viscum {
 namespace {
 
 constexpr std::size_t kServiceFileLimit = 256 * 1024;
-constexpr std::size_t kStateLimit = 1024 * 1024;
+constexpr std::size_t kStateLimit = 2 * 1024 * 1024;  // 4,095 services, each with a line of every kind
 constexpr const char* kMagic = "viscum-state 1 ";
 constexpr const char* kYaml = ".yaml";
 constexpr const char* kUnfinished = ".new";  // write_file_atomically

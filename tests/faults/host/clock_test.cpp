@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "tests/faults/oracle/oracle.h"
 #include "tests/scene/scene.h"
+#include "tests/support/sandbox.h"
 
 namespace viscum {
 namespace {
@@ -66,6 +67,22 @@ TEST_CASE(
     must(scene.viscumd().start_again());
     scene.ctl({"remove", "web"});
     scene.check_no_leak();
+}
+
+TEST_CASE("fault 19: a viscumd whose boot time is not the kernel's does not start, says why, and changes nothing") {
+    Scene scene;
+    scene.viscumd().kill();
+    const Snapshot before = must(take_snapshot());
+    const Argv argv = {"unshare", "-T", "--boottime", "3600", "--fork", VISCUM_BIN_DIR "/viscumd"};
+    const RunOutput refused = run(argv, {.ns = &scene.bed().hotspot()});
+    if (refused.err.find("unshare") != std::string::npos) {
+        skip("there are no time namespaces here");
+        return;
+    }
+    CHECK(refused.status == 2);
+    CHECK_MESSAGE(refused.err.find("the boot time is shifted by 3600 s") != std::string::npos, refused.err);
+    CHECK(join(difference(before, must(take_snapshot())), "\n") == "");
+    must(scene.viscumd().start_again());
 }
 
 }  // namespace viscum
