@@ -41,6 +41,10 @@ std::vector<WantedRule> rules_of(const ServiceView& service) {
                                             [&](const auto& rule) { return rule.claim == claim; });
             if (known != rules.begin() + others) {
                 known->backend[static_cast<std::size_t>(slot)] = run->has_link;
+                // One that finishes keeps its flows, also while the other one is not up yet: a deploy meanwhile.
+                if (known->admission == Admission::off && run->stopping) {
+                    known->admission = admission_of(*run, service.drained, claim.protocol);
+                }
                 continue;
             }
             WantedRule rule;

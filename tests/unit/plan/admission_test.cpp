@@ -119,3 +119,21 @@ TEST_CASE("admission: a claim that the next version gives up drains with the ver
     CHECK(rules[1].active == 0);
     CHECK(rules[1].admission == Admission::drain);
 }
+
+TEST_CASE("admission: a version that is being removed keeps its flows while another one is deployed") {
+    const auto spec = spec_of({kWeb});
+    ServiceView service;
+    service.name = "plates";
+    service.runs = {up(spec), RunView{&spec, true, false, true, false, false, false}};
+    service.runs[0]->stopping = true;
+    service.primary = 1;
+    auto rules = rules_of(service);
+    REQUIRE(rules.size() == 1);
+    CHECK(rules[0].active == 1);
+    CHECK(rules[0].backend == std::array{true, true});
+    CHECK(rules[0].admission == Admission::drain);
+
+    // Not so where none of them has any.
+    service.runs[0]->was_up = false;
+    CHECK(rules_of(service)[0].admission == Admission::off);
+}
