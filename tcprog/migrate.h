@@ -20,7 +20,8 @@
 //   4. catch_up() once more, for what was written between 2 and 3.
 //   5. When no device has an earlier program any more, the older pins go (retire_pins).
 //
-// What may be missing, in maps that were copied: of what is counted, and of flows that begin, the milliseconds from 2 to
+// What may be missing, in maps that were copied: of what is counted, and of flows that begin, the milliseconds from 2
+// to
 // 4. A UDP flow that begins then may lose its first datagrams, and a datagram its later fragments, where one device has
 // the new program and the other not yet; a TCP connection with the cloud whose 4-tuple the service holds in TIME-WAIT
 // may wait for a retransmission. For all other TCP the rules are enough. Counters never go back.
@@ -39,7 +40,8 @@ namespace viscum {
 
 struct MapName {
     const char* name;
-    /// How what programs wrote is brought in, at first and since; nullopt: viscumd alone writes it, so it is copied once.
+    /// How what programs wrote is brought in, at first and since; nullopt: viscumd alone writes it, so it is copied
+    /// once.
     std::optional<Carry> later;
 };
 inline constexpr std::array<MapName, 16> kMaps{{{"vs_config", std::nullopt},

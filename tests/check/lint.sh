@@ -54,7 +54,7 @@ rule "${word}(u?sleep|nanosleep|clock_nanosleep)\(|sleep_(for|until)" 'std::this
 rule 'std::(j?thread|async)|pthread_create|<thread>' '#include <thread>' 'one thread' "${product[@]}"
 rule '^ *using namespace' 'using namespace std;' 'no using namespace in a header' "${headers[@]}"
 mapfile -t files < <(printf '%s\n' "${all[@]}" |
-    without '^(netns/net_ns|controller/supervise/process|controller/shim/enter|tests/support/program)\.cpp$')
+    without '^(netns/net_ns|controller/supervise/process|controller/shim/enter|tests/support/(program|syscall_tracer))\.cpp$')
 rule "${word}setns\(" 'setns(fd, CLONE_NEWNET);' 'setns only in net_ns.cpp and in a forked child' "${files[@]}"
 rule '(utsname|LINUX_VERSION_CODE|uname\()' 'struct utsname name;' 'features are probed, not versions' "${product[@]}"
 rule '(class|struct) [[:alnum:]]*(Manager|Helper|Util)' 'class LinkManager {' 'a type says what it is' "${all[@]}"
