@@ -25,6 +25,7 @@
 #include "base/event_loop.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "tests/support/process_tree.h"
 
 namespace viscum {
 namespace {
@@ -362,6 +363,10 @@ void SyscallTracer::stopped(pid_t pid, int status) {
     }
     const bool plain_signal = event == 0 && number != kCallStop;
     const bool known = tracees_.contains(pid);
+    if (known && tracees_[pid].dying) {
+        kill_and_let_go(pid);
+        return;
+    }
     // A call that is to fail has to come back first.
     if (known && stopping_ && !tracees_[pid].failing) {
         let_go(pid, plain_signal ? number : 0);
@@ -372,12 +377,13 @@ void SyscallTracer::stopped(pid_t pid, int status) {
 
 /// The first stop of a child, or one that stop() has asked for.
 void SyscallTracer::born(pid_t pid) {
-    if (pid == root_ || pid == followed_) {
+    if (pid == root_ || pid == followed_ || pid == parent_) {
         return;
     }
+    const bool of_parent = options_.parent.empty() || (parent_ != 0 && parent_of(pid) == parent_);
     if (over_ || (followed_ != 0 && !options_.from_birth)) {
         let_go(pid, 0);
-    } else if (options_.from_birth && followed_ == 0) {
+    } else if (options_.from_birth && followed_ == 0 && of_parent) {
         follow(pid);
     }
 }
@@ -389,6 +395,10 @@ void SyscallTracer::executed(pid_t pid) {
         return;
     }
     if (pid == root_) {
+        return;
+    }
+    if (parent_ == 0 && !options_.parent.empty() && goes_by(pid, options_.parent)) {
+        parent_ = pid;
         return;
     }
     const bool wanted = goes_by(pid, options_.child);
@@ -438,6 +448,7 @@ void SyscallTracer::entered(pid_t pid, Tracee& tracee, std::uint64_t number, con
     call.number = calls_.size() + 1;
     call.name = name_of(number);
     call.nth = ++counts_[call.name];
+    std::copy_n(arguments, call.arguments.size(), call.arguments.begin());
     if (const auto index = path_argument(call.name)) {
         call.path = string_at(pid, arguments[*index]);
     }
@@ -448,7 +459,10 @@ void SyscallTracer::entered(pid_t pid, Tracee& tracee, std::uint64_t number, con
             skip_call(pid);
         }
         if (options_.strike->kind == SyscallStrike::Kind::kill) {
-            kill(pid, SIGKILL);
+            tracee.dying = options_.then_free;
+            if (!tracee.dying) {
+                kill(pid, SIGKILL);
+            }
         }
         news_.notify_all();
     }
@@ -469,8 +483,30 @@ void SyscallTracer::left(pid_t pid, Tracee& tracee, std::int64_t result) {
         struck_->result = result;
         if (options_.strike->kind == SyscallStrike::Kind::kill_after) {
             kill(pid, SIGKILL);
+        } else if (options_.then_free) {
+            free_all();
         }
+        news_.notify_all();
     }
+}
+
+/// All are let go as they stop, the one at hand now.
+void SyscallTracer::free_all() {
+    stopping_ = true;
+    for (const auto& [pid, tracee] : tracees_) {
+        trace(PTRACE_INTERRUPT, pid, 0, 0);
+    }
+}
+
+/// The signal comes before its call would be carried out, and after it is let go: so no end of it is the tracer's.
+void SyscallTracer::kill_and_let_go(pid_t pid) {
+    const UniqueFd pidfd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+    let_go(pid, SIGKILL);
+    pollfd end{pidfd.get(), POLLIN, 0};
+    while (poll(&end, 1, -1) < 0 && errno == EINTR) {
+    }
+    died(pid);
+    free_all();
 }
 
 void SyscallTracer::go_on(pid_t pid, int signal) {

@@ -10,6 +10,7 @@
 
 #include <sys/types.h>
 
+#include <array>
 #include <condition_variable>
 #include <cstdint>
 #include <future>
@@ -31,6 +32,7 @@ struct Syscall {
     std::string name;        // "openat"
     std::size_t nth = 0;     // of the calls of that name, from 1
     std::string path{};      // its path argument, where it has one
+    std::array<std::uint64_t, 6> arguments{};
     /// Negative: -errno. nullopt: it never came back, or has not yet.
     std::optional<std::int64_t> result{};
 
@@ -60,6 +62,12 @@ public:
         /// taken to be the one. Where it executes another program what it did is forgotten, and the next one's turn
         /// comes; a strike before that hits it all the same.
         bool from_birth = false;
+        /// The name of the program that starts the child, where that is not the one that is traced but a child of it
+        /// ("viscum-shim", for what a service's process does before it is executed). It is not followed itself.
+        std::string parent{};
+        /// Once struck it is let go, as by stop(): its end is its parent's alone to see. A tracer is told of an end
+        /// first, and until it has looked a parent that does not wait finds no end. Not with kill_after.
+        bool then_free = false;
     };
     /// Whether there is a way to change system calls on this architecture.
     static bool possible();
@@ -95,6 +103,7 @@ private:
     struct Tracee {
         bool followed = false;
         bool failing = false;  // its call is to fail: the result is still to be written
+        bool dying = false;    // it is let go with SIGKILL
     };
 
     explicit SyscallTracer(const Options& options) : options_(options) {}
@@ -111,6 +120,8 @@ private:
     void left(pid_t pid, Tracee& tracee, std::int64_t result);
     [[nodiscard]] bool is_struck(const Syscall& call) const;
     void follow(pid_t pid);
+    void free_all();
+    void kill_and_let_go(pid_t pid);
     void go_on(pid_t pid, int signal);
     void let_go(pid_t pid, int signal);
 
@@ -127,6 +138,7 @@ private:
     std::map<std::string, std::size_t> counts_;
     std::optional<Syscall> struck_;
     pid_t followed_ = 0;
+    pid_t parent_ = 0;       // goes by Options::parent
     bool over_ = false;      // what was followed has ended
     bool stopping_ = false;  // stop() was called
     bool done_ = false;      // the thread has nothing left to do
