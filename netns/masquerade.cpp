@@ -18,12 +18,14 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <vector>
 
 #include "base/text.h"
 #include "netns/messages.h"
 #include "netns/mnl_dump.h"
+#include "netns/wire.h"
 
 namespace viscum {
 namespace {
@@ -119,13 +121,60 @@ Rule make_rule(const std::string& table, const IpPrefix& prefix) {
     return rule;
 }
 
-/// As libnftnl writes it down: family, table, chain and expressions. Handle and place are the kernel's.
+// What stands there is read here, not by libnftnl: it ends the process where an attribute has another size than it
+// should.
+
+std::uint32_t read_be32(const nlattr* attribute) {
+    return ntohl(read_value<std::uint32_t>(attribute).value_or(0));
+}
+
+/// What one expression does: its attributes by their numbers. One that is not there means the same as zeros, which some
+/// kernels tell and others do not.
+void describe_attributes(const nlattr* parent, bool holds_data, std::string& out) {
+    std::map<int, std::string> seen;
+    int left = nla_len(parent);
+    for (auto* one = static_cast<nlattr*>(nla_data(parent)); nla_ok(one, left) != 0; one = nla_next(one, &left)) {
+        // Of those that are compared with: a value within.
+        const nlattr* const inner = holds_data ? nested(one, NFTA_DATA_VALUE) : nullptr;
+        const auto* const value = inner != nullptr ? inner : one;
+        const auto* const bytes = static_cast<const std::uint8_t*>(nla_data(value));
+        std::string digits;
+        bool something = false;
+        for (int at = 0; at < nla_len(value); ++at) {
+            digits += hex(bytes[at], 2);
+            something = something || bytes[at] != 0;
+        }
+        if (something) {
+            seen[nla_type(one)] += cat(inner != nullptr ? " value " : " ", digits);
+        }
+    }
+    for (const auto& [type, text] : seen) {
+        out += cat(' ', type, text);
+    }
+}
+
+/// The chain and the expressions of a rule, in their order: equal texts are equal rules.
+std::string text_of(nlmsghdr* message) {
+    std::string out = read_text(nlmsg_find_attr(message, sizeof(nfgenmsg), NFTA_RULE_CHAIN));
+    const nlattr* const list = nlmsg_find_attr(message, sizeof(nfgenmsg), NFTA_RULE_EXPRESSIONS);
+    int left = list == nullptr ? 0 : nla_len(list);
+    for (auto* one = left == 0 ? nullptr : static_cast<nlattr*>(nla_data(list)); left > 0 && nla_ok(one, left) != 0;
+         one = nla_next(one, &left)) {
+        const std::string name = read_text(nested(one, NFTA_EXPR_NAME));
+        out += cat("; ", name);
+        if (const nlattr* const data = nested(one, NFTA_EXPR_DATA)) {
+            describe_attributes(data, name == "cmp" || name == "bitwise", out);
+        }
+    }
+    return out;
+}
+
+/// The same of a rule that is not there yet.
 std::string text_of(const Rule& rule) {
-    nftnl_rule_unset(rule.get(), NFTNL_RULE_HANDLE);
-    nftnl_rule_unset(rule.get(), NFTNL_RULE_POSITION);
-    std::array<char, 2048> text{};
-    const int length = nftnl_rule_snprintf(text.data(), text.size(), rule.get(), NFTNL_OUTPUT_DEFAULT, 0);
-    return length > 0 ? text.data() : std::string();
+    alignas(nlmsghdr) std::array<char, 2048> bytes{};
+    nlmsghdr* const message = nftnl_nlmsg_build_hdr(bytes.data(), NFT_MSG_NEWRULE, NFPROTO_INET, 0, 0);
+    nftnl_rule_nlmsg_build_payload(message, rule.get());
+    return text_of(message);
 }
 
 /// Several changes in one transaction.
@@ -197,25 +246,21 @@ Status list(int fd, std::uint16_t type, Each each) {
     alignas(nlmsghdr) std::array<char, 256> bytes{};
     nlmsghdr* const request = nftnl_nlmsg_build_hdr(bytes.data(), type, NFPROTO_INET, NLM_F_DUMP, type);
     bool changed = false;
-    auto status = dump(fd, request, [&](const nlmsghdr* answer) {
+    auto status = dump(fd, request, [&](nlmsghdr* answer) {
         changed = changed || (answer->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
         each(answer);
     });
     return status && changed ? Status(errno_error("the rules changed", EINTR)) : std::move(status);
 }
 
-bool is(const char* text, const std::string& wanted) {
-    return text != nullptr && text == wanted;
-}
-
 Result<NftStanding> read_standing(int fd, const std::string& name) {
     NftStanding standing(name);
-    const std::initializer_list<std::pair<std::uint16_t, void (NftStanding::*)(const nlmsghdr*)>> dumps{
+    const std::initializer_list<std::pair<std::uint16_t, void (NftStanding::*)(nlmsghdr*)>> dumps{
         {NFT_MSG_GETTABLE, &NftStanding::add_table},
         {NFT_MSG_GETCHAIN, &NftStanding::add_chain},
         {NFT_MSG_GETRULE, &NftStanding::add_rule}};
     for (const auto& [type, add] : dumps) {
-        const auto add_one = [&, add = add](const nlmsghdr* answer) { (standing.*add)(answer); };
+        const auto add_one = [&, add = add](nlmsghdr* answer) { (standing.*add)(answer); };
         if (auto status = list(fd, type, add_one); !status) {
             return std::move(status).error();
         }
@@ -247,34 +292,31 @@ bool read_batch_answers(const char* bytes, int length, std::uint32_t messages, i
     return false;
 }
 
-void NftStanding::add_table(const nlmsghdr* answer) {
-    const Table table(nftnl_table_alloc());
-    if (nftnl_table_nlmsg_parse(answer, table.get()) == 0 &&
-        is(nftnl_table_get_str(table.get(), NFTNL_TABLE_NAME), name)) {
+void NftStanding::add_table(nlmsghdr* answer) {
+    const auto find = [answer](int type) { return nlmsg_find_attr(answer, sizeof(nfgenmsg), type); };
+    if (read_text(find(NFTA_TABLE_NAME)) == name) {
         ++tables;
-        good = good && nftnl_table_get_u32(table.get(), NFTNL_TABLE_FLAGS) == 0;  // not dormant
+        good = good && read_be32(find(NFTA_TABLE_FLAGS)) == 0;  // not dormant
     }
 }
 
-void NftStanding::add_chain(const nlmsghdr* answer) {
-    const Chain chain(nftnl_chain_alloc());
-    if (nftnl_chain_nlmsg_parse(answer, chain.get()) == 0 &&
-        is(nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_TABLE), name)) {
+void NftStanding::add_chain(nlmsghdr* answer) {
+    const auto find = [answer](int type) { return nlmsg_find_attr(answer, sizeof(nfgenmsg), type); };
+    if (read_text(find(NFTA_CHAIN_TABLE)) == name) {
         ++chains;
-        good = good && is(nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME), kChain) &&
-               is(nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_TYPE), "nat") &&
-               nftnl_chain_get_u32(chain.get(), NFTNL_CHAIN_HOOKNUM) == NF_INET_POST_ROUTING &&
-               nftnl_chain_get_s32(chain.get(), NFTNL_CHAIN_PRIO) == kSourceNat &&
-               nftnl_chain_get_u32(chain.get(), NFTNL_CHAIN_POLICY) == NF_ACCEPT;
+        const nlattr* const hook = find(NFTA_CHAIN_HOOK);
+        good = good && hook != nullptr && read_text(find(NFTA_CHAIN_NAME)) == kChain &&
+               read_text(find(NFTA_CHAIN_TYPE)) == "nat" &&
+               read_be32(nested(hook, NFTA_HOOK_HOOKNUM)) == NF_INET_POST_ROUTING &&
+               read_be32(nested(hook, NFTA_HOOK_PRIORITY)) == kSourceNat &&
+               read_be32(find(NFTA_CHAIN_POLICY)) == NF_ACCEPT;
     }
 }
 
-void NftStanding::add_rule(const nlmsghdr* answer) {
-    const Rule rule(nftnl_rule_alloc());
+void NftStanding::add_rule(nlmsghdr* answer) {
     // More than ours are as wrong as twice as many.
-    if (rules.size() <= kFamilies && nftnl_rule_nlmsg_parse(answer, rule.get()) == 0 &&
-        is(nftnl_rule_get_str(rule.get(), NFTNL_RULE_TABLE), name)) {
-        rules.push_back(text_of(rule));
+    if (rules.size() <= kFamilies && read_text(nlmsg_find_attr(answer, sizeof(nfgenmsg), NFTA_RULE_TABLE)) == name) {
+        rules.push_back(text_of(answer));
     }
 }
 

@@ -55,9 +55,9 @@ const inet_diag_msg* read_socket(const nlmsghdr* answer);
 /// What stands in the nftables table of a name, as the messages of three dumps tell it.
 struct NftStanding {
     explicit NftStanding(std::string table) : name(std::move(table)) {}
-    void add_table(const nlmsghdr* answer);
-    void add_chain(const nlmsghdr* answer);
-    void add_rule(const nlmsghdr* answer);
+    void add_table(nlmsghdr* answer);
+    void add_chain(nlmsghdr* answer);
+    void add_rule(nlmsghdr* answer);
 
     std::string name;
     int tables = 0;

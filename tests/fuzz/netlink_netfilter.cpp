@@ -15,7 +15,13 @@ namespace {
 
 void read_datagram(std::string_view bytes, std::uint32_t sequence) {
     const Aligned datagram(bytes);
+    NftStanding standing("viscum");
+    int messages = 0;
     const auto end = read_part(datagram.data(), static_cast<int>(datagram.size()), sequence, [&](nlmsghdr* answer) {
+        ++messages;
+        standing.add_table(answer);
+        standing.add_chain(answer);
+        standing.add_rule(answer);
         if (const auto flow = read_udp_flow(answer)) {
             require(!flow->source.text().empty() && !flow->destination.text().empty(), "a flow can be shown");
         }
@@ -24,6 +30,8 @@ void read_datagram(std::string_view bytes, std::uint32_t sequence) {
                     "a socket's address can be shown");
         }
     });
+    require(standing.rules.size() <= 3, "a table's rules are bounded");
+    require(standing.tables <= messages && standing.chains <= messages, "a message tells of one thing");
     if (end && !*end) {
         require(end->error().errno_code > 0, "a refusal has an errno");
     }

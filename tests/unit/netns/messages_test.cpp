@@ -3,11 +3,14 @@
 #include "netns/messages.h"
 
 #include <doctest/doctest.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <linux/rtnetlink.h>
 
 #include <array>
 #include <climits>
 #include <cstring>
+#include <string>
 
 #include "netns/mnl_dump.h"
 #include "netns/wire.h"
@@ -103,6 +106,61 @@ TEST_CASE("netlink messages: the kernel's words are not looked for behind a requ
         REQUIRE_FALSE(*end);
         CHECK(end->error() == Error{EINVAL, "Invalid argument"});
     }
+}
+
+/// An attribute with its header and padding.
+std::string attribute(int type, std::string_view value) {
+    nlattr head{};
+    head.nla_len = static_cast<std::uint16_t>(sizeof head + value.size());
+    head.nla_type = static_cast<std::uint16_t>(type);
+    std::string out(reinterpret_cast<const char*>(&head), sizeof head);
+    out += value;
+    out.append((4 - out.size() % 4) % 4, '\0');  // NLA_ALIGNTO
+    return out;
+}
+
+Datagram nft_message(const std::string& attributes) {
+    const std::string payload = std::string(sizeof(nfgenmsg), '\0') + attributes;
+    return {NFT_MSG_NEWTABLE, payload.data(), payload.size()};
+}
+
+/// What a rule of one expression is told as.
+std::string told(const std::string& name, const std::string& data) {
+    const auto expression = attribute(NFTA_EXPR_NAME, name) + attribute(NFTA_EXPR_DATA, data);
+    auto message = nft_message(attribute(NFTA_RULE_TABLE, "t") + attribute(NFTA_RULE_CHAIN, "leave") +
+                               attribute(NFTA_RULE_EXPRESSIONS, attribute(NFTA_LIST_ELEM, expression)));
+    NftStanding standing("t");
+    standing.add_rule(message.message());
+    return standing.rules.size() == 1 ? standing.rules.front() : "none";
+}
+
+TEST_CASE("netlink messages: nftables' attributes of another size than they should have end nothing") {
+    for (const std::string& odd : {std::string(), std::string(1, '\xff'), std::string(64, '\xff')}) {
+        NftStanding standing("t");
+        auto table = nft_message(attribute(NFTA_TABLE_NAME, "t") + attribute(NFTA_TABLE_FLAGS, odd));
+        standing.add_table(table.message());
+        CHECK(standing.tables == 1);
+        auto chain = nft_message(attribute(NFTA_CHAIN_TABLE, "t") + attribute(NFTA_CHAIN_HOOK, odd));
+        standing.add_chain(chain.message());
+        CHECK(standing.chains == 1);
+        CHECK_FALSE(standing.good);
+        auto rule = nft_message(attribute(NFTA_RULE_TABLE, "t") + attribute(NFTA_RULE_EXPRESSIONS, odd));
+        standing.add_rule(rule.message());
+        CHECK(standing.rules.size() == 1);
+    }
+}
+
+TEST_CASE("netlink messages: an attribute of nftables that is not there is one of zeros, and no other") {
+    const std::string zeros(4, '\0');
+    const std::string one("\0\0\0\1", 4);
+    CHECK(told("masq", "") == "leave; masq");
+    CHECK(told("masq", attribute(NFTA_MASQ_FLAGS, zeros)) == told("masq", ""));
+    CHECK(told("masq", attribute(NFTA_MASQ_FLAGS, one)) != told("masq", ""));
+    CHECK(told("cmp", attribute(NFTA_CMP_DATA, attribute(NFTA_DATA_VALUE, one))) !=
+          told("cmp", attribute(NFTA_CMP_DATA, attribute(NFTA_DATA_VALUE, zeros))));
+    // Some say that a value is nested, some do not.
+    CHECK(told("cmp", attribute(NFTA_CMP_DATA | NLA_F_NESTED, attribute(NFTA_DATA_VALUE, one))) ==
+          told("cmp", attribute(NFTA_CMP_DATA, attribute(NFTA_DATA_VALUE, one))));
 }
 
 }  // namespace
