@@ -147,7 +147,7 @@ static __always_inline int parse_v6(const struct __sk_buff* skb, struct vs_packe
                                                                                                   : VS_UNCLAIMED);
         }
         if (i == VS_MAX_EXTENSIONS)
-            return VS_STOP(VS_EXTENSION);
+            return VS_STOP(offset > packet->end ? VS_TRUNCATED : VS_EXTENSION);
         const struct vs_v6_extension* extension = start + offset;
         if ((const void*)extension + 8 > end || offset + 8 > packet->end)
             return VS_STOP(VS_TRUNCATED);

@@ -239,6 +239,9 @@ TEST_CASE("bpf: headers that lie about their length, or are one too many, pass u
     frame = udp(kClient6, kService6, std::string(100, 'x'));
     frame.extensions.assign(6, {IPPROTO_DSTOPTS, 0, 0});
     CHECK(lab->lan(build_fragments(frame, 3, 64)[1]).text == "pass: extension-header");
+    bytes = build_fragments(frame, 3, 64)[1];
+    bytes[54 + 5 * 8 + 1] = 20;  // the sixth ends behind the packet, so there is no seventh
+    CHECK(lab->lan(bytes).text == "pass: truncated");
 }
 
 TEST_CASE("bpf: options and extension headers do not hide a claimed packet") {
