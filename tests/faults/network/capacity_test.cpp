@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <random>
 
+#include "base/file.h"
 #include "tests/faults/network/faults.h"
 #include "tests/support/process_tree.h"
 
@@ -41,12 +42,14 @@ void check_undisturbed(const std::string& what, FlowClient& flow) {
     CHECK(seen.cloud == 0);
 }
 
+constexpr const char* kRefused = "/tmp/viscumd.refused";
+
 /// viscumd under strace: how it ended by itself, or with SIGTERM once it listened.
 int start_with(Scene& scene, const std::string& fault) {
     auto strace = must(Program::start(
         {.argv = {"strace", "-f", "-o", "/dev/null", "-e", cat("trace=", fault.substr(0, fault.find(':'))), "-e",
                   cat("inject=", fault), VISCUM_BIN_DIR "/viscumd", "--shim", VISCUM_BIN_DIR "/viscum-shim"},
-         .log_file = "/tmp/viscumd.refused",
+         .log_file = kRefused,
          .ns = &scene.bed().hotspot()}));
     // A table that could not be copied is written again, and the service probed.
     CHECK(eventually(kLimit, [&] {
@@ -213,7 +216,8 @@ TEST_CASE("fault 25: programs that the kernel refuses to load leave those that r
         CAPTURE(status);
         CHECK((status == 0 || status == 1 || status == 2 || status == 5));  // it can do without that call, or says why
         check_state(scene, saved, saved);
-        CHECK(eventually(kLimit, [&] { return scene.web() == "local"; }));
+        const bool goes_on = eventually(kLimit, [&] { return scene.web() == "local"; });
+        CHECK_MESSAGE(goes_on, must(read_file(kRefused, 1UL << 20)));
     }
     MESSAGE(points, " starts with a fault, ", refusals, " refused");
     must(scene.viscumd().start_again());

@@ -36,10 +36,9 @@ void storm(Scene& scene) {
     must(ip_batch(scene.bed().hotspot(), lines + "link del storm\n"));
 }
 
-void take_filters(Scene& scene) {
-    for (const char* device : {"lan1", "lan2"}) {
-        in_hotspot(scene, {"tc", "qdisc", "del", "dev", device, "clsact"});
-    }
+/// Not of the other device, whose client runs without pause.
+void take_filter(Scene& scene) {
+    in_hotspot(scene, {"tc", "qdisc", "del", "dev", "lan1", "clsact"});
 }
 
 }  // namespace
@@ -54,7 +53,7 @@ TEST_CASE("fault 23: news that do not fit are no news lost: everything is looked
     must(scene.viscumd().pause());
     storm(scene);
     CHECK(dropped(scene) > drops);
-    take_filters(scene);
+    take_filter(scene);
     in_hotspot(scene, {"ip", "link", "del", link});
     must(scene.viscumd().resume());
     CHECK(eventually(kBack, [&] { return served(scene.bed().client(1)); }));
@@ -64,7 +63,7 @@ TEST_CASE("fault 23: news that do not fit are no news lost: everything is looked
     scene.check_no_leak();
 }
 
-TEST_CASE("fault 23: a read of news that fails for want of room is followed by a look at everything") {
+TEST_CASE("fault 23: news of which not one can be read are followed by a look at everything") {
     if (!have_strace()) {
         return;
     }
@@ -73,8 +72,8 @@ TEST_CASE("fault 23: a read of news that fails for want of room is followed by a
     const Snapshot before = must(take_snapshot());
     const auto flow = steady_flow(scene);
     {
-        const Injection lost(scene.viscumd().pid(), "recvfrom:error=ENOBUFS:when=1+2");
-        take_filters(scene);
+        const Injection lost(scene.viscumd().pid(), "recvfrom:error=ENOBUFS:when=1+");
+        take_filter(scene);
         CHECK(eventually(kLimit, [&] { return lost.injected() > 0 && served(scene.bed().client(1)); }));
     }
     CHECK(join(must(leaks_since(before, kBack, comes_and_goes)), "\n") == "");
