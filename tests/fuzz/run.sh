@@ -62,7 +62,7 @@ run() {
     TMPDIR=$work/$name/tmp VISCUM_FUZZ_WRITABLE=$work/$name:$build \
         ASAN_OPTIONS=quarantine_size_mb=16 UBSAN_OPTIONS=print_stacktrace=1 \
         "$build/bin/fuzz_$name" "${options[@]}" -seed="$seed" -max_len="$2" -dict="$source/$name.dict" \
-        -rss_limit_mb=512 -malloc_limit_mb=64 -timeout=25 -print_final_stats=1 -verbosity=1 \
+        -rss_limit_mb=512 -malloc_limit_mb=64 -timeout=25 -report_slow_units=25 -print_final_stats=1 -verbosity=1 \
         -artifact_prefix="$build/findings/$name-" "$corpus" "${given[@]}" > "$build/log/$name" 2>&1 ||
         echo "found" > "$work/$name.found"
 }
@@ -113,7 +113,8 @@ mv "$build/../figures/fuzz.json.new" "$build/../figures/fuzz.json"
 for name in "${names[@]}"; do
     if [ -e "$work/$name.found" ]; then
         echo "$name: $build/log/$name ends with:"
-        grep -E 'ERROR|SUMMARY|runtime error|does not hold|Test unit written' "$build/log/$name" || tail -n 5 "$build/log/$name"
+        grep -E 'ERROR|SUMMARY|runtime error|does not hold|Test unit written' "$build/log/$name" ||
+            tail -n 5 "$build/log/$name"
     fi
 done
 [ "$found" -eq 0 ] || { echo "$found fuzzers found something: see tests/fuzz/README.md"; exit 1; }
