@@ -149,10 +149,13 @@ std::uint32_t wanted_size(std::string_view map, const DatapathSizes& sizes) {
     return 0;  // as the object says
 }
 
-bpf_map_info info_of(int fd) {
+Result<bpf_map_info> info_of(int fd, const std::string& path) {
     bpf_map_info info{};
     __u32 size = sizeof info;
-    return bpf_obj_get_info_by_fd(fd, &info, &size) == 0 ? info : bpf_map_info{};
+    if (const int error = bpf_obj_get_info_by_fd(fd, &info, &size); error != 0) {
+        return errno_error(cat("cannot read '", path, "'"), error);
+    }
+    return info;
 }
 
 bpf_map_info wanted_info(const bpf_map* map) {
@@ -169,7 +172,8 @@ bool same_layout(const bpf_map_info& a, const bpf_map_info& b) {
 }
 
 /// A map of the object: the one of our pins, or that of an older layout, itself where it is as we want it. Otherwise
-/// libbpf makes it, and `before` keeps what fills it.
+/// libbpf makes it, and `before` keeps what fills it. What cannot be looked at is an error: a map made beside it would
+/// be the programs', and the pinned one the daemon's.
 Status prepare_map(bpf_object* object, const std::string& dir, const char* name, const DatapathSizes& sizes,
                    UniqueFd& before) {
     bpf_map* map = bpf_object__find_map_by_name(object, name);
@@ -180,17 +184,26 @@ Status prepare_map(bpf_object* object, const std::string& dir, const char* name,
         bpf_map__set_max_entries(map, entries);
     }
     const bpf_map_info wanted = wanted_info(map);
-    UniqueFd existing = pinned(cat(version_dir(dir), '/', name));
-    if (existing && !same_layout(info_of(existing.get()), wanted)) {
-        return Error{EPROTO, cat("'", version_dir(dir), '/', name, "' is no table of this version: remove it")};
+    const std::string path = cat(version_dir(dir), '/', name);
+    UniqueFd existing = pinned(path);
+    if (!existing && errno != ENOENT) {
+        return errno_error(cat("cannot open '", path, "'"));
     }
+    const bool ours = static_cast<bool>(existing);
     if (!existing) {
         existing = older_map(dir, name);
     }
     if (!existing) {
         return {};
     }
-    const bpf_map_info info = info_of(existing.get());
+    const auto seen = info_of(existing.get(), path);
+    if (!seen) {
+        return seen.error();
+    }
+    const bpf_map_info& info = *seen;
+    if (ours && !same_layout(info, wanted)) {
+        return Error{EPROTO, cat("'", path, "' is no table of this version: remove it")};
+    }
     if (same_layout(info, wanted) && info.max_entries == wanted.max_entries) {
         if (const int error = bpf_map__reuse_fd(map, existing.get()); error != 0) {
             return libbpf_failure(cat("cannot adopt map '", name, "'"), error);

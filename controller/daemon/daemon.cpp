@@ -289,6 +289,9 @@ Status Daemon::start(const Programs& programs, NewerTables newer) {
     loop_->each_turn([this] { turn(); });
     // Rules and filters are whole before the first request.
     turn();
+    if (auto status = keep_files(); !status) {
+        return status;
+    }
     auto server = Server::open(
         *loop_, instance_.socket_path(),
         [this](ClientId client, const Request& request) { on_request(client, request); },
@@ -301,7 +304,7 @@ Status Daemon::start(const Programs& programs, NewerTables newer) {
         return std::move(server).error();
     }
     server_ = std::move(*server);
-    return keep_files();
+    return {};
 }
 
 Status Daemon::keep_files() {
@@ -318,8 +321,8 @@ Status Daemon::keep_files() {
     things.push_back({cat("pins in ", pins_->directory()), pins_->directory(), restore_pins});
     // Before the socket, which lies in the same directory.
     things.push_back({cat("'", instance_.lock_file(), "'"), instance_.run_dir(), [this] { return keep_lock(); }});
-    things.push_back(
-        {cat("'", instance_.socket_path(), "'"), instance_.run_dir(), [this] { return server_->listen_again(); }});
+    things.push_back({cat("'", instance_.socket_path(), "'"), instance_.run_dir(),
+                      [this] { return server_ ? server_->listen_again() : Result<bool>(false); }});
     auto keeper = Keeper::open(*loop_, std::move(things));
     if (!keeper) {
         return std::move(keeper).error();
