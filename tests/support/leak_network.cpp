@@ -24,7 +24,7 @@ std::string steady(std::string line) {
         std::regex(" (id|expires|valid_lft|preferred_lft|index|ref|bind|refcnt|state) \\S+"),
         std::regex(" counter packets \\d+ bytes \\d+"),
         std::regex(" (tentative|dadfailed|linkdown|dynamic|jited)"),
-        std::regex(",?(LOWER_UP|NO-CARRIER|M-DOWN)"),
+        std::regex("NO-CARRIER,|,(LOWER_UP|M-DOWN)"),
         std::regex("@\\S+(?=:)"),
         std::regex("^\\d+: (?=\\S+ +inet)"),
     };
