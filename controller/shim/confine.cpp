@@ -76,6 +76,10 @@ bool set_capabilities(uint64_t mask) {
     return syscall(SYS_capset, &header, sets) == 0;
 }
 
+bool hide_memory(Failure& failure) {
+    return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 || failure.set("cannot hide", "memory", errno);
+}
+
 bool drop_bounding(uint64_t mask, Failure& failure) {
     for (int number = 0; number < kCapabilities; ++number) {
         const bool kept = (mask >> number & 1) != 0;
@@ -122,9 +126,12 @@ bool join_groups(const Confinement& sandbox, Failure& failure) {
     }
     // Where the machine itself runs out of memory, services go before the router's own programs.
     const int score = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-    if (score >= 0) {
-        [[maybe_unused]] const auto ignored = write(score, "500", 3);
-        close(score);
+    const bool scored = score >= 0 && write(score, "500", 3) == 3;
+    const int code = errno;
+    close(score);
+    // In a container it may be out of reach.
+    if (!scored && code != ENOENT && code != EACCES && code != EPERM && code != EROFS) {
+        return failure.set("cannot set", "oom_score_adj", code);
     }
     // A kernel without control groups has nothing to hide.
     if (unshare(CLONE_NEWCGROUP) != 0 && errno != EINVAL) {
@@ -159,14 +166,19 @@ void reset_signals() {
     sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
-/// True where the parent has ended already.
-bool die_with_parent(int parent_lives) {
-    if (parent_lives < 0) {
-        return false;
-    }
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+/// Ends where the parent has ended already.
+bool die_with_parent(int parent_lives, Failure& failure) {
     pollfd parent{parent_lives, 0, 0};
-    return poll(&parent, 1, 0) > 0;
+    if (parent_lives < 0) {
+        return true;
+    }
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || poll(&parent, 1, 0) < 0) {
+        return failure.set("cannot watch", "the parent", errno);
+    }
+    if (parent.revents != 0) {
+        _exit(0);
+    }
+    return true;
 }
 
 /// Returns the errno.
@@ -219,8 +231,10 @@ bool take_rights_away(const Confinement& sandbox, Failure& failure) {
             mask = parse_number(step.argument[0]);
         }
     }
-    // Root's session keyring is not the service's; kernels without keys have none.
-    syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr);
+    // Root's session keyring is not the service's; kernels without keys have none, and some containers no way to them.
+    if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) < 0 && errno != ENOSYS && errno != EPERM) {
+        return failure.set("cannot leave", "the session keyring", errno);
+    }
     return drop_bounding(mask, failure) && take_identity(user, mask, failure);
 }
 
@@ -263,27 +277,24 @@ void Confinement::close_files() {
 
 Failure confine_and_run(const Confinement& sandbox, char** command, char** environment, int report, int parent_lives) {
     Failure failure;
-    if (parent_lives < 0) {
-        setsid();  // an entered command stays in the group of the process that waits for it, and is killed with it
+    // An entered command stays in the group of the process that waits for it, and is killed with it.
+    if (parent_lives < 0 && setsid() < 0) {
+        failure.set("cannot begin", "a session", errno);
+        return failure;
     }
     umask(022);
     // Until the command is executed, processes of the service that are there already, perhaps as the same user, must
     // not get at our memory, and there must be nothing to get at: descriptors of the host are closed before any right
     // goes.
-    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-    if (!join_groups(sandbox, failure)) {
+    if (!hide_memory(failure) || !join_groups(sandbox, failure)) {
         return failure;
     }
     const int last = parent_lives > report ? parent_lives : report;
     // Kernels before 5.9 lack it; everything is CLOEXEC as well.
     syscall(SYS_close_range, static_cast<unsigned>(last) + 1, ~0U, 0);
-    if (!take_rights_away(sandbox, failure)) {
+    // A change of user shows the memory anew (fs.suid_dumpable), and clears the wish to die with the parent.
+    if (!take_rights_away(sandbox, failure) || !hide_memory(failure) || !die_with_parent(parent_lives, failure)) {
         return failure;
-    }
-    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);  // a change of user sets it anew (fs.suid_dumpable)
-    // A change of user clears the wish to die with the parent.
-    if (die_with_parent(parent_lives)) {
-        _exit(0);
     }
     reset_signals();
     Step step;
@@ -298,9 +309,9 @@ Failure confine_and_run(const Confinement& sandbox, char** command, char** envir
     return failure;
 }
 
-void keep_only_kill() {
-    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-    set_capabilities(1U << CAP_KILL);
+bool keep_only_kill(Failure& failure) {
+    return hide_memory(failure) &&
+           (set_capabilities(1U << CAP_KILL) || failure.set("cannot give up", "capabilities", errno));
 }
 
 pid_t plain_fork() {

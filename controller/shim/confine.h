@@ -29,7 +29,7 @@ struct Confinement {
 Failure confine_and_run(const Confinement& sandbox, char** command, char** environment, int report, int parent_lives);
 
 /// Keeps nothing but what it takes to signal the service's processes, whoever they run as.
-void keep_only_kill();
+bool keep_only_kill(Failure& failure);
 
 /// Fork as a bare system call: a C library's brings in the locks of stdio and malloc.
 pid_t plain_fork();

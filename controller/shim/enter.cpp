@@ -85,10 +85,14 @@ int enter(char** arguments) {
     }
     if (command == 0) {
         close(lives[1]);
-        // In the place of the shim's, which is not needed any more.
-        dup3(lives[0], kShim, O_CLOEXEC);
-        tell(take_terminal(failure) ? confine_and_run(sandbox, arguments + 1, environ, kReport, kShim) : failure);
+        // In the place of the shim's, which is not needed any more, and must not reach the command.
+        const bool replaced = dup3(lives[0], kShim, O_CLOEXEC) >= 0 || failure.set("cannot start", arguments[1], errno);
+        const bool ready = replaced && take_terminal(failure);
+        tell(ready ? confine_and_run(sandbox, arguments + 1, environ, kReport, kShim) : failure);
         _exit(kCannotRun);
+    }
+    if (!keep_only_kill(failure)) {
+        return tell(failure);  // the command ends with us
     }
     for (int fd = 0; fd <= kShim; ++fd) {
         close(fd);
@@ -96,7 +100,6 @@ int enter(char** arguments) {
     close(lives[0]);
     sandbox.close_files();
     close(run_dir);
-    keep_only_kill();
     return relay(command);
 }
 

@@ -248,8 +248,9 @@ int run(const Arguments& args, int run_dir, int lock, int signals) {
     int output[2];
     int report[2];
     pid_t service = -1;
-    if (pipe2(output, O_CLOEXEC) == 0 && pipe2(report, O_CLOEXEC | O_NONBLOCK) == 0) {
-        fcntl(output[0], F_SETFL, O_NONBLOCK);  // the service's end stays as services expect it
+    // The service's end of its output stays as services expect it.
+    if (pipe2(output, O_CLOEXEC) == 0 && pipe2(report, O_CLOEXEC | O_NONBLOCK) == 0 &&
+        fcntl(output[0], F_SETFL, O_NONBLOCK) == 0) {
         service = viscum::plain_fork();
     }
     if (service == 0) {
@@ -262,7 +263,11 @@ int run(const Arguments& args, int run_dir, int lock, int signals) {
     close(output[1]);
     close(report[1]);
     sandbox.close_files();
-    viscum::keep_only_kill();
+    if (!viscum::keep_only_kill(failure)) {
+        failure.text.put("\n");
+        leave_status(run_dir, end.put("failed "), failure.text);
+        return kCannotRun;  // the service ends with us
+    }
     if (is_executed(report[0])) {
         show_ready(lock, failure);
     }
@@ -319,15 +324,24 @@ int main(int argc, char** argv) {
     }
     // The parent may have died before its child could ask to die with it.
     pollfd parent{kReady, 0, 0};
-    if (poll(&parent, 1, 0) > 0 && (parent.revents & POLLERR) != 0) {
+    if (poll(&parent, 1, 0) < 0) {
+        refuse("cannot watch", "viscumd", errno);
+    }
+    if ((parent.revents & POLLERR) != 0) {
         return 1;
     }
     const int lock = take_lock(run_dir, args.run_dir);
-    prctl(PR_SET_PDEATHSIG, 0);
+    if (prctl(PR_SET_PDEATHSIG, 0) != 0) {
+        refuse("cannot outlive", "viscumd", errno);
+    }
     service_log.count_in(run_dir);
     Text ready;
     tell(kReady, ready.put("+"));
     // The number stays taken: in the service's process it is the report's, and must be nobody else's until then.
-    dup3(run_dir, kReady, O_CLOEXEC);
+    if (dup3(run_dir, kReady, O_CLOEXEC) < 0) {
+        Text end;
+        leave_status(run_dir, end.put("failed ").put_failure("cannot keep", args.run_dir, errno).put("\n"));
+        _exit(kCannotRun);
+    }
     _exit(run(args, run_dir, lock, signals));
 }

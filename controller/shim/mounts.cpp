@@ -30,6 +30,7 @@ struct MountAttributes {
 };
 
 constexpr int kMaxLinks = 8;  // dangling ones, one in the other
+constexpr int kMaxAttempts = 16;
 
 bool set_flags(int mount, unsigned flags, bool devices) {
     const MountAttributes attributes{flags, devices ? kNoDev : 0, 0, 0};
@@ -60,7 +61,12 @@ int open_as(int root, const char* path, int how, uint64_t resolve) {
     open_how options{};
     options.flags = static_cast<uint64_t>(O_PATH | O_CLOEXEC | how);
     options.resolve = resolve | RESOLVE_NO_MAGICLINKS;
-    return static_cast<int>(syscall(SYS_openat2, root, path, &options, sizeof options));
+    // openat2(2): EAGAIN where something was renamed anywhere while a ".." was followed.
+    int found = -1;
+    for (int attempt = 0; attempt < kMaxAttempts && (attempt == 0 || (found < 0 && errno == EAGAIN)); ++attempt) {
+        found = static_cast<int>(syscall(SYS_openat2, root, path, &options, sizeof options));
+    }
+    return found;
 }
 
 int make_missing(int root, const char* path, bool directory, int depth, Failure& failure);
@@ -98,6 +104,9 @@ bool make_part(int root, int parent, const char* path, bool directory, int depth
         close(link);
         return made;
     }
+    if (errno != ENOENT) {
+        return failure.set("cannot look for", path, errno);
+    }
     const char* name = strrchr(path, '/') + 1;
     if (directory) {
         return mkdirat(parent, name, 0755) == 0 || failure.set("cannot make", path, errno);
@@ -119,6 +128,9 @@ int make_missing(int root, const char* path, bool directory, int depth, Failure&
     }
     memcpy(part, path, length + 1);
     int parent = dup(root);
+    if (parent < 0) {
+        failure.set("cannot open", path, errno);
+    }
     for (size_t end = 1; parent >= 0 && end <= length; ++end) {
         if (path[end] != '/' && path[end] != '\0') {
             continue;

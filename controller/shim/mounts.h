@@ -2,12 +2,18 @@
 // Mounts by descriptor, and places inside a root by name.
 #pragma once
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "controller/shim/words.h"
 
 namespace viscum {
+
+/// Whether a path's look-up has told that nothing is there, and not that it could not tell.
+constexpr bool is_missing(int code) {
+    return code == ENOENT || code == ENOTDIR || code == ELOOP;
+}
 
 /// Flags of a mount; the values of MS_* and MOUNT_ATTR_* alike.
 constexpr unsigned kReadOnly = 1;

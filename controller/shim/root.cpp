@@ -48,7 +48,6 @@ bool Root::pivot(Failure& failure) {
         chdir("/") != 0) {
         return failure.set("cannot change to", "the root filesystem", errno);
     }
-    close(host_);
     root_ = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     return root_ >= 0 || failure.set("cannot open", "/", errno);
 }
@@ -134,7 +133,7 @@ bool Root::put_new(const char* type, const char* options, const char* path, unsi
 bool Root::put_readonly(const char* path, Failure& failure) {
     const int target = open_inside(root_, path, 0);
     if (target < 0) {
-        return true;
+        return is_missing(errno) || failure.set("cannot protect", path, errno);
     }
     const int copy = copy_mount(target, "");
     const bool done = copy >= 0 ? attach(copy, target, kReadOnly | kNoSuid | kNoDev | kNoExec, false, path, failure)
@@ -149,8 +148,7 @@ bool Root::hide(const char* path, Failure& failure) {
     struct stat info {};
     struct stat top {};
     if (target < 0) {
-        const bool nothing = errno == ENOENT || errno == ENOTDIR || errno == ELOOP;
-        return nothing || failure.set("cannot hide", path, errno);
+        return is_missing(errno) || failure.set("cannot hide", path, errno);
     }
     if (fstat(target, &info) != 0 || fstat(root_, &top) != 0) {
         close(target);

@@ -23,7 +23,7 @@ private:
     bool build_place(const Words& words, const Step& step, Failure& failure);
     bool build_file(const Step& step, const char* place, Failure& failure);
     bool overlay(const char* lower, const char* target, Failure& failure);
-    bool lacks_places(const Words& words, const char* mount) const;
+    bool lacks_places(const Words& words, const char* mount, Failure& failure) const;
     bool pivot(Failure& failure);
     bool arrange(const Step& step, Failure& failure);
     bool put_place(const Step& step, Failure& failure);
@@ -34,8 +34,7 @@ private:
     int open_place(const char* path, bool directory, Failure& failure);
 
     // All zero until make(), so that the program's file holds nothing of it.
-    int host_ = 0;              // its "/", until pivot()
-    int root_ = 0;              // the new one
+    int root_ = 0;              // the new "/"
     int places_[kMaxPlaces]{};  // copies of mounts, in the order of the instructions
     size_t made_ = 0;
     size_t put_ = 0;
@@ -45,7 +44,7 @@ private:
     int empty_[2]{};  // a file and a directory that hide others
     bool empty_put_[2]{};
     bool writable_ = false;
-    int no_overlay_ = 0;  // why the root is none, where it had to be one
+    int no_overlay_ = 0;  // why the root, or a mount in it, is none where it had to be one
 };
 
 }  // namespace viscum

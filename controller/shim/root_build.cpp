@@ -48,6 +48,11 @@ struct Name {
     operator const char*() const { return text.bytes; }
 };
 
+/// What may be otherwise the next time, and says nothing of the filesystem.
+bool is_shortage(int code) {
+    return code == ENOMEM || code == ENOSPC || code == EMFILE || code == ENFILE || code == EIO;
+}
+
 /// Whether `path` is below the directory `top`.
 bool is_below(const char* path, const char* top) {
     const size_t length = strlen(top);
@@ -116,7 +121,6 @@ bool Root::build(const Words& words, const char* run_dir, Failure& failure) {
         return failure.set("cannot make private", "/", errno);
     }
     Step step;
-    host_ = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
     writable_ = words.find(Op::writable, &step);
     if (words.find(Op::hostname, &step) && sethostname(step.argument[0], strlen(step.argument[0])) != 0) {
         return failure.set("cannot set the host's name to", step.argument[0], errno);
@@ -190,7 +194,10 @@ bool Root::build_root(const Words& words, Failure& failure) {
     }
     lower[length - 1] = '\0';
     // A single directory is bound as it is: the service then sees at once what is changed in it.
-    const bool single = only.op == Op::root && !writable_ && !lacks_places(words, "/");
+    const bool single = only.op == Op::root && !writable_ && !lacks_places(words, "/", failure);
+    if (failure.code != 0) {
+        return false;
+    }
     if (!single && overlay(lower, "root", failure)) {
         return true;
     }
@@ -242,20 +249,30 @@ bool Root::overlay(const char* lower, const char* target, Failure& failure) {
            failure.set("cannot mount overlayfs on", target, errno);
 }
 
-/// Whether a place is missing for which `top`, a mount of the host or "/", would have to be changed.
-bool Root::lacks_places(const Words& words, const char* top) const {
+/// Whether a place is missing for which `top`, a mount of the host or "/", would have to be changed. Where that cannot
+/// be told `failure` is set.
+bool Root::lacks_places(const Words& words, const char* top, Failure& failure) const {
     Step step;
     const bool whole = strcmp(top, "/") == 0;
     const bool host = words.find(Op::root, &step) && strcmp(step.argument[0], "/") == 0;
-    const int lower = words.find(Op::root, &step) ? open(step.argument[0], O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (!words.find(Op::root, &step)) {
+        return true;
+    }
+    const int lower = open(step.argument[0], O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (lower < 0) {
+        return !failure.set("cannot open", step.argument[0], errno);
+    }
     bool lacks = false;
-    const char* const needed[] = {"/proc", "/dev"};
-    for (const char* path : needed) {
-        const int found = whole ? open_plain(lower, path, O_DIRECTORY) : lower;
+    const auto look = [&lacks, &failure](int found, const char* path) {
         lacks = lacks || found < 0;
-        if (whole) {
-            close(found);
+        if (found < 0 && !is_missing(errno)) {
+            failure.set("cannot look for", path, errno);
         }
+        close(found);
+    };
+    if (whole) {
+        look(open_plain(lower, "/proc", O_DIRECTORY), "/proc");
+        look(open_plain(lower, "/dev", O_DIRECTORY), "/dev");
     }
     for (size_t at = 0; !lacks && words.next(&at, &step);) {
         if (!is_place(step.op) || is_below(step.argument[0], "/dev") || !is_below(step.argument[0], top)) {
@@ -270,10 +287,8 @@ bool Root::lacks_places(const Words& words, const char* top) const {
                                         strcmp(top, other.argument[0]) != 0);
             elsewhere = elsewhere || (covers && is_below(path, other.argument[0]));
         }
-        const int found = elsewhere ? lower : open_inside(lower, path, 0);
-        lacks = found < 0;
         if (!elsewhere) {
-            close(found);
+            look(open_inside(lower, path, 0), path);
         }
     }
     close(lower);
@@ -289,9 +304,20 @@ bool Root::build_place(const Words& words, const Step& step, Failure& failure) {
         const char* path = step.argument[0];
         const Name link("m", made_);
         const Name target("t", made_);
-        const bool changed = (writable_ || lacks_places(words, path)) && symlink(path, link) == 0 &&
-                             mkdir(target, 0755) == 0 && overlay(link, target, failure);
-        failure.code = 0;
+        const bool change = writable_ || lacks_places(words, path, failure);
+        if (failure.code != 0) {
+            return false;
+        }
+        const bool prepared = !change || (symlink(path, link) == 0 && mkdir(target, 0755) == 0);
+        if (!prepared) {
+            return failure.set("cannot make a place for", path, errno);
+        }
+        const bool changed = change && overlay(link, target, failure);
+        if (is_shortage(failure.code)) {
+            return false;
+        }
+        no_overlay_ = failure.code != 0 ? failure.code : no_overlay_;
+        failure.code = 0;  // not every filesystem can lie below an overlay
         place = changed ? copy_mount(AT_FDCWD, target) : copy_mount(AT_FDCWD, path);
         changed_[made_++] = changed && place >= 0;
         return place >= 0 || errno == ENOENT || failure.set("cannot copy the mount", path, errno);
