@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <array>
 #include <csignal>
 
@@ -82,30 +83,44 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
     return out;
 }
 
+/// A copy out of the way of the numbers that descriptors are to have.
+int set_aside(int fd, int report, std::string_view context) {
+    const int copy = fcntl(fd, F_DUPFD_CLOEXEC, 10);
+    if (copy < 0) {
+        fail_child(report, context);
+    }
+    return copy;
+}
+
 /// Descriptors 0-2, the report pipe, the shim's pidfd, and no others.
 int arrange_descriptors(const ChildPlan& plan, int program, int report) {
-    // First out of the way of the numbers that they are to have; -1 stays -1 and is found by dup2.
-    report = fcntl(report, F_DUPFD_CLOEXEC, 10);
-    program = fcntl(program, F_DUPFD_CLOEXEC, 10);
-    const int shim = fcntl(plan.shim, F_DUPFD_CLOEXEC, 10);
+    constexpr std::string_view kStreams = "cannot open the standard streams";
+    constexpr std::string_view kPipe = "cannot open the report pipe";
+    constexpr std::string_view kOpen = "cannot open the program";
+    report = set_aside(report, report, kPipe);
+    program = set_aside(program, report, kOpen);
+    const int shim = plan.shim >= 0 ? set_aside(plan.shim, report, kPipe) : -1;
     std::array<int, 3> streams{};
     for (std::size_t i = 0; i < streams.size(); ++i) {
         const int source = plan.streams[i] >= 0 ? plan.streams[i] : ::open("/dev/null", O_RDWR | O_CLOEXEC);
-        streams[i] = fcntl(source, F_DUPFD_CLOEXEC, 10);
+        if (source < 0) {
+            fail_child(report, kStreams);
+        }
+        streams[i] = set_aside(source, report, kStreams);
     }
     for (std::size_t i = 0; i < streams.size(); ++i) {
         if (dup2(streams[i], static_cast<int>(i)) < 0) {
-            fail_child(report, "cannot open the standard streams");
+            fail_child(report, kStreams);
         }
     }
     if (dup2(report, kReport) < 0 || (plan.shim >= 0 && dup2(shim, kShim) < 0)) {
-        fail_child(report, "cannot open the report pipe");
+        fail_child(report, kPipe);
     }
     if (plan.shim < 0) {
         syscall(SYS_close_range, kShim, kShim, 0);
     }
     if (dup3(program, kProgram, O_CLOEXEC) < 0) {
-        fail_child(report, "cannot open the program");
+        fail_child(report, kOpen);
     }
     // Kernels before 5.9 lack it; every descriptor is born CLOEXEC as well.
     syscall(SYS_close_range, static_cast<unsigned>(kProgram) + 1, ~0U, 0);
@@ -114,7 +129,9 @@ int arrange_descriptors(const ChildPlan& plan, int program, int report) {
 
 [[noreturn]] void run_child(const ChildPlan& plan, int program, char* const* argv, char* const* envp, pid_t parent,
                             int report) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) {
+        fail_child(report, "cannot ask to end with the parent");
+    }
     // A new shim cannot see its parent from its own pid namespace; it looks at the pipe.
     if (plan.shim >= 0 && getppid() != parent) {
         _exit(127);
@@ -123,12 +140,15 @@ int arrange_descriptors(const ChildPlan& plan, int program, int report) {
         fail_child(report, "cannot enter the network namespace");
     }
     report = arrange_descriptors(plan, program, report);
-    setsid();
+    if (setsid() < 0) {
+        fail_child(report, "cannot begin a session");
+    }
     // The daemon's own may be raised; programs that use select(2), or close all that they may have, expect this.
     rlimit files{};
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur > kFiles) {
-        files.rlim_cur = kFiles;
-        setrlimit(RLIMIT_NOFILE, &files);
+    const bool known = getrlimit(RLIMIT_NOFILE, &files) == 0;
+    files.rlim_cur = std::min(files.rlim_cur, kFiles);
+    if (!known || setrlimit(RLIMIT_NOFILE, &files) != 0) {
+        fail_child(report, "cannot limit the number of open files");
     }
     // By the bare call: the C library keeps two signals to itself, and refuses to touch them.
     static const char kDefault[64] = {};  // the kernel's struct sigaction, whatever its layout
