@@ -60,6 +60,7 @@ Stage::Stage() {
     must(write_file_atomically(cat(kSecrets, "/key.pem"), "a secret\n", 0600));
     scene_ = std::make_unique<Scene>();
     bare_ = look();
+    snapshot_ = must(take_snapshot());
     scene_->deploy(service());
     REQUIRE(eventually(kLimit, [this] { return settled(); }));
     with_service_ = look();
@@ -191,6 +192,14 @@ DiskState Stage::after(const Operation& operation, const DiskState& before) cons
         after.state = {};
     }
     return after;
+}
+
+std::vector<std::string> Stage::leaks() const {
+    // What stays by design; and a client that viscumd had not yet seen leave when the first look was taken.
+    return must(leaks_since(snapshot_, kLimit, [](const std::string& line) {
+        return line.starts_with("+ file /var/lib/viscum/state.") ||
+               line.starts_with("+ hotspot: qdisc clsact on lan") || line == "- descriptor of viscumd: socket";
+    }));
 }
 
 std::vector<std::string> Stage::orphans() const {

@@ -46,6 +46,8 @@ public:
     [[nodiscard]] DiskState after(const Operation& operation, const DiskState& before) const;
     /// What is there and should not be, or is missing: by the footprint, which gets a while to come right.
     [[nodiscard]] std::vector<std::string> orphans() const;
+    /// By the LEAK oracle, once the service was taken away.
+    [[nodiscard]] std::vector<std::string> leaks() const;
     /// Takes the service away.
     std::string remove() const;
 
@@ -57,7 +59,8 @@ private:
     int version_ = 1;
     std::vector<std::string> bare_;  // viscumd runs, and has no service
     std::vector<std::string> with_service_;
-    DiskState served_;  // the disk when it serves
+    Snapshot snapshot_;  // as bare_
+    DiskState served_;   // the disk when it serves
 };
 
 }  // namespace viscum

@@ -128,7 +128,8 @@ private:
         if (!stage_->prepare(*find_operation("deploy")).empty()) {
             CHECK_MESSAGE(false, "the service cannot be taken away");
         }
-        stage_->scene().check_no_leak();
+        const auto leaks = stage_->leaks();
+        CHECK_MESSAGE(leaks.empty(), join(leaks, "\n"), "\n", stage_->scene().viscumd().log());
     }
 
     void tell() const {
