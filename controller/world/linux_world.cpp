@@ -185,8 +185,8 @@ Status LinuxWorld::observe_links(const std::vector<Link>& links) {
         if (!nsid) {
             return nsid.error();
         }
-        backend.link_stands = std::any_of(links.begin(), links.end(), [&](const Link& link) {
-            return link.index == backend.link && link.peer_nsid == *nsid;
+        backend.link_stands = std::any_of(links.begin(), links.end(), [number = backend.link, &nsid](const Link& link) {
+            return link.index == number && link.peer_nsid == *nsid;
         });
         if (found == by_name.end() || found->second->peer_nsid != *nsid) {
             continue;
