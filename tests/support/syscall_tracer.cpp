@@ -331,6 +331,7 @@ bool SyscallTracer::turn() {
     } else {
         stopped(pid, status);
     }
+    release_held();
     return !tracees_.empty() && !(alone_ && over_);
 }
 
@@ -363,11 +364,10 @@ void SyscallTracer::stopped(pid_t pid, int status) {
     }
     const bool plain_signal = event == 0 && number != kCallStop;
     const bool known = tracees_.contains(pid);
-    if (known && tracees_[pid].dying) {
-        kill_and_let_go(pid);
+    // A call that is to fail has to come back first.
+    if (known && tracees_[pid].held) {
         return;
     }
-    // A call that is to fail has to come back first.
     if (known && stopping_ && !tracees_[pid].failing) {
         let_go(pid, plain_signal ? number : 0);
     } else if (known) {
@@ -459,8 +459,9 @@ void SyscallTracer::entered(pid_t pid, Tracee& tracee, std::uint64_t number, con
             skip_call(pid);
         }
         if (options_.strike->kind == SyscallStrike::Kind::kill) {
-            tracee.dying = options_.then_free;
-            if (!tracee.dying) {
+            if (options_.then_free) {
+                hold(tracee, SIGKILL);
+            } else {
                 kill(pid, SIGKILL);
             }
         }
@@ -484,29 +485,39 @@ void SyscallTracer::left(pid_t pid, Tracee& tracee, std::int64_t result) {
         if (options_.strike->kind == SyscallStrike::Kind::kill_after) {
             kill(pid, SIGKILL);
         } else if (options_.then_free) {
-            free_all();
+            hold(tracee, 0);
         }
         news_.notify_all();
     }
 }
 
-/// All are let go as they stop, the one at hand now.
-void SyscallTracer::free_all() {
+/// All others are let go as they stop, and then this one.
+void SyscallTracer::hold(Tracee& tracee, int signal) {
     stopping_ = true;
-    for (const auto& [pid, tracee] : tracees_) {
-        trace(PTRACE_INTERRUPT, pid, 0, 0);
+    tracee.held = true;
+    tracee.signal = signal;
+    for (const auto& [pid, other] : tracees_) {
+        if (!other.held) {
+            trace(PTRACE_INTERRUPT, pid, 0, 0);
+        }
     }
 }
 
-/// The signal comes before its call would be carried out, and after it is let go: so no end of it is the tracer's.
-void SyscallTracer::kill_and_let_go(pid_t pid) {
-    const UniqueFd pidfd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
-    let_go(pid, SIGKILL);
-    pollfd end{pidfd.get(), POLLIN, 0};
-    while (poll(&end, 1, -1) < 0 && errno == EINTR) {
+/// A SIGKILL comes before the call would be carried out, and when it is let go: so no end is the tracer's to see.
+void SyscallTracer::release_held() {
+    if (tracees_.size() != 1 || !tracees_.begin()->second.held) {
+        return;
     }
-    died(pid);
-    free_all();
+    const pid_t pid = tracees_.begin()->first;
+    const int signal = tracees_.begin()->second.signal;
+    const UniqueFd pidfd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+    let_go(pid, signal);
+    if (signal == SIGKILL) {
+        pollfd end{pidfd.get(), POLLIN, 0};
+        while (poll(&end, 1, -1) < 0 && errno == EINTR) {
+        }
+        died(pid);
+    }
 }
 
 void SyscallTracer::go_on(pid_t pid, int signal) {

@@ -103,7 +103,8 @@ private:
     struct Tracee {
         bool followed = false;
         bool failing = false;  // its call is to fail: the result is still to be written
-        bool dying = false;    // it is let go with SIGKILL
+        bool held = false;     // it stays stopped until all others are let go, and is then let go with `signal`
+        int signal = 0;
     };
 
     explicit SyscallTracer(const Options& options) : options_(options) {}
@@ -120,8 +121,8 @@ private:
     void left(pid_t pid, Tracee& tracee, std::int64_t result);
     [[nodiscard]] bool is_struck(const Syscall& call) const;
     void follow(pid_t pid);
-    void free_all();
-    void kill_and_let_go(pid_t pid);
+    void hold(Tracee& tracee, int signal);
+    void release_held();
     void go_on(pid_t pid, int signal);
     void let_go(pid_t pid, int signal);
 
