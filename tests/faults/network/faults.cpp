@@ -71,7 +71,8 @@ bool comes_and_goes(const std::string& line) {
 }
 
 bool is_descriptor(const std::string& line) {
-    return line.find(" descriptor of viscumd: ") != std::string::npos;
+    return line.find(" descriptor of viscumd: ") != std::string::npos ||
+           line.find(" descriptor of viscum-prober: ") != std::string::npos;
 }
 
 std::vector<std::string> complaints(Scene& scene, std::size_t from) {
