@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr int kUsualSeconds = 120;
+constexpr int kUsualSeconds = 15;
 constexpr std::size_t kFewest = 3;  // faults of a round
 constexpr std::size_t kMost = 6;
 constexpr std::size_t kRoundLength = 3'000;  // ms, in which they begin
