@@ -293,6 +293,28 @@ TEST_CASE("egress: what another tool flushes is back, and what is not ours stays
     around.end();
 }
 
+TEST_CASE("egress: flows that began while the masquerade was away are translated once it is back") {
+    Surroundings around;
+    around.deploy("internet");
+    // NAT goes on, as another table has some: what begins now is tracked as never to be translated.
+    nft(around, "table inet foreign {\n chain nat { type nat hook postrouting priority 110; }\n}\n");
+    const NetNs ns = around.inside();
+    for (const char* address : {"203.0.113.53", "2001:db8:c::53"}) {
+        CAPTURE(address);
+        auto flow = must(UdpFlow::open(ns, {.to = Endpoint::of(address, kEchoes), .payload = "x", .limit = kPatience}));
+        (void)around.scene().viscumd().pause();
+        nft(around, "delete table inet viscum\n");
+        auto tcp = std::async(std::launch::async,
+                              [&] { return http_get(ns, {.to = Endpoint::of(address, kTells), .limit = 10s}).who(); });
+        CHECK_FALSE(flow.query().answered);
+        (void)around.scene().viscumd().resume();
+        CHECK(eventually(kLimit, [&] { return flow.query().answered; }));
+        CHECK(tcp.get().starts_with(Endpoint::of(address, 0).address.is_v4() ? "192.0.2.1" : "2001:db8:1::1"));
+    }
+    nft(around, "delete table inet foreign\n");
+    around.end();
+}
+
 TEST_CASE("egress: what the router loses of a service's way, it gets back") {
     Surroundings around;
     around.deploy("internet");

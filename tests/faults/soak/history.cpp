@@ -32,6 +32,9 @@ public:
                     open_.push_back({step.begin, step.end + kLinger, allowance.trouble, allowance.most});
                 }
             }
+            if (step.takes_viscumd) {
+                away_.emplace_back(step.begin, step.end + kMended);
+            }
         }
         // What is over first is used first, so that none is wasted.
         std::ranges::stable_sort(open_, {}, &Open::end);
@@ -45,7 +48,9 @@ public:
         if (found == open_.end()) {
             return false;
         }
-        --found->left;
+        const bool counts = std::ranges::none_of(
+            away_, [&](const auto& away) { return seen.begin >= away.first && seen.begin <= away.second; });
+        found->left -= counts ? 1 : 0;
         return true;
     }
 
@@ -57,6 +62,7 @@ private:
         int left;
     };
     std::vector<Open> open_;
+    std::vector<std::pair<BootTime, BootTime>> away_;
 };
 
 /// One stream's part of the verdict.

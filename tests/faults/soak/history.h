@@ -17,7 +17,8 @@ enum class Trouble {
     unanswered,  // no answer for any other reason
 };
 
-/// What a step excuses: of each stream that concerns `whom`, at most `most` troubles.
+/// What a step excuses: of each stream that concerns `whom`, at most `most` troubles, and any number of them while
+/// nobody can mend what it did.
 struct Allowance {
     Trouble trouble = Trouble::reset;
     std::string whom;  // a service, "client4", "egress", "control"
@@ -30,6 +31,7 @@ struct Step {
     std::string kind;  // a row of the table
     std::string what;  // "SIGKILL to web's main process"
     std::vector<Allowance> allows{};
+    bool takes_viscumd = false;  // ended or stopped: nothing is mended meanwhile
 };
 
 /// One client's requests, one after the other.
@@ -64,6 +66,8 @@ struct Verdict {
 /// Its effects are over so long after a step was undone: what another tool removed is back within 1 s, and machines
 /// may be slow.
 constexpr Millis kLinger{5'000};
+/// So long after viscumd is back all that was done meanwhile is mended.
+constexpr Millis kMended{1'000};
 
 /// Every request was answered, by one who may answer, but for troubles that a step excuses which was under way
 /// meanwhile. An answer by the wrong one is never excused.

@@ -66,6 +66,21 @@ TEST_CASE("soak: a reset is excused by a step that was under way, as often as th
     CHECK(problems_of(another) == 1);
 }
 
+TEST_CASE("soak: while viscumd is away an excuse is good for any number, and without an excuse it is for none") {
+    History history = quiet();
+    history.steps.push_back({10s, 13s, "hang", "SIGSTOP to viscumd", {}, true});
+    for (const BootTime begin : {10s, 11s, 12s}) {
+        plant(history, begin, begin + 1s, Outcome::reset, "reset");
+    }
+    CHECK(problems_of(history) == 0);
+    plant(history, 13s + kMended + 1ms, 15s, Outcome::reset, "reset");
+    CHECK(problems_of(history) == 0);
+    plant(history, 13s + kMended + 2ms, 15s, Outcome::reset, "reset");
+    CHECK(problems_of(history) == 1);
+    history.steps[0].allows.clear();
+    CHECK(problems_of(history) == 5);
+}
+
 TEST_CASE("soak: what is not answered at all is no reset") {
     for (const Outcome outcome : {Outcome::refused, Outcome::timed_out, Outcome::unreachable, Outcome::failed}) {
         History history = quiet();

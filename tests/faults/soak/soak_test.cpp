@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr int kUsualSeconds = 15;
+constexpr int kUsualSeconds = 120;
 constexpr std::size_t kFewest = 3;  // faults of a round
 constexpr std::size_t kMost = 6;
 constexpr std::size_t kRoundLength = 3'000;  // ms, in which they begin
@@ -76,7 +76,7 @@ private:
         Dice dice(drawn.seed);
         const BootTime begin = boot_now();
         Fault fault = kinds_[drawn.kind].begin(stage_, dice);
-        steps_.push_back({begin, boot_now(), kinds_[drawn.kind].name, fault.what, fault.allows});
+        steps_.push_back({begin, boot_now(), kinds_[drawn.kind].name, fault.what, fault.allows, fault.takes_viscumd});
         if (fault.undo) {
             running_.push_back({steps_.size() - 1, std::move(fault), begin + drawn.length});
         }

@@ -30,6 +30,7 @@ struct Fault {
     std::vector<Allowance> allows{};
     std::function<std::string()> undo{};  // what is to be added to `what`
     bool last = false;                    // undone when all others are, and viscumd runs
+    bool takes_viscumd = false;           // as Step has it
 };
 
 struct Kind {

@@ -24,8 +24,14 @@ Fault flush_lan(Stage& stage, Dice& dice) {
                     {resets(client, 2), losses(client, 2)});
 }
 
+/// Who has no route asks in vain every 50 ms, until it is back after 1 s at most.
+constexpr int kRefusedAtOnce = 20;
+
 std::vector<Allowance> of_link(const std::string& service, bool may_reset) {
     std::vector<Allowance> allows = {losses(service, 2)};
+    if (service == "net") {
+        allows.push_back(losses("egress", kRefusedAtOnce));
+    }
     if (may_reset) {
         allows.push_back(resets(service, 2));
     }

@@ -56,7 +56,7 @@ Fault end_viscumd(Stage& stage, bool kill) {
     if (const auto disk = read_disk_state(stage.viscumd().instance()); !disk || !disk->broken.empty()) {
         FAIL_CHECK("the state is broken after a kill: ", disk ? join(disk->broken, "; ") : disk.error().what);
     }
-    return {what, {losses("control", 20)}, [&stage] { return start_viscumd(stage); }};
+    return {what, {losses("control", 20)}, [&stage] { return start_viscumd(stage); }, false, true};
 }
 
 Fault kill_viscumd(Stage& stage, Dice&) {
@@ -69,10 +69,14 @@ Fault restart_viscumd(Stage& stage, Dice&) {
 
 Fault stop_viscumd(Stage& stage, Dice&) {
     (void)stage.viscumd().pause();
-    return {"SIGSTOP to viscumd", {losses("control", 20)}, [&stage] {
+    return {"SIGSTOP to viscumd",
+            {losses("control", 20)},
+            [&stage] {
                 (void)stage.viscumd().resume();
                 return std::string();
-            }};
+            },
+            false,
+            true};
 }
 
 Fault kill_process(pid_t pid, const std::string& what, std::vector<Allowance> allows) {
