@@ -36,6 +36,8 @@ constexpr Ignored kIgnored[] = {
     {"shim-", "openat", "dropped", -1, "how much output was lost before"},
     {"shim-start", "poll", "", -1, "whether the service is executed is not known, so nothing is entered beside it"},
     {"shim-start", "fcntl", "", F_SETLK, "the same: it cannot be shown"},
+    {"shim-again", "poll", "", -1, "as at the first start"},
+    {"shim-again", "fcntl", "", F_SETLK, "as at the first start"},
     {"shim-start-lenient", "mount", "t", EPERM, "not every filesystem can lie below an overlay: it stays read-only"},
 };
 
