@@ -46,46 +46,109 @@ bool tracks_anything() {
     return count && *count != "0\n";
 }
 
+bool any_contains(const std::vector<IpPrefix>& prefixes, const IpAddress& address) {
+    return std::ranges::any_of(prefixes, [&](const IpPrefix& prefix) { return prefix.contains(address); });
+}
+
 /// What a kernel without the netlink interface of connection tracking answers.
 bool means_none(int code) {
     return code == EPROTONOSUPPORT || code == EOPNOTSUPP || code == EINVAL;
+}
+
+/// The beginning of a request; `bytes` holds it.
+nlmsghdr* begin_request(char* bytes, std::uint16_t type, int flags, int family) {
+    nlmsghdr* const request = mnl_nlmsg_put_header(bytes);
+    request->nlmsg_type = static_cast<std::uint16_t>(NFNL_SUBSYS_CTNETLINK << 8 | type);
+    request->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
+    request->nlmsg_seq = static_cast<std::uint32_t>(family);
+    auto* const header = static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(request, sizeof(nfgenmsg)));
+    header->nfgen_family = static_cast<std::uint8_t>(family);
+    header->version = NFNETLINK_V0;
+    return request;
 }
 
 /// Adds the flows to `destinations`, all of `family`.
 Status add_flows(int fd, int family, const std::vector<IpPrefix>& destinations, std::size_t limit,
                  std::vector<TrackedFlow>& flows) {
     alignas(nlmsghdr) std::array<char, 256> bytes{};
-    nlmsghdr* const request = mnl_nlmsg_put_header(bytes.data());
-    request->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET;
-    request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-    request->nlmsg_seq = static_cast<std::uint32_t>(family);
-    auto* const header = static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(request, sizeof(nfgenmsg)));
-    header->nfgen_family = static_cast<std::uint8_t>(family);
-    header->version = NFNETLINK_V0;
+    nlmsghdr* const request = begin_request(bytes.data(), IPCTNL_MSG_CT_GET, NLM_F_DUMP, family);
     const bool one = family == AF_INET && destinations.size() == 1 && destinations.front().is_single();
     put_filter(request, one ? &destinations.front().address : nullptr);
     return dump(fd, request, [&](nlmsghdr* answer) {
         const auto flow = read_udp_flow(answer);
-        const auto wanted = [&](const IpPrefix& prefix) { return prefix.contains(flow->destination); };
-        if (flow && flows.size() < limit && std::any_of(destinations.begin(), destinations.end(), wanted)) {
+        if (flow && flows.size() < limit && any_contains(destinations, flow->destination)) {
             flows.push_back(*flow);
         }
     });
 }
 
-}  // namespace
+/// The request that ends the tracking of the flow which `answer` tells of, and of no later one of the same ports.
+std::vector<char> removal_of(nlmsghdr* answer) {
+    std::vector<char> bytes(512);
+    const int family = fixed_part<nfgenmsg>(answer)->nfgen_family;
+    nlmsghdr* const request = begin_request(bytes.data(), IPCTNL_MSG_CT_DELETE, NLM_F_ACK, family);
+    for (const int type : {CTA_TUPLE_ORIG, CTA_ZONE, CTA_ID}) {
+        if (const nlattr* const attribute = nlmsg_find_attr(answer, sizeof(nfgenmsg), type)) {
+            mnl_attr_put_check(request, bytes.size(), attribute->nla_type, static_cast<std::size_t>(nla_len(attribute)),
+                               nla_data(attribute));
+        }
+    }
+    return bytes;
+}
 
-std::optional<TrackedFlow> read_udp_flow(nlmsghdr* answer) {
-    const auto* const header = fixed_part<nfgenmsg>(answer);
-    if (header == nullptr) {
+/// ENOENT: it has ended by itself.
+Status send_removal(int fd, std::vector<char>& bytes) {
+    auto status = dump(fd, reinterpret_cast<nlmsghdr*>(bytes.data()), [](nlmsghdr*) {});
+    return status || status.error().errno_code == ENOENT ? Status() : status;
+}
+
+Status forget_untranslated_flows(int fd, int family, const std::vector<IpPrefix>& sources) {
+    alignas(nlmsghdr) std::array<char, 256> bytes{};
+    std::vector<std::vector<char>> removals;
+    auto status = dump(fd, begin_request(bytes.data(), IPCTNL_MSG_CT_GET, NLM_F_DUMP, family), [&](nlmsghdr* answer) {
+        const auto source = read_untranslated_source(answer);
+        if (source && any_contains(sources, *source)) {
+            removals.push_back(removal_of(answer));
+        }
+    });
+    for (std::size_t next = 0; status && next < removals.size(); ++next) {
+        status = send_removal(fd, removals[next]);
+    }
+    return status;
+}
+
+/// Null where the answer is no flow.
+const nlattr* tuple_of(nlmsghdr* answer, int type) {
+    return fixed_part<nfgenmsg>(answer) == nullptr ? nullptr : nlmsg_find_attr(answer, sizeof(nfgenmsg), type);
+}
+
+enum class Direction { source, destination };
+/// An address of a tuple, which may be null.
+std::optional<IpAddress> read_end(nlmsghdr* answer, const nlattr* tuple, Direction which) {
+    const nlattr* const ip = nested(tuple, CTA_TUPLE_IP);
+    if (ip == nullptr) {
         return std::nullopt;
     }
-    const int family = header->nfgen_family;
-    const nlattr* const tuple = nlmsg_find_attr(answer, sizeof(nfgenmsg), CTA_TUPLE_ORIG);
-    const nlattr* const ip = nested(tuple, CTA_TUPLE_IP);
+    const int family = fixed_part<nfgenmsg>(answer)->nfgen_family;
+    const bool from = which == Direction::source;
+    const int type =
+        family == AF_INET ? (from ? CTA_IP_V4_SRC : CTA_IP_V4_DST) : (from ? CTA_IP_V6_SRC : CTA_IP_V6_DST);
+    return read_address(family, nested(ip, type));
+}
+
+}  // namespace
+
+std::optional<IpAddress> read_untranslated_source(nlmsghdr* answer) {
+    const auto source = read_end(answer, tuple_of(answer, CTA_TUPLE_ORIG), Direction::source);
+    const auto answered = read_end(answer, tuple_of(answer, CTA_TUPLE_REPLY), Direction::destination);
+    return source == answered ? source : std::nullopt;
+}
+
+std::optional<TrackedFlow> read_udp_flow(nlmsghdr* answer) {
+    const nlattr* const tuple = tuple_of(answer, CTA_TUPLE_ORIG);
     const nlattr* const protocol = nested(tuple, CTA_TUPLE_PROTO);
-    const auto source = read_address(family, nested(ip, family == AF_INET ? CTA_IP_V4_SRC : CTA_IP_V6_SRC));
-    const auto destination = read_address(family, nested(ip, family == AF_INET ? CTA_IP_V4_DST : CTA_IP_V6_DST));
+    const auto source = read_end(answer, tuple, Direction::source);
+    const auto destination = read_end(answer, tuple, Direction::destination);
     const auto source_port = read_value<std::uint16_t>(nested(protocol, CTA_PROTO_SRC_PORT));
     const auto destination_port = read_value<std::uint16_t>(nested(protocol, CTA_PROTO_DST_PORT));
     const bool udp = read_value<std::uint8_t>(nested(protocol, CTA_PROTO_NUM)) == IPPROTO_UDP;
@@ -114,6 +177,22 @@ Result<std::vector<TrackedFlow>> tracked_udp_flows(const std::vector<IpPrefix>& 
         return std::move(status).error().in("cannot list tracked flows");
     }
     return flows;
+}
+
+Status forget_untranslated_flows(const std::vector<IpPrefix>& sources) {
+    if (!tracks_anything()) {
+        return {};
+    }
+    auto fd = open_netlink(NETLINK_NETFILTER);
+    Status status = fd ? Status() : Status(fd.error());
+    for (const int family : {AF_INET, AF_INET6}) {
+        if (status) {
+            status = forget_untranslated_flows(fd->get(), family, sources);
+        }
+    }
+    return status || means_none(status.error().errno_code)
+               ? Status()
+               : std::move(status).error().in("cannot forget tracked flows");
 }
 
 }  // namespace viscum

@@ -23,4 +23,9 @@ struct TrackedFlow {
 /// A kernel without connection tracking has none: an empty list, no error.
 Result<std::vector<TrackedFlow>> tracked_udp_flows(const std::vector<IpPrefix>& destinations, std::size_t limit);
 
+/// Ends the tracking of flows that began at any of `sources` while nothing translated their source: NAT asks its rules
+/// at a flow's first packet alone, so they would stay as they are for as long as packets come. Their next packet is the
+/// first of a new flow. Idempotent; success where nothing is tracked. In the calling thread's namespace.
+Status forget_untranslated_flows(const std::vector<IpPrefix>& sources);
+
 }  // namespace viscum

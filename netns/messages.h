@@ -48,6 +48,8 @@ struct OwnRoute {
 std::optional<OwnRoute> read_own_route(nlmsghdr* answer);
 
 std::optional<TrackedFlow> read_udp_flow(nlmsghdr* answer);
+/// Of a flow whose answers go to where its first packet came from: there. nullopt: it is translated, or unreadable.
+std::optional<IpAddress> read_untranslated_source(nlmsghdr* answer);
 
 /// Null where the message is too short.
 const inet_diag_msg* read_socket(const nlmsghdr* answer);

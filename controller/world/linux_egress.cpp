@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "controller/world/linux_world.h"
+#include "netns/conntrack.h"
 #include "tcprog/attach.h"
 
 namespace viscum {
@@ -137,6 +138,9 @@ Status LinuxWorld::make_masquerade() {
     }
     // Our own writes are no news; another tool's may be among them.
     nft_watch_->drain();
+    if (auto status = forget_untranslated_flows({masquerade_.v4, masquerade_.v6}); !status) {
+        return status;
+    }
     return observe_masquerade();
 }
 

@@ -296,8 +296,8 @@ TEST_CASE("egress: what another tool flushes is back, and what is not ours stays
 TEST_CASE("egress: flows that began while the masquerade was away are translated once it is back") {
     Surroundings around;
     around.deploy("internet");
-    // NAT goes on, as another table has some: what begins now is tracked as never to be translated.
-    nft(around, "table inet foreign {\n chain nat { type nat hook postrouting priority 110; }\n}\n");
+    // A firewall has connections tracked on: what begins now is remembered as not to be translated.
+    nft(around, "table inet foreign {\n chain c { type filter hook forward priority 0; ct state new counter; }\n}\n");
     const NetNs ns = around.inside();
     for (const char* address : {"203.0.113.53", "2001:db8:c::53"}) {
         CAPTURE(address);

@@ -25,6 +25,9 @@ void read_datagram(std::string_view bytes, std::uint32_t sequence) {
         if (const auto flow = read_udp_flow(answer)) {
             require(!flow->source.text().empty() && !flow->destination.text().empty(), "a flow can be shown");
         }
+        if (const auto source = read_untranslated_source(answer)) {
+            require(!source->text().empty(), "a source can be shown");
+        }
         if (const auto* socket = read_socket(answer)) {
             require(!address_from_wire(socket->idiag_family, socket->id.idiag_src).text().empty(),
                     "a socket's address can be shown");

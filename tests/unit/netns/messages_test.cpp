@@ -55,6 +55,7 @@ TEST_CASE("netlink messages: one that is too short for what it should hold says 
     }
     Datagram none(RTM_NEWLINK, nullptr, 0);
     CHECK_FALSE(read_udp_flow(none.message()));
+    CHECK_FALSE(read_untranslated_source(none.message()));
 }
 
 TEST_CASE("netlink messages: one that claims more than came is not read") {
