@@ -89,6 +89,8 @@ public:
     [[nodiscard]] std::vector<std::string> limits_lost() const;
     /// A limit of its own that the current process has met: "out of memory (limit 64M)"; empty: none.
     [[nodiscard]] std::string limit_met() const;
+    /// Why its groups cannot be removed, where that lasts.
+    [[nodiscard]] const std::string& stuck() const { return busy_; }
     [[nodiscard]] std::string dir() const;
     [[nodiscard]] int starts() const { return starts_; }
     [[nodiscard]] BootTime started_at() const { return started_at_; }

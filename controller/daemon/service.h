@@ -2,6 +2,7 @@
 // One service as the daemon keeps it: its version, the version that is to follow, and the one that finishes.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <optional>
@@ -49,6 +50,11 @@ struct Service {
                run->text() == text && run->image_digest() == (image ? image->digest : "");
     }
     [[nodiscard]] bool has_runs() const { return runs[0] || runs[1]; }
+    /// Why what it leaves cannot be removed, where that lasts; empty: nothing is in the way.
+    [[nodiscard]] std::string stuck() const {
+        const auto stuck = std::ranges::find_if(runs, [](const auto& run) { return run && !run->stuck().empty(); });
+        return stuck != runs.end() ? (*stuck)->stuck() : "";
+    }
     [[nodiscard]] std::optional<int> free_slot() const {
         return !runs[0] ? std::optional(0) : !runs[1] ? std::optional(1) : std::nullopt;
     }

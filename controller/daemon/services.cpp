@@ -372,6 +372,11 @@ void Services::settle(const std::string& rules_problem) {
             }
             continue;
         }
+        if (const std::string why = service.stuck(); service.removed && service.remover != 0 && !why.empty()) {
+            answer_(std::exchange(service.remover, 0),
+                    failure(Code::failed, cat(service.name, ": serves no more, and cannot be taken down yet: ", why),
+                            "viscumd goes on trying"));
+        }
         ++it;
     }
 }
