@@ -99,7 +99,7 @@ for name in "${names[@]}"; do
     values+=("[\"$name\", \"$(with_commas "${executions:-0}") executions, $findings findings\"]")
 done
 
-command="make fuzz FUZZ_SEED=$seed"
+command="make fuzz FUZZ_SEED=$seed FUZZ_SECONDS=$seconds"
 [ "$mode" = long ] || command='make fuzz-short'
 {
     printf '{\n  "title": "Fuzzers (libFuzzer, ASan, UBSan)",\n  "full": %s,\n  "seed": %s,\n  "repeat": "%s",\n' \

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// What wakes viscumd beside requests and timers: signals, and what others do to namespaces, links and nftables.
+#include <sys/inotify.h>
+#include <sys/signalfd.h>
+
+#include <csignal>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "controller/daemon/daemon.h"
+
+namespace viscum {
+namespace {
+
+// News come in swarms; what another tool removed is to be back within 1 s.
+constexpr Millis kNewsDelay{50};
+constexpr const char* kNamesDir = "/run/netns";
+
+}  // namespace
+
+Status Daemon::watch_signals() {
+    sigset_t mask;
+    sigemptyset(&mask);
+    for (const int number : {SIGTERM, SIGINT, SIGHUP}) {
+        sigaddset(&mask, number);
+    }
+    sigprocmask(SIG_BLOCK, &mask, nullptr);
+    std::signal(SIGPIPE, SIG_IGN);
+    signals_.reset(signalfd(-1, &mask, SFD_NONBLOCK | SFD_CLOEXEC));
+    if (!signals_) {
+        return errno_error("cannot watch signals");
+    }
+    return loop_->watch(signals_.get(), Order::signals, EPOLLIN, [this](std::uint32_t) { on_signal(); });
+}
+
+void Daemon::on_signal() {
+    signalfd_siginfo info{};
+    while (read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+        if (info.ssi_signo == SIGHUP) {
+            reload();
+        } else {
+            log_info("ending; services and rules stay, until the lease ends");
+            loop_->stop();
+        }
+    }
+}
+
+Status Daemon::watch_names() {
+    if (auto status = make_directory(kNamesDir, 0755); !status) {
+        return status;
+    }
+    names_.reset(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+    if (!names_ || inotify_add_watch(names_.get(), kNamesDir, IN_DELETE | IN_MOVED_FROM) < 0) {
+        return errno_error(cat("cannot watch ", kNamesDir));
+    }
+    return loop_->watch(names_.get(), Order::netlink, EPOLLIN, [this](std::uint32_t) {
+        char events[4096];
+        while (read(names_.get(), events, sizeof events) > 0) {
+        }
+        world_->suspect_names();
+        reconciler_->touch_after(kNewsDelay);
+    });
+}
+
+Status Daemon::watch_router() {
+    return loop_->watch(world_->router_watch_fd(), Order::netlink, EPOLLIN, [this](std::uint32_t) {
+        if (world_->drain_router_watch()) {
+            reconciler_->touch_after(kNewsDelay);
+        }
+    });
+}
+
+/// A backend's watch comes with its namespace; before_closing() tells when it goes.
+void Daemon::watch_backends() {
+    for (const auto& [name, service] : services_->all()) {
+        for (const auto& run : service.runs) {
+            if (!run || backend_watches_.contains(run->key())) {
+                continue;
+            }
+            const BackendKey key = run->key();
+            const int fd = world_->backend_watch_fd(key);
+            if (fd < 0) {
+                continue;
+            }
+            const auto status = loop_->watch(fd, Order::netlink, EPOLLIN, [this, key](std::uint32_t) {
+                if (world_->drain_backend_watch(key)) {
+                    reconciler_->touch_after(kNewsDelay);
+                }
+            });
+            if (status) {
+                backend_watches_[key] = fd;
+            }
+        }
+    }
+}
+
+/// While a service needs masquerading.
+void Daemon::watch_nft() {
+    if (nft_watched_ && !world_->masquerades()) {
+        loop_->unwatch(world_->nft_watch_fd());
+        world_->close_nft_watch();
+        nft_watched_ = false;
+    }
+    if (nft_watched_ || world_->nft_watch_fd() < 0) {
+        return;
+    }
+    nft_watched_ =
+        static_cast<bool>(loop_->watch(world_->nft_watch_fd(), Order::netlink, EPOLLIN, [this](std::uint32_t) {
+            if (world_->drain_nft_watch()) {
+                reconciler_->touch_after(kNewsDelay);
+            }
+        }));
+}
+
+}  // namespace viscum

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// One backend's steps: its namespace, its link, its addresses and its fence are made, mended and taken down.
+#include <algorithm>
+
+#include "base/text.h"
+#include "controller/world/linux_world.h"
+#include "tcprog/attach.h"
+
+namespace viscum {
+namespace {
+
+constexpr const char* kServiceDevice = "eth0";
+constexpr int kAddressRounds = 3;  // against a tool that goes on; its news wait for the next pass
+
+/// What a service's namespace needs beside its addresses. Keys that a kernel lacks (no IPv6) are passed over.
+Status prepare_sysctls() {
+    for (const auto& [key, value] :
+         {std::pair("ipv4/ip_unprivileged_port_start", "0"), std::pair("ipv6/conf/all/accept_ra", "0"),
+          std::pair("ipv6/conf/default/accept_ra", "0"), std::pair("ipv4/conf/all/rp_filter", "0"),
+          std::pair("ipv4/conf/default/rp_filter", "0"),
+          // EgressSpec::kOwnPorts: what a service begins leaves from no port that it claims.
+          std::pair("ipv4/ip_local_port_range", "32768\t60999")}) {
+        if (auto status = set_net_sysctl(key, value); !status && status.error().errno_code != ENOENT) {
+            return status;
+        }
+    }
+    return {};
+}
+
+}  // namespace
+
+Status LinuxWorld::make_net_ns(Backend& backend) {
+    if (backend.net_ns) {
+        if (auto status = backend.net_ns->keep_name(backend.net_ns_name); !status) {
+            return status;
+        }
+    } else {
+        auto made = NetNs::create(backend.net_ns_name);
+        if (!made) {
+            return std::move(made).error();
+        }
+        backend.net_ns = std::move(*made);
+    }
+    backend.actual.net_ns = true;
+    return {};
+}
+
+/// To be called inside the backend's namespace.
+Status LinuxWorld::open_watch(Backend& backend) {
+    if (backend.watch) {
+        return {};
+    }
+    auto watch = NlWatch::open(NlWatch::Groups::service);
+    if (!watch) {
+        return std::move(watch).error();
+    }
+    backend.watch = std::move(*watch);
+    return {};
+}
+
+Status LinuxWorld::make_link(const BackendKey& key, Backend& backend) {
+    const VethSpec spec{backend.link_name, kServiceDevice, service_mac(instance_.name, key.service), lan_.mtu()};
+    auto link = create_veth(socket_, spec, *backend.net_ns);
+    if (!link && link.error().errno_code == EEXIST && keep_link_name(socket_, spec, *backend.net_ns)) {
+        link = create_veth(socket_, spec, *backend.net_ns);
+    }
+    if (!link) {
+        if (!backend.link_stands && number(backend.link) != 0) {
+            backend.link = IfIndex{};  // gone, and not to be had: the cloud serves meanwhile
+            written_.reset();
+        }
+        return link.error();
+    }
+    const auto nsid = net_ns_id(socket_, *backend.net_ns);
+    if (!nsid) {
+        return nsid.error();
+    }
+    auto prepared = backend.net_ns->inside([&]() -> Status {
+        if (auto watched = open_watch(backend); !watched) {
+            return watched;
+        }
+        const auto inside = NlSocket::open();
+        return inside ? prepare_peer(*inside, spec) : Status{inside.error()};
+    });
+    if (!prepared) {
+        return prepared;
+    }
+    // A number that was another link's may have an entry still.
+    if (const auto cleared = links_.apply(number(link->index), std::nullopt); !cleared) {
+        return cleared.error();
+    }
+    backend.link = link->index;
+    backend.link_stands = true;
+    backend.nsid = *nsid;
+    backend.actual.link = true;
+    backend.actual.addresses = false;
+    backend.actual.fence = false;
+    backend.actual.egress.reset();
+    written_.reset();
+    return {};
+}
+
+/// Not with the link: a viscumd that is killed between the two finds the link and would not come here again.
+Status LinuxWorld::set_sysctls(const Backend& backend, const WantedBackend& wanted) {
+    // bpf_fib_lookup, which finds the way to the client, refuses a device that does not forward.
+    for (const char* family : {"ipv4", "ipv6"}) {
+        auto status = set_net_sysctl(cat(family, "/conf/", backend.link_name, "/forwarding"), "1");
+        if (!status && status.error().errno_code != ENOENT) {
+            return status;
+        }
+    }
+    return backend.net_ns->inside([&]() -> Status {
+        // An IPv6 address that is ours by a `local` route alone cannot be bound otherwise.
+        if (std::any_of(wanted.prefixes.begin(), wanted.prefixes.end(),
+                        [](const auto& prefix) { return !prefix.address.is_v4(); })) {
+            if (auto status = set_net_sysctl("ipv6/ip_nonlocal_bind", "1"); !status) {
+                return status;
+            }
+        }
+        return prepare_sysctls();
+    });
+}
+
+/// Our own writes are no news. But another tool's may be among them, so what is there is looked at once more after they
+/// were read.
+Status LinuxWorld::write_addresses(const NlSocket& inside, IfIndex device, Backend& backend,
+                                   const WantedBackend& wanted) {
+    for (int round = 0; round < kAddressRounds; ++round) {
+        backend.watch->drain();
+        const auto written = apply_addresses(inside, device, {wanted.addresses, wanted.prefixes});
+        if (!written) {
+            return written.error();
+        }
+        if (*written == 0) {
+            break;
+        }
+    }
+    return {};
+}
+
+Status LinuxWorld::set_addresses(Backend& backend, const WantedBackend& wanted) {
+    if (auto status = set_sysctls(backend, wanted); !status) {
+        return status;
+    }
+    // A backend that was adopted has its watch from here on.
+    auto status = backend.net_ns->inside([&]() -> Status {
+        if (auto watched = open_watch(backend); !watched) {
+            return watched;
+        }
+        const auto inside = NlSocket::open();
+        if (!inside) {
+            return inside.error();
+        }
+        const auto device = find_link(*inside, kServiceDevice);
+        if (!device) {
+            return device.error();
+        }
+        const VethSpec spec{{}, kServiceDevice, device->mac, device->mtu};
+        if (auto prepared = prepare_peer(*inside, spec); !prepared) {
+            return prepared;
+        }
+        return write_addresses(*inside, device->index, backend, wanted);
+    });
+    if (!status && status.error().errno_code == ENODEV) {
+        // Another tool renamed or moved the service's end, which goes with ours: both are made again.
+        backend.actual.link = false;
+        backend.link_stands = false;
+        if (auto gone = delete_link(socket_, backend.link_name); !gone) {
+            return gone;
+        }
+    }
+    backend.actual.addresses = static_cast<bool>(status);
+    return status;
+}
+
+Status LinuxWorld::attach_fence(Backend& backend) {
+    const auto attached = attach_filter(number(backend.link), filter_handle_, datapath_->service);
+    backend.actual.fence = static_cast<bool>(attached);
+    return attached ? Status{} : Status{attached.error()};
+}
+
+Status LinuxWorld::remove_link(Backend& backend) {
+    // Its number may be given to another link one day.
+    if (const auto written = links_.apply(number(backend.link), std::nullopt); !written) {
+        return written.error();
+    }
+    backend.actual.egress.reset();
+    if (auto status = delete_link(socket_, backend.link_name); !status) {
+        return status;
+    }
+    backend.link = IfIndex{};
+    backend.actual.link = false;
+    return {};
+}
+
+void LinuxWorld::close_watch(Backend& backend) {
+    if (backend.watch && before_closing_) {
+        before_closing_(backend.watch->fd());
+    }
+    backend.watch.reset();
+}
+
+Status LinuxWorld::remove_net_ns(Backend& backend) {
+    if (auto status = remove_net_ns_name(backend.net_ns_name); !status) {
+        return status;
+    }
+    close_watch(backend);
+    backend.net_ns.reset();
+    backend.actual.net_ns = false;
+    return {};
+}
+
+}  // namespace viscum
