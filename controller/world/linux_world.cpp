@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "base/text.h"
 #include "controller/world/change_over.h"
 #include "tcprog/attach.h"
 
