@@ -18,17 +18,30 @@ sources() { git ls-files --cached --others --exclude-standard -- "$@" | while re
     if [ -f "$file" ]; then echo "$file"; fi
 done; }
 
-# code FILE...: their lines as FILE:LINE:TEXT, without comments.
-code() { [ $# -eq 0 ] || awk '{ sub(/(^|[^:"])\/\/.*/, ""); print FILENAME ":" FNR ":" $0 }' "$@"; }
+# The lines of the project without comments, in files of the same names.
+code=$(mktemp -d)
+trap 'rm -rf "$code"' EXIT
+comment='(^|[^:"])\/\/.*'
+sources | sed "s|^|$code/|; s|/[^/]*\$||" | sort -u | xargs -d '\n' mkdir -p
+sources | xargs -d '\n' awk -v comment="$comment" -v to="$code/" \
+    'FNR == 1 { close(out); out = to FILENAME } { sub(comment, ""); print > out }'
 
 # rule REGEX SAMPLE REASON FILE...: no line of code may match; SAMPLE must.
 rule() {
-    local regex=$1 sample=$2 reason=$3 found
-    shift 3
-    printf '%s\n' "$sample" | awk '{ sub(/(^|[^:"])\/\/.*/, ""); print }' | grep -qE -- "$regex" ||
+    local regex=$1 sample=$2
+    search "$code" "$regex" "$(printf '%s\n' "$sample" | awk -v comment="$comment" '{ sub(comment, ""); print }')" "${@:3}"
+}
+
+# text_rule REGEX SAMPLE REASON FILE...: the same of all text, comments too.
+text_rule() { search . "$@"; }
+
+# search DIRECTORY REGEX SAMPLE REASON FILE...
+search() {
+    local directory=$1 regex=$2 sample=$3 reason=$4
+    shift 4
+    printf '%s\n' "$sample" | grep -qE -- "$regex" ||
         complain "the rule '$reason' does not find its sample: $sample"
-    if found=$(code "$@" | grep -E -- "^[^:]*:[0-9]*:.*($regex)"); then
-        printf '%s\n' "$found" >&2
+    if [ $# -gt 0 ] && (cd "$directory" && grep -nHE -- "$regex" "$@" >&2); then
         complain "$reason"
     fi
 }
@@ -83,8 +96,8 @@ rule '#include <CLI' '#include <CLI/CLI.hpp>' 'CLI11 is known to the programs on
 # All text of the project.
 mapfile -t text < <(sources | grep -vE '\.(png|svg|tar|gz|bin|pcap)$|^LICENSE|^tests/check/lint\.sh$')
 unfinished='TO''DO|FIX''ME|XX''X|HA''CK'
-rule "(^|[^[:alnum:]])($unfinished)([^[:alnum:]]|\$)" "$(printf 'TO%s: later' DO)" 'nothing is left for later' "${text[@]}"
-rule '(^|[^[:alnum:]_.])/(home|work)/[a-z]' 'cd /home/me' "no path of somebody's machine" "${text[@]}"
+text_rule "(^|[^[:alnum:]])($unfinished)([^[:alnum:]]|\$)" "$(printf '// TO%s: later' DO)" 'nothing is left for later' "${text[@]}"
+text_rule '(^|[^[:alnum:]_.])/(home|work)/[a-z]' '// see /home/me' "no path of somebody's machine" "${text[@]}"
 mapfile -t files < <(sources '*.cpp' '*.h' '*.c' '*.S' '*.sh' '*.py' '.github/*' '*CMakeLists.txt' 'Makefile' '.ci/run')
 for file in "${files[@]}"; do
     head -n 2 "$file" | grep -q 'SPDX-License-Identifier: ' || complain "$file has no SPDX line at its top"
