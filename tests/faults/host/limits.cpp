@@ -9,8 +9,13 @@ namespace viscum {
 namespace {
 
 constexpr const char* kLog = "/tmp/limited.log";
-constexpr Millis kAnswers{3'000};
+constexpr Millis kAnswers{3'000};  // of one that has named the cause
 constexpr std::size_t kLogLimit = 16 * 1024 * 1024;
+
+std::string log_so_far() {
+    const auto log = read_file(kLog, kLogLimit);
+    return log ? *log : "";
+}
 
 rlimit limits_of(pid_t pid, int resource) {
     rlimit limits{};
@@ -29,24 +34,26 @@ void limit_off(pid_t pid, int resource) {
     limit_soft(pid, resource, limits_of(pid, resource).rlim_max);
 }
 
-LimitedStart start_limited(Scene& scene, const std::string& limit, const std::function<void()>& while_up) {
+LimitedStart start_limited(Scene& scene, const LimitedOptions& options) {
     must(remove_file(kLog));
-    auto viscumd = must(
-        Program::start({.argv = {"prlimit", limit, VISCUM_BIN_DIR "/viscumd", "--shim", VISCUM_BIN_DIR "/viscum-shim"},
-                        .log_file = kLog,
-                        .ns = &scene.bed().hotspot()}));
+    auto viscumd = must(Program::start(
+        {.argv = {"prlimit", options.limit, VISCUM_BIN_DIR "/viscumd", "--shim", VISCUM_BIN_DIR "/viscum-shim"},
+         .log_file = kLog,
+         .ns = &scene.bed().hotspot()}));
+    const BootTime begun = boot_now();
     LimitedStart start;
-    (void)eventually(kAnswers, [&] {
+    (void)eventually(kLimit, [&] {
         start.serves = scene.viscumd().ctl({"list"}, kAnswers).status == 0;
-        return start.serves || !viscumd.running();
+        const bool late = boot_now() - begun > kAnswers && log_so_far().find(options.cause) != std::string::npos;
+        return start.serves || late || !viscumd.running();
     });
     start.waits = !start.serves && viscumd.running();
-    if (start.serves && while_up) {
-        while_up();
+    start.log = log_so_far();
+    if ((start.serves || start.waits) && options.while_up) {
+        options.while_up(start);
     }
     start.status = viscumd.stop(SIGTERM);
-    const auto log = read_file(kLog, kLogLimit);
-    start.log = log ? *log : "";
+    start.log = log_so_far();
     return start;
 }
 

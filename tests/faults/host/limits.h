@@ -22,8 +22,15 @@ struct LimitedStart {
     std::string log;      // what it said
 };
 
-/// Starts the scene's viscumd, which has ended, as `prlimit LIMIT`, waits until it serves or ended, calls `while_up` in
-/// the first case, and ends it.
-LimitedStart start_limited(Scene& scene, const std::string& limit, const std::function<void()>& while_up = {});
+struct LimitedOptions {
+    std::string limit;  // of prlimit: "--nofile=20:20"
+    std::string cause;  // what it says where the limit is in its way
+    /// Called while it goes on, whether it serves or waits.
+    std::function<void(const LimitedStart& start)> while_up{};
+};
+
+/// Starts the scene's viscumd, which has ended, within a limit, and ends it. One that names the cause, does not end,
+/// and does not answer for some seconds, waits.
+LimitedStart start_limited(Scene& scene, const LimitedOptions& options);
 
 }  // namespace viscum
