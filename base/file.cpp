@@ -146,11 +146,19 @@ Result<std::vector<std::string>> list_directory(const std::string& path) {
         }
         return errno_error(cat("cannot list '", path, "'"));
     }
-    while (const dirent* entry = readdir(dir.get())) {
+    for (;;) {
+        errno = 0;
+        const dirent* const entry = readdir(dir.get());
+        if (entry == nullptr) {
+            break;
+        }
         const std::string name(static_cast<const char*>(entry->d_name));
         if (name != "." && name != "..") {
             names.push_back(name);
         }
+    }
+    if (errno != 0) {
+        return errno_error(cat("cannot list '", path, "'"));  // a part of it is not what is there
     }
     std::sort(names.begin(), names.end());
     return names;

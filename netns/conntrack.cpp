@@ -84,7 +84,7 @@ Status add_flows(int fd, int family, const std::vector<IpPrefix>& destinations, 
 
 /// The request that ends the tracking of the flow which `answer` tells of, and of no later one of the same ports.
 std::vector<char> removal_of(nlmsghdr* answer) {
-    std::vector<char> bytes(512);
+    std::vector<char> bytes(256);
     const int family = fixed_part<nfgenmsg>(answer)->nfgen_family;
     nlmsghdr* const request = begin_request(bytes.data(), IPCTNL_MSG_CT_DELETE, NLM_F_ACK, family);
     for (const int type : {CTA_TUPLE_ORIG, CTA_ZONE, CTA_ID}) {
@@ -102,15 +102,17 @@ Status send_removal(int fd, std::vector<char>& bytes) {
     return status || status.error().errno_code == ENOENT ? Status() : status;
 }
 
-Status forget_untranslated_flows(int fd, int family, const std::vector<IpPrefix>& sources) {
+/// Lowers `limit` by each that was forgotten.
+Status forget_of_family(int fd, int family, const std::vector<IpPrefix>& sources, std::size_t& limit) {
     alignas(nlmsghdr) std::array<char, 256> bytes{};
     std::vector<std::vector<char>> removals;
     auto status = dump(fd, begin_request(bytes.data(), IPCTNL_MSG_CT_GET, NLM_F_DUMP, family), [&](nlmsghdr* answer) {
         const auto source = read_untranslated_source(answer);
-        if (source && any_contains(sources, *source)) {
+        if (source && removals.size() < limit && any_contains(sources, *source)) {
             removals.push_back(removal_of(answer));
         }
     });
+    limit -= removals.size();
     for (std::size_t next = 0; status && next < removals.size(); ++next) {
         status = send_removal(fd, removals[next]);
     }
@@ -179,20 +181,21 @@ Result<std::vector<TrackedFlow>> tracked_udp_flows(const std::vector<IpPrefix>& 
     return flows;
 }
 
-Status forget_untranslated_flows(const std::vector<IpPrefix>& sources) {
+Result<bool> forget_untranslated_flows(const std::vector<IpPrefix>& sources, std::size_t limit) {
     if (!tracks_anything()) {
-        return {};
+        return true;
     }
     auto fd = open_netlink(NETLINK_NETFILTER);
     Status status = fd ? Status() : Status(fd.error());
     for (const int family : {AF_INET, AF_INET6}) {
         if (status) {
-            status = forget_untranslated_flows(fd->get(), family, sources);
+            status = forget_of_family(fd->get(), family, sources, limit);
         }
     }
-    return status || means_none(status.error().errno_code)
-               ? Status()
-               : std::move(status).error().in("cannot forget tracked flows");
+    if (!status && !means_none(status.error().errno_code)) {
+        return std::move(status).error().in("cannot forget tracked flows");
+    }
+    return limit > 0;
 }
 
 }  // namespace viscum

@@ -25,7 +25,8 @@ Result<std::vector<TrackedFlow>> tracked_udp_flows(const std::vector<IpPrefix>& 
 
 /// Ends the tracking of flows that began at any of `sources` while nothing translated their source: NAT asks its rules
 /// at a flow's first packet alone, so they would stay as they are for as long as packets come. Their next packet is the
-/// first of a new flow. Idempotent; success where nothing is tracked. In the calling thread's namespace.
-Status forget_untranslated_flows(const std::vector<IpPrefix>& sources);
+/// first of a new flow. At most `limit` at once: true, no others are left. Idempotent; true where nothing is tracked.
+/// In the calling thread's namespace.
+Result<bool> forget_untranslated_flows(const std::vector<IpPrefix>& sources, std::size_t limit);
 
 }  // namespace viscum

@@ -183,6 +183,9 @@ Status rename_link(const NlSocket& socket, const Link& link, const std::string& 
     if (!status && status.error().errno_code == EBUSY) {
         status = socket.request(set_link(link.index, 0, IFF_UP));
         status = status ? socket.request(message) : std::move(status);
+        if (!status) {
+            [[maybe_unused]] const auto up = socket.request(set_link(link.index, IFF_UP, IFF_UP));
+        }
     }
     return status;
 }

@@ -171,9 +171,12 @@ bool carries_filter(std::uint32_t ifindex, std::uint32_t handle, Direction direc
     return present && *present != 0 && is_ours(*present);
 }
 
-bool carries_earlier(std::uint32_t ifindex, std::uint32_t handle, const Datapath& datapath, Direction direction) {
+bool may_carry_earlier(std::uint32_t ifindex, std::uint32_t handle, const Datapath& datapath, Direction direction) {
     const auto present = attached_id(ifindex, handle, direction);
-    return present && *present != 0 && !is_of(datapath, *present) && is_ours(*present);
+    if (!present) {
+        return present.error().errno_code != ENODEV;
+    }
+    return *present != 0 && !is_of(datapath, *present) && is_ours(*present);
 }
 
 Result<bool> renew_filter(std::uint32_t ifindex, std::uint32_t handle, const Datapath& datapath, Direction direction) {

@@ -43,7 +43,8 @@ Result<bool> filter_attached(std::uint32_t ifindex, std::uint32_t handle, const 
 bool carries_filter(std::uint32_t ifindex, std::uint32_t handle, Direction direction = Direction::ingress);
 
 /// Whether our place on the device holds a program of ours that is none of `datapath`'s: that of an earlier viscumd.
-bool carries_earlier(std::uint32_t ifindex, std::uint32_t handle, const Datapath& datapath, Direction direction);
+/// True also where it cannot be seen.
+bool may_carry_earlier(std::uint32_t ifindex, std::uint32_t handle, const Datapath& datapath, Direction direction);
 
 /// Puts `datapath`'s program of the same name in the place of an earlier one, where that works on no map but those that
 /// were carried over (migrate.h, step 3). Returns whether it did.

@@ -81,26 +81,22 @@ std::optional<std::vector<char>> merged(const std::vector<char>& values, const S
 
 using Entry = std::pair<std::vector<char>, std::vector<char>>;
 
-/// Key and values of each entry. What has a time comes in its order: a full LRU map forgets what was written first.
-std::vector<Entry> entries_of(int fd, const Shape& shape, Carry carry) {
-    std::vector<Entry> entries;
+/// Hands over key and values of each entry.
+template <class Each>
+Status walk(int fd, const Shape& shape, Each each) {
     std::vector<char> values = shape.room();
     std::vector<char> key(shape.info.key_size);
     std::vector<char> next(shape.info.key_size);
-    bool any = bpf_map_get_next_key(fd, nullptr, key.data()) == 0;
+    int error = bpf_map_get_next_key(fd, nullptr, key.data());
     // Steps are bounded: where programs delete as we read, the kernel may start again from the front.
-    for (std::uint64_t step = 0; any && step < 2ULL * shape.info.max_entries; ++step) {
+    for (std::uint64_t step = 0; error == 0 && step < 2ULL * shape.info.max_entries; ++step) {
         if (bpf_map_lookup_elem(fd, key.data(), values.data()) == 0) {
-            entries.emplace_back(key, values);
+            each(key, values);
         }
-        any = bpf_map_get_next_key(fd, key.data(), next.data()) == 0;
+        error = bpf_map_get_next_key(fd, key.data(), next.data());
         key.swap(next);
     }
-    if (carry == Carry::latest) {
-        std::stable_sort(entries.begin(), entries.end(),
-                         [](const Entry& a, const Entry& b) { return word_at(a.second, 0) < word_at(b.second, 0); });
-    }
-    return entries;
+    return error == 0 || error == -ENOENT ? Status() : errno_error("cannot read a table to its end", -error);
 }
 
 }  // namespace
@@ -109,13 +105,16 @@ bool can_carry(const bpf_map_info& from, const bpf_map_info& to) {
     return from.type == to.type && from.key_size == to.key_size && from.value_size <= to.value_size;
 }
 
-void carry_map(int from_fd, int to_fd, Carry carry) {
+Status carry_map(int from_fd, int to_fd, Carry carry) {
     const auto from = shape_of(from_fd);
     const auto to = shape_of(to_fd);
-    if (!from || !to || !can_carry(from->info, to->info) || from->info.id == to->info.id) {
-        return;
+    if (!from || !to) {
+        return errno_error("cannot read a table");
     }
-    for (const auto& [key, values] : entries_of(from_fd, *from, carry)) {
+    if (!can_carry(from->info, to->info) || from->info.id == to->info.id) {
+        return {};
+    }
+    const auto bring = [&](const std::vector<char>& key, const std::vector<char>& values) {
         std::vector<char> present = to->room();
         const bool known = bpf_map_lookup_elem(to_fd, key.data(), present.data()) == 0;
         const auto entry =
@@ -123,7 +122,18 @@ void carry_map(int from_fd, int to_fd, Carry carry) {
         if (entry) {
             bpf_map_update_elem(to_fd, key.data(), entry->data(), BPF_ANY);
         }
+    };
+    if (carry != Carry::latest) {
+        return walk(from_fd, *from, bring);
     }
+    // In the order of their times: a full LRU map forgets what was written first.
+    std::vector<Entry> entries;
+    auto status = walk(from_fd, *from, [&](const auto& key, const auto& values) { entries.emplace_back(key, values); });
+    std::ranges::stable_sort(entries, {}, [](const Entry& entry) { return word_at(entry.second, 0); });
+    for (const auto& [key, values] : entries) {
+        bring(key, values);
+    }
+    return status;
 }
 
 }  // namespace viscum

@@ -78,7 +78,7 @@ bool can_carry(const bpf_map_info& from, const bpf_map_info& to);
 /// Brings the entries of one map into another that can_carry() them and may have another size; what was appended to the
 /// value is zero. Per-CPU values are carried whole. Entries that do not fit, and those that programs delete meanwhile,
 /// are lost. Idempotent, and for one and the same map nothing. Of what programs count in `to` while `highest` is at
-/// work, a few microseconds may be lost.
-void carry_map(int from, int to, Carry carry);
+/// work, a few microseconds may be lost. Failure: one of the maps cannot be read; what was read by then is carried.
+Status carry_map(int from, int to, Carry carry);
 
 }  // namespace viscum

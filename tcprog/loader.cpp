@@ -191,7 +191,11 @@ Status prepare_map(bpf_object* object, const std::string& dir, const char* name,
     }
     const bool ours = static_cast<bool>(existing);
     if (!existing) {
-        existing = older_map(dir, name);
+        auto older = older_map(dir, name);
+        if (!older) {
+            return std::move(older).error();
+        }
+        existing = *std::move(older);
     }
     if (!existing) {
         return {};
@@ -259,7 +263,9 @@ Status load(const std::string& dir, const DatapathSizes& sizes) {
         const int fd = bpf_map__fd(bpf_object__find_map_by_name(object.get(), kMaps[i].name));
         const std::string pin = cat(version_dir(dir), '/', kMaps[i].name);
         if (before[i]) {
-            carry_map(before[i].get(), fd, kMaps[i].later.value_or(Carry::all));
+            if (auto status = carry_map(before[i].get(), fd, kMaps[i].later.value_or(Carry::all)); !status) {
+                return std::move(status).error().in(cat("cannot carry ", kMaps[i].name, " over"));
+            }
         } else if (access(pin.c_str(), F_OK) == 0) {
             continue;
         }

@@ -22,21 +22,25 @@ UniqueFd map_of(const std::string& dir, std::uint32_t version, const char* name)
 
 }  // namespace
 
-UniqueFd older_map(const std::string& dir, const char* name) {
+Result<UniqueFd> older_map(const std::string& dir, const char* name) {
     auto versions = pinned_versions(dir);
     if (!versions) {
-        return {};
+        return std::move(versions).error();
     }
     std::reverse(versions->begin(), versions->end());
     for (const auto version : *versions) {
         if (version >= VS_ABI) {
             continue;
         }
-        if (UniqueFd map = map_of(dir, version, name)) {
+        UniqueFd map = map_of(dir, version, name);
+        if (!map && errno != ENOENT) {
+            return errno_error(cat("cannot open '", version_dir(dir, version), '/', name, "'"));
+        }
+        if (map) {
             return map;
         }
     }
-    return {};
+    return UniqueFd();
 }
 
 Result<Carryover> look_beside(const std::string& dir) {
@@ -74,7 +78,7 @@ void catch_up(const std::string& dir, const Carryover& carryover) {
             const UniqueFd from = map_of(dir, version, map.name);
             const UniqueFd to = map_of(dir, VS_ABI, map.name);
             if (from && to) {
-                carry_map(from.get(), to.get(), *map.later);
+                [[maybe_unused]] const auto carried = carry_map(from.get(), to.get(), *map.later);
             }
         }
     }

@@ -18,13 +18,13 @@
 //   3. Our programs are put in the place of the attached ones, device by device (renew_filter in attach.h), but only
 //      where all maps of the attached one were carried. Others wait until the daemon has written its rules.
 //   4. catch_up() once more, for what was written between 2 and 3.
-//   5. When no device has an earlier program any more, the older pins go (retire_pins).
+//   5. When no device has an earlier program any more, catch_up() for the last time, and the older pins go
+//      (retire_pins).
 //
 // What may be missing, in maps that were copied: of what is counted, and of flows that begin, the milliseconds from 2
-// to
-// 4. A UDP flow that begins then may lose its first datagrams, and a datagram its later fragments, where one device has
-// the new program and the other not yet; a TCP connection with the cloud whose 4-tuple the service holds in TIME-WAIT
-// may wait for a retransmission. For all other TCP the rules are enough. Counters never go back.
+// to 4. A UDP flow that begins then may lose its first datagrams, and a datagram its later fragments, where one device
+// has the new program and the other not yet; a TCP connection with the cloud whose 4-tuple the service holds in
+// TIME-WAIT may wait for a retransmission. For all other TCP the rules are enough. Counters never go back.
 #pragma once
 
 #include <array>
@@ -69,13 +69,14 @@ struct Carryover {
     std::vector<std::uint32_t> maps;       // ids of ours, and of those of `older` that are carried
 };
 
-/// The older map that fills a map of ours, of the newest version that has one; nothing where there is none.
-UniqueFd older_map(const std::string& dir, const char* name);
+/// The older map that fills a map of ours, of the newest version that has one; an empty descriptor where there is none.
+/// Failure: it cannot be seen whether there is one.
+Result<UniqueFd> older_map(const std::string& dir, const char* name);
 
 /// Looks at what stands beside our pins, which are whole.
 Result<Carryover> look_beside(const std::string& dir);
 
-/// Steps 2 and 4. Idempotent.
+/// Steps 2 and 4. Idempotent. What cannot be read now is brought in by the next.
 void catch_up(const std::string& dir, const Carryover& carryover);
 
 /// Step 5: removes the pins of `carryover.older`. Idempotent.

@@ -278,7 +278,7 @@ Status Daemon::start(const Programs& programs, NewerTables newer) {
     // Rules and filters are whole before the first request.
     turn();
     if (auto status = keep_files(); !status) {
-        return status;
+        log_warn(cat("what another tool removes of viscumd's files is not put back: ", status.error().what));
     }
     auto server = Server::open(
         *loop_, instance_.socket_path(),
@@ -310,7 +310,7 @@ Status Daemon::keep_files() {
     // Before the socket, which lies in the same directory.
     things.push_back({cat("'", instance_.lock_file(), "'"), instance_.run_dir(), [this] { return keep_lock(); }});
     things.push_back({cat("'", instance_.socket_path(), "'"), instance_.run_dir(),
-                      [this] { return server_ ? server_->listen_again() : Result<bool>(false); }});
+                      [this] { return server_ && may_serve_ ? server_->listen_again() : Result<bool>(false); }});
     auto keeper = Keeper::open(*loop_, std::move(things));
     if (!keeper) {
         return std::move(keeper).error();
@@ -323,12 +323,23 @@ Status Daemon::keep_files() {
 Result<bool> Daemon::keep_lock() {
     struct stat held {};
     struct stat found {};
-    if (fstat(lock_.get(), &held) == 0 && stat(instance_.lock_file().c_str(), &found) == 0 &&
-        held.st_ino == found.st_ino && held.st_dev == found.st_dev) {
+    if (!may_serve_) {
+        return false;
+    }
+    // To open our own file once more and close it would give up the lock (fcntl(2)).
+    if (fstat(lock_.get(), &held) != 0 || (stat(instance_.lock_file().c_str(), &found) != 0 && errno != ENOENT)) {
+        return errno_error(cat("cannot look at '", instance_.lock_file(), "'"));
+    }
+    if (held.st_ino == found.st_ino && held.st_dev == found.st_dev) {
         return false;
     }
     auto lock = take_lock(instance_);
     if (!lock) {
+        if (lock.error().errno_code == EBUSY) {
+            may_serve_ = std::move(lock).error();
+            loop_->stop();  // two of us would take the socket and the rules from each other, for ever
+            return false;
+        }
         return std::move(lock).error();
     }
     lock_ = *std::move(lock);
@@ -421,7 +432,8 @@ Status Daemon::run() {
     }
     renew_lease();
     log_info(cat("viscumd serves instance '", instance_.name, "'"));
-    return loop_->run();
+    auto status = loop_->run();
+    return may_serve_ ? std::move(status) : may_serve_;
 }
 
 }  // namespace viscum

@@ -87,6 +87,7 @@ private:
     Instance instance_;
     std::unique_ptr<EventLoop> loop_;
     UniqueFd lock_;
+    Status may_serve_;  // fails once the lock is another viscumd's
     RouterConfig config_;
     std::uint32_t table_size_;  // as the datapath was opened; a changed file counts from the next start on
     Store store_;

@@ -108,9 +108,6 @@ int main(int argc, char** argv) {
     if (!daemon) {
         return fail(daemon.error());
     }
-    if (auto status = (*daemon)->run(); !status) {
-        log_error(status.error().what);
-        return kFailed;
-    }
-    return 0;
+    const auto status = (*daemon)->run();
+    return status ? 0 : fail(status.error());
 }

@@ -235,11 +235,7 @@ void Reconciler::drop_dismantled() {
             if (!present || (found != present->backends.end() && (found->second.link || found->second.net_ns))) {
                 continue;
             }
-            if (auto status = run->dismantled(); !status) {
-                // EBUSY: a process of it has not quite ended.
-                if (status.error().errno_code != EBUSY && reported_.insert(status.error().what).second) {
-                    log_warn(status.error().what);
-                }
+            if (!run->dismantled()) {
                 touch_after(kRetry);
                 continue;
             }

@@ -19,8 +19,8 @@ constexpr Millis kFirstProbe{5};
 constexpr Millis kWatchAgain{200};
 constexpr Millis kSettle{10};  // after the last instant at which a new flow may have come
 constexpr Millis kDrainPoll{200};
-constexpr Millis kQuiet{1000};      // of datagrams, before a drain of UDP is over
-constexpr Millis kBusyLimit{3000};  // the kernel ends processes in its own time; then it is told
+constexpr Millis kQuiet{1000};       // of datagrams, before a drain of UDP is over
+constexpr Millis kStuckLimit{3000};  // the kernel ends processes in its own time; then it is told
 constexpr mode_t kRunDirMode = 0700;
 constexpr mode_t kRunFileMode = 0600;
 
@@ -211,23 +211,24 @@ void Run::network_mended() {
 }
 
 Status Run::dismantled() {
-    if (auto status = context_.cgroups.remove(group()); !status) {
-        if (status.error().errno_code == EBUSY) {
-            tell_busy(status.error());
-        }
-        return status;
+    auto status = context_.cgroups.remove(group());
+    if (status) {
+        handle(RunEvent::dismantled);
+        status = remove_directory(dir());
     }
-    handle(RunEvent::dismantled);
-    return remove_directory(dir());
+    if (!status) {
+        tell_stuck(status.error());
+    }
+    return status;
 }
 
 /// Once, and not before the kernel has had its time.
-void Run::tell_busy(const Error& error) {
+void Run::tell_stuck(const Error& error) {
     const BootTime now = boot_now();
-    if (busy_since_ == BootTime{}) {
-        busy_since_ = now;
-    } else if (busy_ != error.what && now - busy_since_ >= kBusyLimit) {
-        busy_ = error.what;
+    if (stuck_since_ == BootTime{}) {
+        stuck_since_ = now;
+    } else if (stuck_ != error.what && now - stuck_since_ >= kStuckLimit) {
+        stuck_ = error.what;
         log_warn(cat("'", spec_.name, "' cannot be taken down yet: ", error.what));
     }
 }
@@ -250,7 +251,6 @@ void Run::watch_process() {
         context_.loop.watch(process_->pidfd(), Order::children, EPOLLIN, [this](std::uint32_t) { ended(); });
     if (!status) {
         // An end that nobody notices would hold up its removal for ever.
-        problem_ = status.error().what;
         set_timer(watch_timer_, kWatchAgain, &Run::watch_process);
     }
 }

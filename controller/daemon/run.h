@@ -59,7 +59,7 @@ public:
     /// Something of its network was made again: health is asked at once, instead of when it is due.
     void network_mended();
     /// Nothing of it is left in the network: removes its groups and the run directory. The owner then drops the run.
-    /// errno_code EBUSY: a process of it has not quite ended. After any error it is to be called again.
+    /// After any error it is to be called again; one that lasts is told of once, and is what stuck() says.
     Status dismantled();
 
     [[nodiscard]] const BackendKey& key() const { return key_; }
@@ -89,8 +89,8 @@ public:
     [[nodiscard]] std::vector<std::string> limits_lost() const;
     /// A limit of its own that the current process has met: "out of memory (limit 64M)"; empty: none.
     [[nodiscard]] std::string limit_met() const;
-    /// Why its groups cannot be removed, where that lasts.
-    [[nodiscard]] const std::string& stuck() const { return busy_; }
+    /// Why what it leaves cannot be removed, where that lasts.
+    [[nodiscard]] const std::string& stuck() const { return stuck_; }
     [[nodiscard]] std::string dir() const;
     [[nodiscard]] int starts() const { return starts_; }
     [[nodiscard]] BootTime started_at() const { return started_at_; }
@@ -116,7 +116,7 @@ private:
     void hold_over() { context_.changed(); }
     /// What is claimed and not listened on; empty: nothing, or it cannot be seen. `all`: only where it is every claim.
     [[nodiscard]] std::string without_listener(bool all) const;
-    void tell_busy(const Error& error);
+    void tell_stuck(const Error& error);
     [[nodiscard]] IpAddress probe_target() const;
     [[nodiscard]] std::string group() const;
 
@@ -136,13 +136,13 @@ private:
     std::string problem_;      // of the last launch that failed
     std::string met_;          // the limit that the last process met before it ended, or why it was killed
     std::string timed_out_;    // why the current process is killed, where its start took too long
-    std::string busy_;         // why its groups cannot be removed, where that lasts
+    std::string stuck_;        // why what it leaves cannot be removed, where that lasts
     CgroupEvents met_before_;  // what its groups had counted when the current process started
     bool was_up_ = false;      // healthy once: it may have flows
     BootTime started_at_{};
     BootTime asked_at_{};  // when the last probe began
     BootTime mended_at_{};
-    BootTime busy_since_{};  // since when they cannot; zero: they were not tried
+    BootTime stuck_since_{};  // since when it cannot; zero: it was not tried
     Millis drain_limit_{};
     BootTime drain_until_ = BootTime::max();
     BootTime quiet_since_{};

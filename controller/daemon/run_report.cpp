@@ -77,7 +77,7 @@ std::string Run::reason() const {
         case RunState::starting: return unhealthy(judge_.reason().empty() ? "not healthy yet" : judge_.reason());
         case RunState::backoff:
         case RunState::failed: return !problem_.empty() ? problem_ : describe_end();
-        case RunState::stopping: return busy_.empty() ? "stopping" : cat("stopping: ", busy_);
+        case RunState::stopping: return stuck_.empty() ? "stopping" : cat("stopping: ", stuck_);
         case RunState::preparing: return "preparing";
         case RunState::down: return "down";
     }

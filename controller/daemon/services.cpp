@@ -248,7 +248,7 @@ std::string Services::candidate_failure(const Service& service) {
         return {};  // one that stood in services/ at the start is tried for ever
     }
     if (!candidate.slot) {
-        return {};  // the earlier version's drain_timeout bounds that
+        return service.stuck();  // drain_timeout bounds the earlier version's drain
     }
     const Run* run = service.run(*candidate.slot);
     if (boot_now() - candidate.begun >= *candidate.wait) {
@@ -395,7 +395,7 @@ Status Services::save(const std::function<void(SavedState&)>& change) {
     change(state);
     // What is gone is forgotten, also where that could not be written when it went.
     const auto gone = [this](const std::string& name) {
-        return !services_.contains(name) && !store_.has_service(name);
+        return !loading_ && !services_.contains(name) && !store_.has_service(name);
     };
     std::erase_if(state.numbers, [&gone](const auto& entry) { return gone(entry.first); });
     std::erase_if(state.images, [&gone](const auto& entry) { return gone(entry.first); });

@@ -91,7 +91,8 @@ private:
     Store& store_;
     std::function<void(std::uint64_t, const Response&)> answer_;
     std::map<std::string, Service> services_;
-    SavedState saved_;  // as on disk
+    SavedState saved_;     // as on disk
+    bool loading_ = true;  // not all that the viscumd before left is known
     std::map<std::string, std::string> unserved_;
     bool look_at_files_ = false;  // a file in services/ could not be judged, or came free
 };

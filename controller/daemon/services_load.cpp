@@ -37,6 +37,7 @@ Status Services::load(const ClaimCheck& check, std::vector<std::string>* problem
             take_down(service);  // removed, or never deployed to the end, when the viscumd before ended
         }
     }
+    loading_ = false;
     if (auto status = save([](SavedState&) {}); !status) {
         problems->push_back(status.error().what);
     }
@@ -48,6 +49,7 @@ Status Services::dissolve(std::vector<std::string>* problems) {
     if (auto status = adopt_runs(problems); !status) {
         return status;
     }
+    loading_ = false;
     forget_groups(problems);
     for (auto& [name, service] : services_) {
         take_down(service, Millis(0));

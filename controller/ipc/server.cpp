@@ -91,14 +91,28 @@ Result<std::unique_ptr<Server>> Server::open(EventLoop& loop, const std::string&
 }
 
 Status Server::watch_listener() {
+    inode_ = 0;  // a socket that nobody watches is none
+    if (auto status =
+            loop_.watch(listener_.get(), Order::clients, EPOLLIN, [this](std::uint32_t) { accept_clients(); });
+        !status) {
+        return status;
+    }
     struct stat info {};
-    inode_ = lstat(path_.c_str(), &info) == 0 ? info.st_ino : 0;
-    return loop_.watch(listener_.get(), Order::clients, EPOLLIN, [this](std::uint32_t) { accept_clients(); });
+    if (lstat(path_.c_str(), &info) == 0) {
+        inode_ = info.st_ino;
+        device_ = info.st_dev;
+    }
+    return {};
+}
+
+bool Server::stands() const {
+    struct stat info {};
+    return lstat(path_.c_str(), &info) == 0 && S_ISSOCK(info.st_mode) && info.st_ino == inode_ &&
+           info.st_dev == device_;
 }
 
 Result<bool> Server::listen_again() {
-    struct stat info {};
-    if (lstat(path_.c_str(), &info) == 0 && info.st_ino == inode_) {
+    if (stands()) {
         return false;
     }
     auto listener = listen_at(path_);
@@ -121,8 +135,7 @@ Server::~Server() {
     while (!clients_.empty()) {
         drop(clients_.begin()->first);
     }
-    struct stat info {};
-    if (lstat(path_.c_str(), &info) == 0 && S_ISSOCK(info.st_mode) && info.st_ino == inode_) {
+    if (stands()) {
         unlink(path_.c_str());
     }
 }
@@ -159,15 +172,18 @@ bool Server::watch(ClientId id, const Client& client) {
                                          [this, id](std::uint32_t events) { handle(id, events); }));
 }
 
-// Who has been here longest of those that have asked for nothing, or do not read what they have asked for.
+// Who has been here longest of those that have asked for nothing; without such, of those that do not read their answer.
 bool Server::make_room() {
-    for (const auto& [id, client] : clients_) {
-        if (!client->busy) {
-            drop(id);
-            return true;
-        }
+    auto goes = std::ranges::find_if(
+        clients_, [](const auto& entry) { return !entry.second->busy && entry.second->out.empty(); });
+    if (goes == clients_.end()) {
+        goes = std::ranges::find_if(clients_, [](const auto& entry) { return !entry.second->busy; });
     }
-    return false;
+    if (goes == clients_.end()) {
+        return false;
+    }
+    drop(goes->first);
+    return true;
 }
 
 // The listener stays readable while accept fails: without a pause the loop would spin.

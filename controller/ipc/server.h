@@ -48,6 +48,7 @@ private:
     void accept_clients();
     bool watch(ClientId id, const Client& client);
     Status watch_listener();
+    [[nodiscard]] bool stands() const;
     bool make_room();
     void pause_accepting();
     void handle(ClientId id, std::uint32_t events);
@@ -67,7 +68,8 @@ private:
     ClientId next_ = 1;
     Millis idle_{};
     EventLoop::TimerId resume_ = 0;  // accepting pauses while there are no descriptors
-    ino_t inode_ = 0;                // of our socket file
+    ino_t inode_ = 0;                // of our socket file; 0: there is none
+    dev_t device_ = 0;
 };
 
 }  // namespace viscum

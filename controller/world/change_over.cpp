@@ -2,6 +2,7 @@
 #include "controller/world/change_over.h"
 
 #include <algorithm>
+#include <array>
 
 #include "tcprog/attach.h"
 
@@ -36,10 +37,11 @@ void retire_earlier(const std::vector<Link>& links, Datapath& datapath, std::uin
     }
     const bool used = std::any_of(links.begin(), links.end(), [&](const Link& link) {
         return std::any_of(kDirections.begin(), kDirections.end(), [&](Direction direction) {
-            return carries_earlier(number(link.index), filter_handle, datapath, direction);
+            return may_carry_earlier(number(link.index), filter_handle, datapath, direction);
         });
     });
     if (!used) {
+        catch_up(datapath.dir, datapath.carryover);
         [[maybe_unused]] const auto status = retire_pins(datapath.dir, datapath.carryover);
     }
 }

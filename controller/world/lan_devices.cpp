@@ -66,11 +66,9 @@ Status LanDevices::observe(const NlSocket& socket, const std::vector<Link>& link
             device.problem = device.attached ? "" : known->second.problem;
         }
         if (device.attached && device.wanted) {
+            // For a warning only: where it cannot be seen there is none.
             const auto first = first_filter(socket, link.index);
-            if (!first) {
-                return first.error();
-            }
-            if (*first && (*first)->priority < kFilterPriority) {
+            if (first && *first && (*first)->priority < kFilterPriority) {
                 device.problem = cat("another tool's TC filter comes first (", (*first)->kind, ", pref ",
                                      (*first)->priority, "): what that keeps or drops is not served");
             }

@@ -142,6 +142,7 @@ Status LinuxWorld::set_addresses(Backend& backend, const WantedBackend& wanted) 
     if (auto status = set_sysctls(backend, wanted); !status) {
         return status;
     }
+    bool end_is_there = true;
     // A backend that was adopted has its watch from here on.
     auto status = backend.net_ns->inside([&]() -> Status {
         if (auto watched = open_watch(backend); !watched) {
@@ -153,6 +154,7 @@ Status LinuxWorld::set_addresses(Backend& backend, const WantedBackend& wanted) 
         }
         const auto device = find_link(*inside, kServiceDevice);
         if (!device) {
+            end_is_there = device.error().errno_code != ENODEV;
             return device.error();
         }
         const VethSpec spec{{}, kServiceDevice, device->mac, device->mtu};
@@ -161,7 +163,7 @@ Status LinuxWorld::set_addresses(Backend& backend, const WantedBackend& wanted) 
         }
         return write_addresses(*inside, device->index, backend, wanted);
     });
-    if (!status && status.error().errno_code == ENODEV) {
+    if (!end_is_there) {
         // Another tool renamed or moved the service's end, which goes with ours: both are made again.
         backend.actual.link = false;
         backend.link_stands = false;

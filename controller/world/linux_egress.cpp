@@ -11,6 +11,9 @@
 namespace viscum {
 namespace {
 
+// Each is a message to the kernel, and requests wait meanwhile.
+constexpr std::size_t kForgottenAtOnce = 256;
+
 std::vector<IpAddress> aliases_of(const WantedEgress& egress) {
     std::vector<IpAddress> aliases;
     for (const auto& alias : {egress.alias_v4, egress.alias_v6}) {
@@ -138,10 +141,16 @@ Status LinuxWorld::make_masquerade() {
     }
     // Our own writes are no news; another tool's may be among them.
     nft_watch_->drain();
-    if (auto status = forget_untranslated_flows({masquerade_.v4, masquerade_.v6}); !status) {
-        return status;
-    }
+    untranslated_ = true;
     return observe_masquerade();
+}
+
+/// What cannot be forgotten now is tried again with the next look.
+void LinuxWorld::forget_untranslated() {
+    if (untranslated_ && masquerade_there_) {
+        const auto all = forget_untranslated_flows({masquerade_.v4, masquerade_.v6}, kForgottenAtOnce);
+        untranslated_ = !all || !*all;
+    }
 }
 
 Status LinuxWorld::remove_masquerade() {

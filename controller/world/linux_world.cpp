@@ -229,6 +229,7 @@ Result<Actual> LinuxWorld::observe() {
         }
         masquerade_suspected_ = false;
     }
+    forget_untranslated();
     Actual actual;
     actual.masquerade = masquerade_there_;
     for (const auto& [key, backend] : backends_) {

@@ -101,6 +101,7 @@ private:
     Status open_nft_watch();
     Status make_masquerade();
     Status remove_masquerade();
+    void forget_untranslated();
     Status remove_link(Backend& backend);
     Status remove_net_ns(Backend& backend);
     static Status open_watch(Backend& backend);
@@ -121,6 +122,7 @@ private:
     Masquerade masquerade_;
     std::optional<NftWatch> nft_watch_;
     bool masquerade_there_ = false;
+    bool untranslated_ = false;  // flows may have begun while it was not there
     bool masquerade_suspected_ = true;
     std::map<BackendKey, Backend> backends_;
     std::function<void(int fd)> before_closing_;

@@ -2,6 +2,7 @@
 // viscumd itself: it hangs, or there are two of it.
 #include <signal.h>
 
+#include "base/file.h"
 #include "tests/faults/oracle/oracle.h"
 #include "tests/scene/scene.h"
 #include "tests/support/campaign.h"
@@ -82,6 +83,27 @@ TEST_CASE("fault 18: a second viscumd of an instance refuses to start and change
     check_second_refuses(scene);
     must(scene.viscumd().resume());
     CHECK(eventually(kLimit, [&] { return scene.status("web").admission == "serve"; }));
+    scene.ctl({"remove", "web"});
+    scene.check_no_leak();
+}
+
+TEST_CASE("fault 18: where another tool removed the lock and a second viscumd took it, the first ends") {
+    Scene scene;
+    scene.deploy(web_service());
+    const auto flow = scene.flow();
+    must(scene.viscumd().pause());
+    must(remove_file(scene.viscumd().instance().lock_file()));
+    auto second = must(Viscumd::start(scene.bed().hotspot(), {}));
+    must(scene.viscumd().resume());
+    CHECK(eventually(kLimit, [&] { return !scene.viscumd().running(); }));
+    CHECK(scene.viscumd().stop() == 5);
+    CHECK(scene.viscumd().log().find("another viscumd serves instance 'viscum'") != std::string::npos);
+    CHECK(second.ctl({"list"}).status == 0);
+    CHECK(scene.status("web").admission == "serve");
+    CHECK(scene.web() == "local");
+    check_flow("a second viscumd that took over", flow->stop());
+    CHECK(second.stop() == 0);
+    must(scene.viscumd().start_again());
     scene.ctl({"remove", "web"});
     scene.check_no_leak();
 }
