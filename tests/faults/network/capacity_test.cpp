@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <cstring>
 #include <random>
 
 #include "base/file.h"
@@ -42,15 +43,24 @@ void check_undisturbed(const std::string& what, FlowClient& flow) {
     CHECK(seen.cloud == 0);
 }
 
-constexpr const char* kRefused = "/tmp/viscumd.refused";
+/// A start of viscumd, and what became of it.
+struct Start {
+    int status = -1;                 // with which it ended by itself, or with SIGTERM once it served
+    std::string said;                // its log
+    std::vector<std::string> calls;  // of bpf(2), as strace writes them
+};
 
-/// viscumd under strace: how it ended by itself, or with SIGTERM once it listened.
-int start_with(Scene& scene, const std::string& fault) {
-    auto strace = must(Program::start(
-        {.argv = {"strace", "-f", "-o", "/dev/null", "-e", cat("trace=", fault.substr(0, fault.find(':'))), "-e",
-                  cat("inject=", fault), VISCUM_BIN_DIR "/viscumd", "--shim", VISCUM_BIN_DIR "/viscum-shim"},
-         .log_file = kRefused,
-         .ns = &scene.bed().hotspot()}));
+/// viscumd under strace, with `fault` ("error=EPERM:when=3") for its bpf(2); empty: with none.
+Start start_with(Scene& scene, const std::string& fault) {
+    constexpr const char* kSaid = "/tmp/viscumd.said";
+    constexpr const char* kCalls = "/tmp/viscumd.calls";
+    unlink(kSaid);
+    Argv argv = {"strace", "-o", kCalls, "-s", "64", "-e", "trace=bpf"};
+    if (!fault.empty()) {
+        argv.insert(argv.end(), {"-e", cat("inject=bpf:", fault)});
+    }
+    argv.insert(argv.end(), {VISCUM_BIN_DIR "/viscumd", "--shim", VISCUM_BIN_DIR "/viscum-shim"});
+    auto strace = must(Program::start({.argv = argv, .log_file = kSaid, .ns = &scene.bed().hotspot()}));
     // A table that could not be copied is written again, and the service probed.
     CHECK(eventually(kLimit, [&] {
         return strace.ended_within(1ms) || (scene.viscumd().ctl({"list"}).status != 3 && scene.web() == "local");
@@ -61,7 +71,114 @@ int start_with(Scene& scene, const std::string& fault) {
         kill(below.front(), SIGTERM);  // viscumd; what it started goes on
     }
     CHECK(strace.ended_within(kLimit));
-    return strace.stop(SIGKILL);
+    Start start;
+    start.status = strace.stop(SIGKILL);
+    start.said = must(read_file(kSaid, 1UL << 20));
+    for (std::string& line : split(must(read_file(kCalls, 16UL << 20)), '\n')) {
+        if (line.starts_with("bpf(")) {
+            start.calls.push_back(std::move(line));
+        }
+    }
+    return start;
+}
+
+/// The calls by which viscumd loads its programs, counted from 1. libbpf loads others, to see what the kernel knows.
+std::vector<std::size_t> loads_in(const Start& start) {
+    std::vector<std::size_t> loads;
+    for (std::size_t at = 0; at < start.calls.size(); ++at) {
+        if (start.calls[at].find("BPF_PROG_LOAD") != std::string::npos &&
+            start.calls[at].find("prog_name=\"vs_") != std::string::npos) {
+            loads.push_back(at + 1);
+        }
+    }
+    return loads;
+}
+
+/// Tables of `rules` places: where those that are pinned have another number, they and the programs are made anew.
+void set_rules(Scene& scene, int rules) {
+    scene.write_config(cat("lan: [br-lan]\ntables: { rules: ", rules, " }\n"));
+}
+
+std::string lan_filter(Scene& scene) {
+    return in_hotspot(scene, {"tc", "filter", "show", "dev", "lan1", "ingress"});
+}
+
+struct Fault {
+    std::string what;  // for start_with()
+    int error = 0;
+    bool refuses = false;  // a program, for good
+};
+
+/// viscumd starts, or says why not and leaves everything as it is: whether it did start.
+bool check_start(Scene& scene, const DiskState& saved, const Fault& fault) {
+    CAPTURE(fault.what);
+    const std::string filter = lan_filter(scene);
+    const Start start = start_with(scene, fault.what);
+    INFO(start.said);
+    const bool started = start.status == 0;
+    if (!started) {
+        CHECK(start.status == (fault.error == EINVAL ? 2 : 1));
+        CHECK(join(judge_log(start.said, std::strerror(fault.error)), "\n") == "");
+        CHECK(lan_filter(scene) == filter);
+    }
+    if (fault.refuses) {
+        CHECK_FALSE(started);
+        CHECK(start.said.find("the kernel refuses the BPF programs") != std::string::npos);
+    }
+    check_state(scene, saved, saved);
+    CHECK(eventually(kLimit, [&] { return scene.web() == "local"; }));
+    return started;
+}
+
+/// The same claims each time; a third version and on is an update.
+ServiceFile late_version(int version) {
+    ServiceFile file = with_claims("late", 3, 5000);
+    file.more = cat("# ", version, "\n");
+    return file;
+}
+
+/// How many calls of bpf(2) there are while a service is deployed.
+std::size_t calls_of_deploy(Scene& scene, const ServiceFile& file) {
+    const Injection counted(scene.viscumd().pid(), "bpf:delay_enter=1:when=1+");
+    scene.deploy(file);
+    return counted.calls();
+}
+
+struct Deploy {
+    bool done = false;
+    std::size_t injected = 0;
+};
+
+/// A deploy under `fault` is done, or refused whole, with the old one in place. Then it is done without.
+Deploy deploy_with(Scene& scene, const ServiceFile& file, const std::string& fault) {
+    CAPTURE(fault);
+    const DiskState before = disk(scene);
+    const ServiceReport old = scene.status(file.name);
+    const std::size_t logged = scene.viscumd().log().size();
+    const std::string path = file.write();
+    RunOutput output;
+    Deploy deploy;
+    {
+        const Injection full(scene.viscumd().pid(), fault);
+        output = scene.viscumd().ctl({"deploy", path});
+        deploy.injected = full.injected();
+    }
+    deploy.done = output.status == 0;
+    CHECK((deploy.done || (deploy.injected > 0 && output.status == 4)));
+    const auto said = complaints(scene, logged);
+    // Each call, and the deploy.
+    CHECK_MESSAGE(said.size() <= deploy.injected + (deploy.done ? 0 : 1), join(said, "\n"));
+    check_deployed(scene, before, file, deploy.done);
+    if (!deploy.done) {
+        CHECK(eventually(kLimit, [&] {
+            const ServiceReport now = scene.status(file.name);
+            return now.pid == old.pid && now.admission == old.admission;
+        }));
+    }
+    scene.deploy(file);
+    CHECK(scene.status(file.name).admission == "serve");
+    CHECK(eventually(kLimit, [&] { return !scene.status(file.name).updating; }));
+    return deploy;
 }
 
 }  // namespace
@@ -130,33 +247,27 @@ TEST_CASE("fault 25: where the kernel refuses a table's entry, a deploy is refus
     std::mt19937 dice(seed);
     const auto flow = steady_flow(scene);
     const std::vector<std::string> errors = {"E2BIG", "EPERM", "ENOMEM"};
+    int version = 0;
+    const std::size_t total = calls_of_deploy(scene, late_version(++version));
+    REQUIRE(total > 0);
     const std::size_t points = effort() == Effort::full ? 120 : 4;
+    std::size_t injected = 0;
+    int refusals = 0;
     for (const std::string& error : errors) {
-        for (const std::size_t point : draw(120, points, dice)) {
-            const std::string fault = cat("bpf:error=", error, ":when=", point + 1);
-            CAPTURE(fault);
-            const DiskState before = disk(scene);
-            const std::size_t logged = scene.viscumd().log().size();
-            const ServiceFile file = with_claims("late", 3, 5000);
-            RunOutput deployed;
-            std::size_t injected = 0;
-            {
-                const Injection full(scene.viscumd().pid(), fault);
-                deployed = scene.viscumd().ctl({"deploy", file.write()});
-                injected = full.injected();
+        for (const std::size_t point : draw(total, points, dice)) {
+            // Each other one is the service's first version.
+            if (version % 2 == 0) {
+                scene.ctl({"remove", "late"});
             }
-            CHECK((deployed.status == 0 || (injected > 0 && deployed.status == 4)));
-            const auto said = complaints(scene, logged);
-            CHECK_MESSAGE(said.size() <= injected, join(said, "\n"));
-            check_state(scene, before, disk(scene));
-            if (deployed.status != 0) {
-                CHECK(scene.status("late").admission != "serve");
-            }
-            scene.deploy(file);
-            CHECK(scene.status("late").admission == "serve");
-            scene.ctl({"remove", "late"});
+            const Deploy deploy =
+                deploy_with(scene, late_version(++version), cat("bpf:error=", error, ":when=", point + 1));
+            injected += deploy.injected;
+            refusals += deploy.done ? 0 : 1;
         }
     }
+    MESSAGE(total, " calls of bpf(2) in a deploy; ", injected, " of them refused, and ", refusals, " deploys");
+    CHECK(injected > 0);
+    scene.ctl({"remove", "late"});
     CHECK(scene.status("web").admission == "serve");
     check_flow("a service beside one whose entries are refused", flow->stop());
     scene.ctl({"remove", "web"});
@@ -172,20 +283,16 @@ TEST_CASE("fault 25: a kernel that refuses every entry refuses the deploy, and w
     const DiskState before = disk(scene);
     const std::string late = with_claims("late", 1, 5000).write();
     const auto flow = steady_flow(scene);
-    for (const std::string error : {"E2BIG"}) {
-        CAPTURE(error);
-        const std::size_t logged = scene.viscumd().log().size();
-        {
-            const Injection full(scene.viscumd().pid(), cat("bpf:error=", error, ":when=1+"));
-            const RunOutput deployed = scene.viscumd().ctl({"deploy", late, "--wait", "2s"});
-            CHECK_MESSAGE(deployed.status == 4, scene.viscumd().log());
-            CHECK(full.injected() > 0);
-        }
-        CHECK(eventually(kLimit, [&] { return scene.status("late").name.empty(); }));
-        const auto said = complaints(scene, logged);
-        CHECK_MESSAGE(said.size() <= 4, join(said, "\n"));
-        check_state(scene, before, before);
+    {
+        const Injection full(scene.viscumd().pid(), "bpf:error=E2BIG:when=1+");
+        const RunOutput deployed = scene.viscumd().ctl({"deploy", late, "--wait", "2s"});
+        CHECK_MESSAGE(deployed.status == 4, scene.viscumd().log());
+        CHECK(full.injected() > 0);
     }
+    CHECK(eventually(kLimit, [&] { return scene.status("late").name.empty(); }));
+    const auto said = complaints(scene);
+    CHECK_MESSAGE(said.size() <= 4, join(said, "\n"));
+    check_state(scene, before, before);
     check_undisturbed("a service while nothing can be written", *flow);
     scene.ctl({"remove", "web"});
     scene.check_no_leak();
@@ -198,28 +305,37 @@ TEST_CASE("fault 25: programs that the kernel refuses to load leave those that r
     Scene scene;
     scene.deploy(web_service());
     const auto flow = steady_flow(scene);
-    const std::string filter = in_hotspot(scene, {"tc", "filter", "show", "dev", "lan1", "ingress"});
     const DiskState saved = disk(scene);
     scene.viscumd().kill();
-    // Tables of another size, so that all programs are loaded anew.
-    scene.write_config("lan: [br-lan]\ntables: { rules: 64 }\n");
+    int rules = 64;
+    set_rules(scene, rules);
+    const Start clean = start_with(scene, "");
+    CHECK(clean.status == 0);
+    const std::vector<std::size_t> loads = loads_in(clean);
+    REQUIRE(loads.size() == 3);
     std::mt19937 dice(campaign_seed());
     MESSAGE("VISCUM_TEST_SEED=", campaign_seed());
-    const std::vector<std::string> errors = {"EPERM", "E2BIG", "ENOMEM", "EINVAL"};
-    const std::size_t points = effort() == Effort::full ? 60 : 6;
-    std::size_t refusals = 0;
-    for (const std::size_t point : draw(60, points, dice)) {
-        const std::string fault = cat("bpf:error=", errors[point % errors.size()], ":when=", point + 1);
-        CAPTURE(fault);
-        const int status = start_with(scene, fault);
-        refusals += status != 0 ? 1U : 0U;
-        CAPTURE(status);
-        CHECK((status == 0 || status == 1 || status == 2 || status == 5));  // it can do without that call, or says why
-        check_state(scene, saved, saved);
-        const bool goes_on = eventually(kLimit, [&] { return scene.web() == "local"; });
-        CHECK_MESSAGE(goes_on, must(read_file(kRefused, 1UL << 20)));
+    // One call that fails, whichever it is, and a kernel that refuses a program however often it is tried.
+    const std::vector<int> errors = {EPERM, E2BIG, ENOMEM, EINVAL};
+    std::vector<Fault> faults;
+    const auto add = [&](std::size_t call, bool refuses) {
+        const int error = errors[dice() % errors.size()];
+        faults.push_back({cat("error=", error, ":when=", call, refuses ? "+" : ""), error, refuses});
+    };
+    for (const std::size_t point : draw(clean.calls.size(), effort() == Effort::full ? 120 : 6, dice)) {
+        add(point + 1, false);
     }
-    MESSAGE(points, " starts with a fault, ", refusals, " refused");
+    for (const std::size_t load : loads) {
+        add(load, true);
+    }
+    int refusals = 0;
+    for (const Fault& fault : faults) {
+        set_rules(scene, ++rules);
+        refusals += check_start(scene, saved, fault) ? 0 : 1;
+    }
+    MESSAGE(clean.calls.size(), " calls of bpf(2) in a start; ", faults.size(), " starts with a fault, ", refusals,
+            " refused");
+    CHECK(refusals >= 3);
     must(scene.viscumd().start_again());
     CHECK(eventually(kLimit, [&] { return served(scene.bed().client(1)); }));
     check_flow("a client while viscumd cannot start", flow->stop());

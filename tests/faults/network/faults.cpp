@@ -27,8 +27,12 @@ bool is_traced(pid_t pid) {
     return text_of(cat("/proc/", pid, "/status")).find("TracerPid:\t0\n") == std::string::npos;
 }
 
+std::string call_of(const std::string& fault) {
+    return fault.substr(0, fault.find(':'));
+}
+
 Program attach_strace(pid_t pid, const std::string& fault, const std::string& log) {
-    const std::string call = fault.substr(0, fault.find(':'));
+    const std::string call = call_of(fault);
     unlink(log.c_str());
     return must(Program::start({.argv = {"strace", "-p", std::to_string(pid), "-o", log, "-e", cat("trace=", call),
                                          "-e", cat("inject=", fault)}}));
@@ -79,8 +83,7 @@ std::vector<std::string> complaints(Scene& scene, std::size_t from) {
     std::vector<std::string> lines;
     const std::string log = scene.viscumd().log();
     for (const LogLine& line : log_lines(std::string_view(log).substr(std::min(from, log.size())))) {
-        const bool told = std::ranges::find(lines, line.text) != lines.end();
-        if (!told && (line.level == "warning" || line.level == "error")) {
+        if (line.level == "warning" || line.level == "error") {
             lines.push_back(line.text);
         }
     }
@@ -95,8 +98,26 @@ void check_state(Scene& scene, const DiskState& before, const DiskState& after) 
     CHECK(join(judge_state(disk(scene), before, after), "\n") == "");
 }
 
+void check_deployed(Scene& scene, const DiskState& before, const ServiceFile& file, bool done) {
+    if (!done) {
+        // A service's number is forgotten once it is taken down.
+        (void)eventually(kLimit, [&] { return judge_state(disk(scene), before, before).empty(); });
+        check_state(scene, before, before);
+        return;
+    }
+    const DiskState now = disk(scene);
+    auto expected = before.services;
+    expected[file.name] = file.text();
+    CHECK(join(now.broken, "\n") == "");
+    CHECK(now.services == expected);
+    REQUIRE(now.state.numbers.contains(file.name));
+    SavedState state = before.state;
+    state.numbers[file.name] = now.state.numbers.at(file.name);
+    CHECK(now.state == state);
+}
+
 Injection::Injection(pid_t pid, const std::string& fault)
-    : pid_(pid), log_(cat("/tmp/strace.", pid)), strace_(attach_strace(pid, fault, log_)) {
+    : pid_(pid), call_(call_of(fault)), log_(cat("/tmp/strace.", pid)), strace_(attach_strace(pid, fault, log_)) {
     REQUIRE(eventually(kLimit, [&] { return is_traced(pid); }));
 }
 
@@ -109,6 +130,12 @@ std::size_t Injection::injected() const {
     const auto lines = split(text_of(log_), '\n');
     return static_cast<std::size_t>(
         std::ranges::count_if(lines, [](const std::string& line) { return line.ends_with("(INJECTED)"); }));
+}
+
+std::size_t Injection::calls() const {
+    const auto lines = split(text_of(log_), '\n');
+    return static_cast<std::size_t>(
+        std::ranges::count_if(lines, [this](const std::string& line) { return line.starts_with(call_ + "("); }));
 }
 
 bool have_strace() {

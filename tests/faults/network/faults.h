@@ -35,13 +35,17 @@ bool comes_and_goes(const std::string& line);
 /// Another viscumd has other descriptors for the same things.
 bool is_descriptor(const std::string& line);
 
-/// The lines of level warning and error that viscumd logged behind the first `from` bytes of its log, each once.
+/// The lines of level warning and error that viscumd logged behind the first `from` bytes of its log, each as often as
+/// it was said.
 std::vector<std::string> complaints(Scene& scene, std::size_t from = 0);
 
 /// The state and service files of the instance.
 DiskState disk(Scene& scene);
 /// STATE: what is on disk is `before` or `after`.
 void check_state(Scene& scene, const DiskState& before, const DiskState& after);
+/// STATE after a deploy of `file`: where it is done, the file is there and the others are as before; otherwise nothing
+/// changed.
+void check_deployed(Scene& scene, const DiskState& before, const ServiceFile& file, bool done);
 
 /// System calls of a process that runs already fail as strace's `inject=` says ("sendmsg:error=EBUSY:when=3"), until
 /// this object ends. The process goes on.
@@ -55,9 +59,12 @@ public:
 
     /// How many calls failed so far.
     [[nodiscard]] std::size_t injected() const;
+    /// How many there were, failed or not.
+    [[nodiscard]] std::size_t calls() const;
 
 private:
     pid_t pid_;
+    std::string call_;
     std::string log_;
     Program strace_;
 };

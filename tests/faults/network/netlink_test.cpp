@@ -98,30 +98,47 @@ TEST_CASE("fault 24: a request of a deploy that is lost, refused or answered by 
     std::mt19937 dice(campaign_seed());
     MESSAGE("VISCUM_TEST_SEED=", campaign_seed());
     int failed = 0;
+    std::size_t all_injected = 0;
     for (std::size_t time = 0; time < tries; ++time) {
         const std::string fault = cat(kinds[time % kinds.size()], ":when=", 1 + static_cast<int>(dice() % kDeepest));
         CAPTURE(fault);
+        // A first version, and an update of it, in turn.
+        if (time % 2 == 0 && time > 0) {
+            scene.ctl({"remove", "web"});
+        }
+        const ServiceReport old = scene.status("web");
         const std::size_t logged = scene.viscumd().log().size();
         const DiskState before = disk(scene);
         std::size_t injected = 0;
+        const ServiceFile file = web_service(std::to_string(time));
+        const std::string path = file.write();
         RunOutput deployed;
         {
             const Injection lost(scene.viscumd().pid(), fault);
-            deployed = scene.viscumd().ctl({"deploy", web_service(std::to_string(time)).write()});
+            deployed = scene.viscumd().ctl({"deploy", path});
             injected = lost.injected();
         }
+        all_injected += injected;
         // Refused whole, with the old one in place, or done.
         CHECK((deployed.status == 0 || deployed.status == 1 || deployed.status == 4));
         CHECK((deployed.status == 0 || injected > 0));
         failed += deployed.status == 0 ? 0 : 1;
-        check_state(scene, before, disk(scene));
+        check_deployed(scene, before, file, deployed.status == 0);
         const auto said = complaints(scene, logged);
-        CHECK_MESSAGE(said.size() <= std::max<std::size_t>(1, injected), join(said, "\n"));
-        scene.deploy(web_service(std::to_string(time)));
+        // Each request, and the deploy.
+        CHECK_MESSAGE(said.size() <= injected + (deployed.status == 0 ? 0 : 1), join(said, "\n"));
+        if (deployed.status != 0) {
+            CHECK(eventually(kLimit, [&] {
+                const ServiceReport now = scene.status("web");
+                return now.pid == old.pid && now.admission == old.admission;
+            }));
+        }
+        scene.deploy(file);
         CHECK(eventually(kBack, [&] { return served(scene.bed().client(1)); }));
         CHECK(eventually(kLimit, [&] { return !scene.status("web").updating; }));
     }
-    MESSAGE(tries, " deploys with a fault, ", failed, " of them refused");
+    MESSAGE(tries, " deploys, ", all_injected, " requests that failed, ", failed, " deploys refused");
+    CHECK(all_injected > 0);
     check_flow("through all of them", flow->stop());
     scene.ctl({"remove", "web"});
     scene.check_no_leak();
