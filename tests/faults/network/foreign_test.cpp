@@ -71,7 +71,7 @@ TEST_CASE("fault 22: a filter before ours that redirects is seen, and what it le
                              {"protocol", "ip", "u32", "match", "ip", "sport", "7777", "0xffff", "action", "mirred",
                               "egress", "redirect", "dev", "lo"}));
     CHECK(eventually(kBack, [&] { return lan_of(scene, "lan1").problem.find("u32, pref 7)") != std::string::npos; }));
-    CHECK(served(scene.bed().client(1)));
+    CHECK(eventually(kBack, [&] { return served(scene.bed().client(1)); }));
     HttpRequest request{.to = kWeb, .limit = 300ms};
     request.from.port = 7777;
     CHECK(http_get(scene.bed().client(1), request).who() != "local");
@@ -79,6 +79,7 @@ TEST_CASE("fault 22: a filter before ours that redirects is seen, and what it le
     in_hotspot(scene, filter("del", "7", {}));
     CHECK(eventually(kBack, [&] { return lan_of(scene, "lan1").problem.empty(); }));
     CHECK(join(judge_log(scene.viscumd().log(), "comes first"), "\n") == "");
+    CHECK(complaints(scene).size() == 1);
     scene.ctl({"remove", "web"});
     scene.check_no_leak();
 }
@@ -104,6 +105,7 @@ TEST_CASE("fault 22: a filter of another tool in our place is neither taken nor 
         CHECK(blocked.problem.find("another tool") != std::string::npos);
         CHECK(filters(scene, "lan1") == before);
         CHECK(join(judge_log(scene.viscumd().log(), "another tool's TC filter has our priority"), "\n") == "");
+        CHECK(complaints(scene).size() == 1);
         in_hotspot(scene, filter("del", "86", {}));
         CHECK(eventually(kLimit, [&] { return scene.web(kWeb, 1) == "local"; }));
         scene.ctl({"remove", "web"});
