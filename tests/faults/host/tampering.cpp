@@ -48,17 +48,18 @@ Result<Tampering> Tampering::start(pid_t pid, const TamperSpec& spec) {
     return Error{ETIMEDOUT, "strace did not attach"};
 }
 
-std::map<std::string, std::size_t> Tampering::stop() {
+Tampered Tampering::stop() {
     strace_.stop(SIGINT);
-    std::map<std::string, std::size_t> counts;
+    Tampered found;
     const auto calls = read_file(kCalls, kLimit);
     for (const std::string& line : calls ? split(*calls, '\n') : std::vector<std::string>()) {
         if (const auto bracket = line.find('(');
             bracket != std::string::npos && line.find(" = ") != std::string::npos) {
-            ++counts[line.substr(0, bracket)];
+            ++found.calls[line.substr(0, bracket)];
+            found.injected += line.ends_with(" (INJECTED)") ? 1U : 0U;
         }
     }
-    return counts;
+    return found;
 }
 
 }  // namespace viscum

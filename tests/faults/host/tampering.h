@@ -20,12 +20,17 @@ struct TamperSpec {
     std::vector<std::string> paths{};  // only calls about these files and directories; none: all
 };
 
+struct Tampered {
+    std::map<std::string, std::size_t> calls;  // how often each was made, injected or not
+    std::size_t injected = 0;
+};
+
 class Tampering {
 public:
     /// Attaches to `pid`, not to its children, and returns once it has. errno_code ENOENT: there is no strace.
     static Result<Tampering> start(pid_t pid, const TamperSpec& spec);
-    /// Detaches. How often each of the calls was made, injected or not.
-    std::map<std::string, std::size_t> stop();
+    /// Detaches.
+    Tampered stop();
 
 private:
     explicit Tampering(Program strace) : strace_(std::move(strace)) {}
