@@ -28,13 +28,13 @@ bench-overload: need-root deps configure ## one service under floods: what the o
 # What is injected, and the scores that docs/reliability.md shows beside.
 FAULTS := ^faults_|: fault [0-9]|^e2e: (attack|exposure):
 faults: need-root deps all ## every fault at every point, not a sample: takes hours (root)
-	@VISCUM_FAULTS=full ctest --test-dir $(BUILD) -R '$(FAULTS)' --timeout 14400 --output-on-failure
+	@VISCUM_FAULTS=full ctest --test-dir $(BUILD) -R '$(FAULTS)' --output-on-failure
 
 soak: need-root deps all ## faults of all kinds, mixed, for 20 minutes (root)
 	@VISCUM_SOAK_SECONDS=$${VISCUM_SOAK_SECONDS:-1200} ctest --test-dir $(BUILD) -R '^faults_soak' --output-on-failure
 
 reliability: all ## write docs/reliability.md anew, of what the last tests recorded
-	@$(BUILD)/bin/viscum-reliability-report $(BUILD)/figures > $(BUILD)/reliability.md
+	@$(BUILD)/bin/viscum-reliability-report $(BUILD)/figures tests > $(BUILD)/reliability.md
 	@mv $(BUILD)/reliability.md docs/reliability.md
 
 lint: deps configure ## formatting, the project's own rules, clang-tidy

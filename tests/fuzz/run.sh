@@ -3,7 +3,7 @@
 # Runs the fuzzers, two at a time. Usage: run.sh BUILD_DIRECTORY long|short [NAME...]
 #
 # long:  each for FUZZ_SECONDS (300), with a seed that is told (FUZZ_SEED repeats it); the corpus is kept and grows.
-# short: each a fixed number of executions of a fixed seed, from the seeds alone.
+# short: each a fixed number of executions of a fixed seed, from the same inputs.
 #
 # BUILD_DIRECTORY/fuzz/ has bin/, corpus/NAME/, findings/ (inputs) and log/NAME; figures go to
 # BUILD_DIRECTORY/figures/fuzz.json. Ends with 1 where something was found.
@@ -12,6 +12,7 @@ source=$(cd "$(dirname "$0")" && pwd)
 build=$(mkdir -p "$1/fuzz" && cd "$1/fuzz" && pwd)
 mode=$2
 shift 2
+[ "$mode" = long ] || [ "$mode" = short ] || { echo "usage: run.sh BUILD_DIRECTORY long|short [NAME...]" >&2; exit 2; }
 export LC_ALL=C
 
 # Each: its name, the longest input in bytes, executions of a short run, a folder of ../shared/corpora (further seeds,
@@ -108,7 +109,9 @@ command="make fuzz FUZZ_SEED=$seed FUZZ_SECONDS=$seconds"
     printf '    %s,\n' "${values[@]}" | sed '$ s/,$//'
     printf '  ]\n}\n'
 } > "$build/../figures/fuzz.json.new"
-mv "$build/../figures/fuzz.json.new" "$build/../figures/fuzz.json"
+# Some of them are not all.
+[ $# -gt 0 ] || mv "$build/../figures/fuzz.json.new" "$build/../figures/fuzz.json"
+rm -f "$build/../figures/fuzz.json.new"
 
 for name in "${names[@]}"; do
     if [ -e "$work/$name.found" ]; then

@@ -122,7 +122,7 @@ std::string Scene::echo(const Endpoint& to, int client) const {
 std::unique_ptr<FlowClient> Scene::flow(const Endpoint& to, int client) const {
     return std::make_unique<FlowClient>(
         bed_->client(client),
-        FlowClient::Options{.request = {.to = to, .limit = 10s}, .pause = 200us, .most = 500'000});
+        FlowClient::Options{.request = {.to = to, .limit = 10s}, .pause = 200us, .most = 3'000'000});
 }
 
 RunOutput Scene::ctl(const Argv& arguments, int expected) const {
@@ -180,6 +180,7 @@ bool is_probe(const std::string& line) {
 void check_flow(const std::string& what, const FlowSummary& summary, std::size_t resets) {
     MESSAGE(what, ": ", summary.text());
     CHECK(summary.requests > 0);
+    CHECK_FALSE(summary.ended_early);
     CHECK(summary.failed == 0);
     CHECK(summary.resets <= resets);
 }

@@ -19,7 +19,8 @@ std::string in_ms(std::chrono::nanoseconds duration) {
 }  // namespace
 
 FlowClient::FlowClient(const NetNs& ns, const Options& options)
-    : thread_([this, &ns, options](const std::stop_token& stopped) { work(ns, options, stopped); }) {}
+    : most_(options.most),
+      thread_([this, &ns, options](const std::stop_token& stopped) { work(ns, options, stopped); }) {}
 
 void FlowClient::work(const NetNs& ns, const Options& options, const std::stop_token& stopped) {
     for (std::size_t count = 0; count < options.most && !stopped.stop_requested(); ++count) {
@@ -46,7 +47,9 @@ FlowSummary FlowClient::stop() {
         thread_.request_stop();
         thread_.join();
     }
-    return summarize(records_);
+    FlowSummary summary = summarize(records_);
+    summary.ended_early = records_.size() >= most_;
+    return summary;
 }
 
 std::optional<FlowRecord> FlowClient::wait_for(const std::string& who, std::chrono::nanoseconds since,
@@ -98,7 +101,7 @@ FlowSummary summarize(const std::vector<FlowRecord>& records) {
 
 std::string FlowSummary::text() const {
     std::string text = cat(requests, " requests: ", local, " local, ", cloud, " cloud, ", failed, " failed, ", resets,
-                           " resets, longest gap ", in_ms(longest_gap));
+                           " resets, longest gap ", in_ms(longest_gap), ended_early ? ", ended early" : "");
     for (const std::string& failure : failures) {
         text += cat("\n  ", failure);
     }

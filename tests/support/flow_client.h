@@ -30,6 +30,7 @@ struct FlowSummary {
     std::size_t cloud = 0;
     std::size_t resets = 0;                  // a connection that was open and was reset, or ended early
     std::size_t failed = 0;                  // no answer for any other reason
+    bool ended_early = false;                // it had made all its connections before stop()
     std::chrono::nanoseconds longest_gap{};  // without an answer's end
     std::vector<std::string> failures;       // the first 10, with their times since the start
 
@@ -42,7 +43,7 @@ public:
     struct Options {
         HttpRequest request;
         std::chrono::microseconds pause{0};  // between two connections
-        std::size_t most = 200'000;          // connections, then it ends
+        std::size_t most = 200'000;          // connections; with the last it ends, which stop() tells
     };
     /// `ns` must outlive this object.
     FlowClient(const NetNs& ns, const Options& options);
@@ -59,6 +60,7 @@ public:
 private:
     void work(const NetNs& ns, const Options& options, const std::stop_token& stopped);
 
+    std::size_t most_;
     mutable std::mutex mutex_;
     mutable std::condition_variable_any news_;
     std::vector<FlowRecord> records_;

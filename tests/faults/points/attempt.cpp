@@ -181,7 +181,11 @@ std::optional<Point> Point::parse(std::string_view text) {
     if (!nth || words.size() > 4 || find_operation(words[0]) == nullptr) {
         return std::nullopt;
     }
-    return Point{words[0], words[1], static_cast<std::size_t>(*nth), words.size() == 4 ? error_number(words[3]) : 0};
+    const int error = words.size() == 4 ? error_number(words[3]) : 0;
+    if (words.size() == 4 && error == 0) {
+        return std::nullopt;
+    }
+    return Point{words[0], words[1], static_cast<std::size_t>(*nth), error};
 }
 
 Verdict attempt(Stage& stage, const Point& point) {

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// viscum-reliability-report FIGURES_DIR: docs/reliability.md on standard output, of what the tests have recorded
-// (tests/support/campaign.h). Ends with 1 where a row of the fault matrix has no test, or one that did not hold.
+// viscum-reliability-report FIGURES_DIR TESTS_DIR: docs/reliability.md on standard output, of what the tests have
+// recorded (tests/support/campaign.h). What a test recorded that is in no source any more is left out. Ends with 1
+// where a row of the fault matrix has no test, or one that did not hold.
 #include <sys/utsname.h>
 
 #include <algorithm>
 #include <array>
 #include <cstdio>
 #include <ctime>
+#include <filesystem>
 #include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -113,6 +115,27 @@ std::vector<Part> read_parts(const std::string& directory) {
     return parts;
 }
 
+/// All test files, one behind the other.
+std::string sources_in(const std::string& directory) {
+    std::string all;
+    std::error_code failed;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(directory, failed)) {
+        if (entry.path().string().ends_with("_test.cpp")) {
+            const auto text = read_file(entry.path().string(), kFileLimit);
+            all += text ? *text : "";
+        }
+    }
+    return all;
+}
+
+/// A test that was renamed or is gone has left its record.
+void forget_gone_tests(std::vector<Part>& parts, const std::string& sources) {
+    std::erase_if(parts, [&](const Part& part) {
+        return part.name.starts_with("row-") &&
+               sources.find(cat('"', "fault ", part.title, ": ", part.value("test"), '"')) == std::string::npos;
+    });
+}
+
 /// In a table's cell.
 std::string cell(std::string text) {
     for (std::size_t at = 0; (at = text.find('|', at)) != std::string::npos; at += 2) {
@@ -214,11 +237,12 @@ void print_head() {
 
 int main(int argc, char** argv) {
     using namespace viscum;
-    if (argc != 2) {
-        std::cerr << "usage: viscum-reliability-report FIGURES_DIR\n";
+    if (argc != 3) {
+        std::cerr << "usage: viscum-reliability-report FIGURES_DIR TESTS_DIR\n";
         return 2;
     }
-    const std::vector<Part> parts = read_parts(argv[1]);
+    std::vector<Part> parts = read_parts(argv[1]);
+    forget_gone_tests(parts, sources_in(argv[2]));
     print_head();
     std::cout << "## The fault matrix\n\n";
     const bool whole = print_rows(parts);
