@@ -248,7 +248,8 @@ void show(const std::vector<Row>& rows) {
                                 {"failed", row.failed}});
         figures.values.emplace_back(
             cat(row.where == "viscum" ? "" : "nginx in the router itself: ", row.flow, ", ", row.condition),
-            cat(text_of(rate, 0), " requests/s, p99 ", text_of(p99, 2), " ms, ", row.failed, " failed"));
+            cat(text_of(rate, 0), " requests/s, p99 ", text_of(p99, 2), " ms, ", row.failed, " failed",
+                row.others > 0 ? cat(", ", row.others, " by the cloud") : ""));
     }
     must(make_directory(VISCUM_BENCH_DIR, 0755));
     must(write_file_atomically(VISCUM_BENCH_DIR "/overload.json", json.dump(2) + "\n", 0644));

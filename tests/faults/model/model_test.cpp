@@ -97,7 +97,7 @@ TEST_CASE("model: the programs say of every packet what a plain reading of the d
     const auto recorded =
         record({.part = "model",
                 .title = "BPF programs against a model",
-                .repeat = cat("VISCUM_FAULTS=full VISCUM_TEST_SEED=", campaign_seed(),
+                .repeat = cat(full ? "VISCUM_FAULTS=full " : "", "VISCUM_TEST_SEED=", campaign_seed(),
                               " build/bin/faults_model -tc='model: *'"),
                 .values = {{"random worlds", std::to_string(campaign.worlds)},
                            {"packets", std::to_string(campaign.packets)},
