@@ -85,8 +85,13 @@ std::vector<Trend> trends(const std::vector<Sample>& samples) {
     return found;
 }
 
-std::vector<std::string> judge_growth(const std::vector<Trend>& trends) {
+std::vector<std::string> judge_growth(const std::vector<Trend>& trends, const std::vector<std::string>& wanted) {
     std::vector<std::string> problems;
+    for (const std::string& name : wanted) {
+        if (std::ranges::find(trends, name, &Trend::name) == trends.end()) {
+            problems.push_back(cat("there is no trend of ", name));
+        }
+    }
     for (const Trend& trend : trends) {
         if (trend.late > trend.early + trend.early / 4 + slack(trend.name)) {
             problems.push_back(cat(trend.name, " grows from ", trend.early, " to ", trend.late));

@@ -27,6 +27,9 @@ class Excuses {
 public:
     Excuses(const History& history, const Stream& stream) {
         for (const Step& step : history.steps) {
+            if (!step.began) {
+                continue;
+            }
             for (const Allowance& allowance : step.allows) {
                 if (concerns(stream, allowance.whom)) {
                     open_.push_back({step.begin, step.end + kLinger, allowance.trouble, allowance.most});
@@ -115,6 +118,7 @@ private:
         }
     }
     void complain(const Seen& seen, const std::string& what) {
+        ++verdict_.failed;
         if (++shown_ > kShown) {
             ++unshown_;
             return;
@@ -125,7 +129,7 @@ private:
     [[nodiscard]] std::string under_way(const Seen& seen) const {
         std::string text;
         for (const Step& step : history_.steps) {
-            if (seen.begin <= step.end + kLinger && seen.end >= step.begin) {
+            if (step.began && seen.begin <= step.end + kLinger && seen.end >= step.begin) {
                 text += cat("\n    meanwhile, since ", seconds(step.begin - start_), ": ", step.what);
             }
         }
@@ -165,12 +169,12 @@ Verdict judge(const History& history) {
 std::vector<double> fail_overs(const History& history, const std::string& kind) {
     std::vector<double> found;
     for (const Step& step : history.steps) {
-        if (step.kind != kind) {
+        if (step.kind != kind || !step.began) {
             continue;
         }
         std::set<std::size_t> waiting;
         for (std::size_t number = 0; number < history.streams.size() && !step.allows.empty(); ++number) {
-            if (concerns(history.streams[number], step.allows.front().whom)) {
+            if (history.streams[number].fresh && concerns(history.streams[number], step.allows.front().whom)) {
                 waiting.insert(number);
             }
         }
@@ -186,8 +190,8 @@ std::vector<double> fail_overs(const History& history, const std::string& kind) 
 std::string to_text(const std::vector<Step>& steps) {
     std::string text;
     for (const Step& step : steps) {
-        text += cat("  ", seconds(step.begin - steps.front().begin), "  ", step.kind, ": ", step.what, " (",
-                    seconds(step.end - step.begin), ")\n");
+        text += cat("  ", seconds(step.begin - steps.front().begin), "  ", step.kind, ": ", step.what,
+                    step.began ? "" : ", which did not begin", " (", seconds(step.end - step.begin), ")\n");
     }
     return text;
 }

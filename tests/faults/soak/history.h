@@ -32,6 +32,7 @@ struct Step {
     std::string what;  // "SIGKILL to web's main process"
     std::vector<Allowance> allows{};
     bool takes_viscumd = false;  // ended or stopped: nothing is mended meanwhile
+    bool began = true;           // one that could not begin excuses nothing
 };
 
 /// One client's requests, one after the other.
@@ -39,6 +40,7 @@ struct Stream {
     std::string name;
     std::vector<std::string> concerns;  // whom steps name: its service, its client
     std::vector<std::string> answers;   // who may answer; the first of them must have, at least once
+    bool fresh = false;                 // a connection for each request, at a port of the bridge that stays
 };
 
 struct Seen {
@@ -58,6 +60,7 @@ struct History {
 struct Verdict {
     std::vector<std::string> problems;
     std::size_t requests = 0;
+    std::size_t failed = 0;  // not answered and not excused, or answered by the wrong one; problems shows some of them
     std::map<Trouble, std::size_t> explained;
     BootTime longest_gap{};  // between two answers of a stream
     std::string longest_gap_of;
@@ -73,8 +76,8 @@ constexpr Millis kMended{1'000};
 /// meanwhile. An answer by the wrong one is never excused.
 Verdict judge(const History& history);
 
-/// From the begin of each step of `kind` to the end of the first answer that was asked for afterwards, for the streams
-/// of whom it excuses first: milliseconds.
+/// From the begin of each step of `kind` to the end of the first answer that was asked for afterwards, for the fresh
+/// streams of whom it excuses first: milliseconds.
 std::vector<double> fail_overs(const History& history, const std::string& kind);
 
 /// The steps, a line each: seconds since the first one, what, and how long.

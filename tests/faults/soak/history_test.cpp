@@ -15,7 +15,7 @@ namespace {
 /// A service with two clients, and a kill of it from 10 s to 11 s that excuses one reset of each.
 History quiet() {
     History history;
-    history.streams = {{"first", {"web", "client1"}, {"web", "cloud"}}, {"second", {"web", "client2"}, {"web"}}};
+    history.streams = {{"first", {"web", "client1"}, {"web", "cloud"}}, {"second", {"web", "client2"}, {"web"}, true}};
     history.steps = {{10s, 11s, "kill", "SIGKILL to web", {{Trouble::reset, "web", 1}}}};
     for (std::size_t stream = 0; stream < 2; ++stream) {
         for (int second = 0; second < 30; ++second) {
@@ -119,11 +119,34 @@ TEST_CASE("soak: two faults excuse what each of them excuses") {
     CHECK(problems_of(history) == 1);
 }
 
-TEST_CASE("soak: fail-over is the time to the next answer of each client") {
-    const auto found = fail_overs(quiet(), "kill");
-    REQUIRE(found.size() == 2);
-    CHECK(found[0] == doctest::Approx(100));
-    CHECK(fail_overs(quiet(), "hang").empty());
+TEST_CASE("soak: a step that did not begin excuses nothing, and has no fail-over") {
+    History history = quiet();
+    plant(history, 10s, 11s, Outcome::reset, "reset");
+    CHECK(problems_of(history) == 0);
+    history.steps[0].began = false;
+    history.steps[0].takes_viscumd = true;
+    CHECK(problems_of(history) == 1);
+    CHECK(fail_overs(history, "kill").empty());
+    CHECK(to_text(history.steps).find("did not begin") != std::string::npos);
+}
+
+TEST_CASE("soak: all requests that failed are counted, also those that are too many to be shown") {
+    History history = quiet();
+    CHECK(judge(history).failed == 0);
+    for (int number = 0; number < 100; ++number) {
+        plant(history, 20s, 21s, Outcome::timed_out, "timed out");
+    }
+    plant(history, 20s, 21s, Outcome::answered, "echo");
+    CHECK(judge(history).failed == 101);
+    CHECK(problems_of(history) < 50);
+}
+
+TEST_CASE("soak: fail-over is the time to the next answer of each client whose connections are fresh") {
+    History history = quiet();
+    CHECK(fail_overs(history, "kill") == std::vector<double>{100});
+    history.streams[0].fresh = true;
+    CHECK(fail_overs(history, "kill") == std::vector<double>{100, 100});
+    CHECK(fail_overs(history, "hang").empty());
 }
 
 TEST_CASE("soak: what grows is found, and what only jitters is not") {
@@ -142,8 +165,11 @@ TEST_CASE("soak: what grows is found, and what only jitters is not") {
         samples[number]["pins"] = 20;
     }
     CHECK(judge_growth(trends(samples)).size() == 2);
+    CHECK(judge_growth(trends(samples), {"viscumd: RSS in KiB", "pins"}).size() == 2);
     samples.resize(3);
     CHECK(trends(samples).empty());
+    CHECK(judge_growth(trends(samples)).empty());
+    CHECK(join(judge_growth(trends(samples), {"pins"}), "\n") == "there is no trend of pins");
 }
 
 }  // namespace viscum

@@ -158,17 +158,17 @@ void Stage::start_load() {
     const NetNs& one = bed().client(1);
     const NetNs& two = bed().client(2);
     const std::vector<std::string> web = {"web", "cloud"};
-    load_.start({"web, IPv4", {"web", "client1"}, web}, 2ms, fresh(one, kWeb));
-    load_.start({"web, IPv6", {"web", "client2"}, web}, 2ms, fresh(two, kWeb6));
+    load_.start({"web, IPv4", {"web", "client1"}, web, true}, 2ms, fresh(one, kWeb));
+    load_.start({"web, IPv6", {"web", "client2"}, web, true}, 2ms, fresh(two, kWeb6));
     load_.start({"web, client on a shaky port", {"web", "client4"}, web}, 10ms, fresh(bed().client(kUnlucky), kWeb));
     load_.start({"web, kept connections, IPv4", {"web", "client1"}, web}, 100ms, kept(one, kWeb));
     load_.start({"web, kept connections, IPv6", {"web", "client2"}, web}, 100ms, kept(two, kWeb6));
     load_.start({"web, slow downloads", {"web", "client2"}, {"whole"}}, 50ms, slow_download(two, kWeb));
     load_.start({"echo, UDP flows", {"echo", "client1"}, {"echo", "cloud"}}, 20ms, datagram(one, kEcho, 50));
     load_.start({"echo, UDP, new ports, IPv6", {"echo", "client2"}, {"echo", "cloud"}}, 20ms, datagram(two, kEcho6, 1));
-    load_.start({"net", {"net", "client1"}, {"net", "cloud"}}, 20ms, fresh(one, kNet));
+    load_.start({"net", {"net", "client1"}, {"net", "cloud"}, true}, 20ms, fresh(one, kNet));
     // What its own steps make it say.
-    load_.start({"box", {"box", "client2"}, {"ready", "cloud", "denied", "DONE"}}, 20ms, fresh(two, kBox));
+    load_.start({"box", {"box", "client2"}, {"ready", "cloud", "denied", "DONE"}, true}, 20ms, fresh(two, kBox));
     load_.start({"transit", {"client1"}, {"cloud"}}, 10ms, fresh(one, kTransit));
     load_.start({"egress of net", {"egress"}, {"cloud"}}, 50ms, [this]() -> std::optional<Answer> {
         const auto inside = NetNs::open(known("net").namespace_name);

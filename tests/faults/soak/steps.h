@@ -24,14 +24,21 @@ auto one_of(Dice& dice, const List& list) {
     return list[below(dice, std::size(list))];
 }
 
-/// A fault that has begun.
+/// A fault that has begun, or could not.
 struct Fault {
     std::string what;  // of one that could not begin: why
     std::vector<Allowance> allows{};
     std::function<std::string()> undo{};  // what is to be added to `what`
     bool last = false;                    // undone when all others are, and viscumd runs
     bool takes_viscumd = false;           // as Step has it
+    bool began = true;
 };
+inline Fault not_begun(const std::string& why) {
+    Fault fault;
+    fault.what = why;
+    fault.began = false;
+    return fault;
+}
 
 struct Kind {
     const char* name;

@@ -8,8 +8,10 @@ namespace {
 
 /// What viscumd repairs; it may be away until all is settled.
 Fault repaired(Stage& stage, const std::string& what, const Argv& argv, std::vector<Allowance> allows) {
-    const bool done = stage.command(argv);
-    return {cat(what, done ? "" : " (not there)"), std::move(allows), [] { return std::string(); }, true};
+    if (!stage.command(argv)) {
+        return not_begun(cat(what, " (not there)"));
+    }
+    return {what, std::move(allows), [] { return std::string(); }, true};
 }
 
 Fault flush_lan(Stage& stage, Dice& dice) {
@@ -95,7 +97,9 @@ std::vector<Allowance> of_port() {
 }
 
 Fault set_port_down(Stage& stage, Dice&) {
-    (void)stage.command({"ip", "link", "set", "lan4", "down"});
+    if (!stage.command({"ip", "link", "set", "lan4", "down"})) {
+        return not_begun("lan4 set down (not there)");
+    }
     return {"lan4 set down", of_port(), [&stage] {
                 (void)stage.command({"ip", "link", "set", "lan4", "up"});
                 return std::string();
@@ -103,19 +107,23 @@ Fault set_port_down(Stage& stage, Dice&) {
 }
 
 Fault rename_port(Stage& stage, Dice&) {
-    const bool done = stage.command({"ip", "link", "set", "lan4", "down"}) &&
-                      stage.command({"ip", "link", "set", "lan4", "name", "uplift"}) &&
-                      stage.command({"ip", "link", "set", "uplift", "up"});
-    return {cat("lan4 renamed", done ? "" : " (not possible)"), of_port(), [&stage] {
-                const bool back = stage.command({"ip", "link", "set", "uplift", "down"}) &&
-                                  stage.command({"ip", "link", "set", "uplift", "name", "lan4"}) &&
+    if (!stage.command({"ip", "link", "set", "lan4", "down"})) {
+        return not_begun("lan4 renamed (not there)");
+    }
+    const bool done = stage.command({"ip", "link", "set", "lan4", "name", "uplift"});
+    (void)stage.command({"ip", "link", "set", "uplift", "up"});
+    return {cat("lan4 ", done ? "renamed" : "set down, and not renamed"), of_port(), [&stage, done] {
+                const bool back = (!done || (stage.command({"ip", "link", "set", "uplift", "down"}) &&
+                                             stage.command({"ip", "link", "set", "uplift", "name", "lan4"}))) &&
                                   stage.command({"ip", "link", "set", "lan4", "up"});
                 return std::string(back ? "" : ": not renamed back");
             }};
 }
 
 Fault unplug_port(Stage& stage, Dice&) {
-    (void)stage.command({"ip", "link", "set", "lan4", "nomaster"});
+    if (!stage.command({"ip", "link", "set", "lan4", "nomaster"})) {
+        return not_begun("lan4 taken out of its bridge (not there)");
+    }
     auto allows = of_port();
     // When it is a port again the filter is on it a moment later: until then the cloud is asked, which resets.
     allows.push_back(resets(cat("client", kUnlucky), 2));

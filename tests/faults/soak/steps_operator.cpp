@@ -86,7 +86,8 @@ Fault reload(Stage& stage, Dice& dice) {
     // The directory may be full.
     const bool written = bool(
         write_file_atomically(path, cat("viscum: 1\nclaimable: [203.0.113.0/24, '2001:db8:c::/64']\n", lines), 0644));
-    if (stage.viscumd().running()) {
+    const bool runs = stage.viscumd().running();
+    if (runs) {
         kill(stage.viscumd().pid(), SIGHUP);
     }
     return {cat(written ? "SIGHUP to viscumd, with " : "SIGHUP to viscumd, without ", split(lines, '\n').at(1)),
@@ -96,7 +97,9 @@ Fault reload(Stage& stage, Dice& dice) {
                 stage.scene().write_config("lan: [br-lan]\nlease: 5s\n");
                 return std::string();
             },
-            true};
+            true,
+            false,
+            runs};
 }
 
 }  // namespace

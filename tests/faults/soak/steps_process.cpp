@@ -47,7 +47,7 @@ std::string start_viscumd(Stage& stage) {
 
 Fault end_viscumd(Stage& stage, bool kill) {
     if (!stage.viscumd().running()) {
-        return {"viscumd is away"};
+        return not_begun("viscumd is away");
     }
     stage.expect_viscumd(false);
     (void)stage.viscumd().resume();  // a stopped one could not end
@@ -68,7 +68,9 @@ Fault restart_viscumd(Stage& stage, Dice&) {
 }
 
 Fault stop_viscumd(Stage& stage, Dice&) {
-    (void)stage.viscumd().pause();
+    if (!stage.viscumd().running() || !stage.viscumd().pause()) {
+        return not_begun("viscumd is away");
+    }
     return {"SIGSTOP to viscumd",
             {losses("control", 20)},
             [&stage] {
@@ -81,14 +83,14 @@ Fault stop_viscumd(Stage& stage, Dice&) {
 
 Fault kill_process(pid_t pid, const std::string& what, std::vector<Allowance> allows) {
     if (pid <= 0 || kill(pid, SIGKILL) != 0) {
-        return {cat(what, ": it is not there")};
+        return not_begun(cat(what, ": it is not there"));
     }
     return {cat("SIGKILL to ", what), std::move(allows), [] { return std::string(); }};
 }
 
 Fault stop_process(pid_t pid, const std::string& what) {
     if (pid <= 0 || kill(pid, SIGSTOP) != 0) {
-        return {cat(what, ": it is not there")};
+        return not_begun(cat(what, ": it is not there"));
     }
     return {cat("SIGSTOP to ", what), {}, [pid] { return std::string(kill(pid, SIGCONT) == 0 ? "" : ": it is gone"); }};
 }

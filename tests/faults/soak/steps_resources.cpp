@@ -27,8 +27,11 @@ Fault fill_disk(Stage&, Dice& dice) {
     const std::string path = directory + "/fill";
     {
         const UniqueFd fd(open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+        if (!fd) {
+            return not_begun(cat(directory, " takes no other file"));
+        }
         const std::string block(4096, 'x');
-        while (fd && write(fd.get(), block.data(), block.size()) > 0) {
+        while (write(fd.get(), block.data(), block.size()) > 0) {
         }
     }
     return {cat(directory, " is full"), {}, [path] {
@@ -42,7 +45,7 @@ Fault limit_descriptors(Stage& stage, Dice& dice) {
     const auto open_now = list_directory(cat("/proc/", pid, "/fd"));
     rlimit before{};  // the test's own: viscumd inherited it, and another step may have lowered its own already
     if (pid == 0 || !open_now || getrlimit(RLIMIT_NOFILE, &before) != 0) {
-        return {"viscumd is away"};
+        return not_begun("viscumd is away");
     }
     const rlimit now{open_now->size() + below(dice, 4), before.rlim_max};
     prlimit(pid, RLIMIT_NOFILE, &now, nullptr);
