@@ -18,7 +18,9 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr std::size_t kMostMemory = 64UL * 1024;  // KiB; promised are 16 MiB
+// Promised are 16 MiB, and 100 ms to read a file; a slow machine takes longer.
+constexpr std::size_t kMostMemory = 32UL * 1024;  // KiB
+constexpr double kMostMillis = 1'000;             // of the processor
 constexpr const char* kSaid = "/tmp/viscumctl.said";
 
 struct Cost {
@@ -107,13 +109,13 @@ std::vector<Attack> attacks() {
         {"a sexagesimal number", limits + "12:34 }\n", ":5:17"},
         {"a number beyond all bounds", limits + repeated("9", 1'000) + " }\n", ":5:17"},
         {"bytes that are no UTF-8", head + "# \xff\xfe\n" + run, ":4:"},
-        {"20,000 keys", head + repeated("a: 1\n", 20'000), ":"},
+        {"20,000 keys", head + repeated("a: 1\n", 20'000), ":9996:"},
         {"one line of 250 KiB", "name: " + std::string(250'000, 'a'), ":1:"},
-        {"a quote that never ends", "name: \"" + std::string(250'000, ' '), ":"},
-        {"250,000 line ends", std::string(250'000, '\n'), ":"},
+        {"a quote that never ends", "name: \"" + std::string(250'000, ' '), ":1:"},
+        {"250,000 line ends", std::string(250'000, '\n'), ":20001:"},
         {"nothing", "", ":1:1"},
         {"a tag of a type", "!!python/object:os.system {}\n", ":1:"},
-        {"100 documents", repeated("---\nname: w\n", 100), ":"},
+        {"100 documents", repeated("---\nname: w\n", 100), ":3:1"},
     };
 }
 
@@ -121,6 +123,7 @@ class Bill {
 public:
     void add(const std::string& name, const Cost& cost) {
         CHECK_MESSAGE(cost.kib < kMostMemory, name, ": ", cost.kib, " KiB");
+        CHECK_MESSAGE(cost.milliseconds < kMostMillis, name, ": ", cost.milliseconds, " ms");
         if (cost.milliseconds > slowest_.milliseconds) {
             slowest_ = cost;
             slowest_name_ = name;
@@ -169,11 +172,11 @@ TEST_CASE("fault 34: files that want to be expensive are refused with their plac
     for (const Attack& attack : attacks()) {
         CAPTURE(attack.name);
         const std::string path = must(write_service("hostile", attack.text));
-        for (const char* verb : {"validate", "deploy", "plan"}) {
+        for (const std::string verb : {"validate", "deploy", "plan"}) {
             CAPTURE(verb);
             const Cost cost = cost_of(scene, {verb, path});
             CHECK(cost.status == 2);
-            CHECK(cost.said.find(path + attack.place) != std::string::npos);
+            CHECK_MESSAGE(cost.said.find(path + attack.place) != std::string::npos, cost.said);
             CHECK(cost.said.size() < 100'000);
             bill.add(cat(verb, " of ", attack.name), cost);
         }
@@ -182,8 +185,8 @@ TEST_CASE("fault 34: files that want to be expensive are refused with their plac
     const UniqueFd large(open("/tmp/large.yaml", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
     REQUIRE(ftruncate(large.get(), 100'000'000) == 0);
     REQUIRE(mkfifo("/tmp/pipe.yaml", 0600) == 0);
-    for (const char* path : {"/tmp/large.yaml", "/dev/zero", "/tmp/pipe.yaml", "/tmp"}) {
-        for (const char* verb : {"validate", "deploy"}) {
+    for (const std::string path : {"/tmp/large.yaml", "/dev/zero", "/tmp/pipe.yaml", "/tmp"}) {
+        for (const std::string verb : {"validate", "deploy"}) {
             CAPTURE(path);
             CAPTURE(verb);
             const Cost cost = cost_of(scene, {verb, path});
