@@ -3,6 +3,8 @@
 #include <signal.h>
 
 #include <iomanip>
+#include <map>
+#include <set>
 #include <sstream>
 
 #include "tests/faults/service/neighbour.h"
@@ -31,9 +33,13 @@ ServiceFile crashing_service(const std::string& restart) {
     return file;
 }
 
+struct Kill {
+    BootTime when{};
+    BootTime back{};  // it was healthy again, or a little earlier
+};
+
 /// Kills the service, or the pid 1 that it runs under, and waits until viscumd has started it again and it is healthy.
-/// Returns when it was killed.
-BootTime kill_and_await(const Scene& scene, const std::string& service, bool init = false) {
+Kill kill_and_await(const Scene& scene, const std::string& service, bool init = false) {
     const ServiceReport before = scene.status(service);
     const auto processes = scene.processes_of(service);
     REQUIRE_FALSE(processes.empty());
@@ -44,23 +50,43 @@ BootTime kill_and_await(const Scene& scene, const std::string& service, bool ini
         const ServiceReport now = scene.status(service);
         return start_of(now) != start_of(before) && now.health == "healthy";
     }));
-    return when;
+    return {when, boot_now()};
 }
 
-/// From each kill to the end of the first answer of the cloud to a request that began after it, in ms. One that was
-/// not seen (the service was back before the client's next request) has none.
-std::vector<double> failover_times(const std::vector<FlowRecord>& records, const std::vector<BootTime>& kills) {
-    std::vector<double> times;
-    for (std::size_t index = 0; index < kills.size(); ++index) {
-        const BootTime until = index + 1 < kills.size() ? kills[index + 1] : BootTime::max();
-        const auto found = std::find_if(records.begin(), records.end(), [&](const FlowRecord& record) {
-            return record.start >= kills[index] && record.who == "cloud";
+/// From each kill to the end of the first answer of the cloud to a request that began after it, in ms; by the kill's
+/// number. One that was not seen (the service was back before the client's next request) has none.
+std::multimap<std::size_t, double> failover_times(const std::vector<FlowRecord>& records,
+                                                  const std::vector<Kill>& kills) {
+    std::multimap<std::size_t, double> times;
+    for (std::size_t number = 0; number < kills.size(); ++number) {
+        const auto [when, back] = kills[number];
+        const auto found = std::ranges::find_if(records, [&](const FlowRecord& record) {
+            return record.start >= when && record.start < back && record.who == "cloud";
         });
-        if (found != records.end() && found->start < until) {
-            times.push_back(std::chrono::duration<double, std::milli>(found->end - kills[index]).count());
+        if (found != records.end()) {
+            times.emplace(number, std::chrono::duration<double, std::milli>(found->end - when).count());
         }
     }
     return times;
+}
+
+/// LOG: one line for each kill, which says who was killed, and no other.
+void check_kills_told(const std::string& log, int kills, int of_init) {
+    int services = 0;
+    int inits = 0;
+    std::string strangers;
+    for (const LogLine& line : log_lines(log)) {
+        if (line.text.starts_with("'web' ended: killed by SIGKILL")) {
+            ++services;
+        } else if (line.text.starts_with("'web' ended: ended together with its shim")) {
+            ++inits;
+        } else if (line.level == "warning" || line.level == "error") {
+            strangers += cat(line.text, '\n');
+        }
+    }
+    CHECK(services == kills - of_init);
+    CHECK(inits == of_init);
+    CHECK(strangers == "");
 }
 
 std::string ms(std::chrono::nanoseconds time) {
@@ -69,15 +95,24 @@ std::string ms(std::chrono::nanoseconds time) {
     return text.str();
 }
 
-void record_crashes(const FlowSummary& v4, const FlowSummary& v6, const std::vector<double>& times) {
-    must(record({"failover-crash",
-                 cat("A service is killed, ", kills_to_do(), " times"),
-                 "build/bin/faults_service -tc='fault 1: over*'",
-                 {{"from the kill to the cloud's answer, p50 / p99", p50_p99_ms(times)},
-                  {"requests", std::to_string(v4.requests + v6.requests)},
-                  {"failed", std::to_string(v4.failed + v6.failed)},
-                  {"in flight at a kill, and reset", std::to_string(v4.resets + v6.resets)},
-                  {"longest gap", ms(std::max(v4.longest_gap, v6.longest_gap))}}}));
+void record_crashes(const FlowSummary& v4, const FlowSummary& v6, const std::multimap<std::size_t, double>& times) {
+    std::set<std::size_t> seen;
+    std::vector<double> all;
+    for (const auto& [kill, time] : times) {
+        seen.insert(kill);
+        all.push_back(time);
+    }
+    CHECK_FALSE(seen.empty());
+    must(record(
+        {"failover-crash",
+         cat("A service is killed, ", kills_to_do(), " times"),
+         cat(effort() == Effort::full ? "VISCUM_FAULTS=full " : "", "build/bin/faults_service -tc='fault 1: over*'"),
+         {{"kills that a client saw", cat(seen.size(), " of ", kills_to_do())},
+          {"from such a kill to the cloud's answer, p50 / p99", p50_p99_ms(all)},
+          {"requests", std::to_string(v4.requests + v6.requests)},
+          {"failed", std::to_string(v4.failed + v6.failed)},
+          {"in flight at a kill, and reset", std::to_string(v4.resets + v6.resets)},
+          {"longest gap", ms(std::max(v4.longest_gap, v6.longest_gap))}}}));
 }
 
 }  // namespace
@@ -88,16 +123,19 @@ TEST_CASE("fault 1: over many kills of a service or its init every request is an
     const DiskState disk = must(read_disk_state(scene.viscumd().instance()));
     const auto v4 = scene.flow(kWeb, 1);
     const auto v6 = scene.flow(kWeb6, 2);
-    std::vector<BootTime> kills;
+    std::vector<Kill> kills;
+    int inits = 0;
     for (int number = 0; number < kills_to_do(); ++number) {
         if (number > 0 && number % kKillsOfEach == 0) {
             scene.ctl({"restart", "web"});
         }
-        kills.push_back(kill_and_await(scene, "web", number % 3 == 1));
+        const bool init = number % 3 == 1;
+        inits += init ? 1 : 0;
+        kills.push_back(kill_and_await(scene, "web", init));
     }
     CHECK(v4->wait_for("local", boot_now(), kLimit));
     CHECK(v6->wait_for("local", boot_now(), kLimit));
-    std::vector<double> times;
+    std::multimap<std::size_t, double> times;
     std::vector<FlowSummary> summaries;
     // A client has one request under way at the instant of a kill.
     for (const auto& flow : {v4.get(), v6.get()}) {
@@ -105,11 +143,11 @@ TEST_CASE("fault 1: over many kills of a service or its init every request is an
         check_flow("kills", seen, kills.size());
         CHECK(seen.local > 0);
         CHECK(seen.cloud > 0);
-        const auto own = failover_times(flow->records(), kills);
-        times.insert(times.end(), own.begin(), own.end());
+        times.merge(failover_times(flow->records(), kills));
         summaries.push_back(seen);
     }
     record_crashes(summaries[0], summaries[1], times);
+    check_kills_told(scene.viscumd().log(), kills_to_do(), inits);
     CHECK(join(judge_state(must(read_disk_state(scene.viscumd().instance())), disk, disk), "\n") == "");
     check_end(scene, {"web"});
 }
