@@ -64,6 +64,7 @@ public:
     [[nodiscard]] std::vector<ServiceSpec> specs() const;
 
 private:
+    Result<bool> adopt_run(const BackendKey& key, std::vector<std::string>* problems);
     Status adopt_runs(std::vector<std::string>* problems);
     /// The files of services that are not there yet, and at the start those of the runs that were found.
     void load_files(const ClaimCheck& check, std::vector<std::string>* problems);

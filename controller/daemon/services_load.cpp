@@ -23,6 +23,35 @@ std::optional<Image> adopted_image(const Instance& instance, const std::string& 
     return image ? std::optional<Image>(*std::move(image)) : std::nullopt;
 }
 
+/// What a run directory keeps of its service file.
+struct Kept {
+    ServiceSpec spec;
+    std::string text;
+};
+
+/// nullopt: it was not written yet. One that another version of viscumd could read claims nothing: what runs is taken
+/// down in order.
+Result<std::optional<Kept>> read_kept(const std::string& dir, const std::string& service) {
+    auto text = read_file(dir + "/spec", kSpecLimit);
+    if (!text && text.error().errno_code == ENOENT) {
+        return std::optional<Kept>();
+    }
+    const bool is_none = !text && (text.error().errno_code == EFBIG || text.error().errno_code == EISDIR);
+    if (!text && !is_none) {
+        return std::move(text).error();
+    }
+    Kept kept;
+    kept.text = text ? *text : "";
+    auto parsed = text ? parse_service(*text, dir + "/spec") : Parsed<ServiceSpec>(Diagnostics{});
+    auto* const spec = std::get_if<ServiceSpec>(&parsed);
+    if (spec != nullptr && spec->name == service) {
+        kept.spec = std::move(*spec);
+    } else {
+        kept.spec.name = service;
+    }
+    return std::optional(std::move(kept));
+}
+
 }  // namespace
 
 Status Services::load(const ClaimCheck& check, std::vector<std::string>* problems) {
@@ -57,6 +86,57 @@ Status Services::dissolve(std::vector<std::string>* problems) {
     return {};
 }
 
+/// Whether a process of it runs.
+Result<bool> Services::adopt_run(const BackendKey& key, std::vector<std::string>* problems) {
+    const std::string dir = cat(context_.instance.runs_dir(), '/', key.service, '.', key.slot);
+    auto kept = read_kept(dir, key.service);
+    if (!kept) {
+        return std::move(kept).error();
+    }
+    if (!*kept) {
+        // The viscumd before ended before it had written the file: nothing else of the run exists.
+        if (auto status = remove_directory(dir); !status) {
+            problems->push_back(status.error().what);
+        }
+        return false;
+    }
+    auto process = Process::adopt(dir);
+    if (!process) {
+        // The run stays known: its next launch finds the shim that is there.
+        problems->push_back(std::move(process).error().in(cat("cannot adopt '", key.text(), "'")).what);
+        process = std::optional<Process>();
+    }
+    context_.world.know(key);
+    const bool runs = process->has_value();
+    if (runs) {
+        if (auto status = context_.world.adopt_net_ns(key, (*process)->pid()); !status) {
+            problems->push_back(status.error().what);
+        }
+    }
+    // A rule's admission is its active slot's. The other one's run finishes, or was about to take over: not healthy
+    // until it is asked.
+    bool active = false;
+    Admission admission = Admission::drain;
+    for (const auto& claim : (*kept)->spec.intercept) {
+        if (context_.world.active_in_kernel(claim) == key.slot) {
+            admission = std::max(active ? admission : Admission::off, context_.world.admission_in_kernel(claim));
+            active = true;
+        }
+    }
+    Service& service = service_named(key.service);
+    if (auto status = give_number(service); !status) {
+        problems->push_back(status.error().what);
+    }
+    auto run = std::make_unique<Run>(context_, key, std::move((*kept)->spec), std::move((*kept)->text),
+                                     RunIdentity{service.number, adopted_image(context_.instance, dir)});
+    run->adopt(std::move(*process), admission);
+    if (active) {
+        service.primary = key.slot;
+    }
+    service.runs[static_cast<std::size_t>(key.slot)] = std::move(run);
+    return runs;
+}
+
 Status Services::adopt_runs(std::vector<std::string>* problems) {
     const auto names = list_directory(context_.instance.runs_dir());
     if (!names) {
@@ -64,66 +144,15 @@ Status Services::adopt_runs(std::vector<std::string>* problems) {
     }
     int adopted = 0;
     for (const auto& name : *names) {
-        const std::string dir = cat(context_.instance.runs_dir(), '/', name);
         const bool second = name.ends_with(".1");
         if (!second && !name.ends_with(".0")) {
             continue;  // not ours
         }
-        const BackendKey key{name.substr(0, name.size() - 2), second ? 1 : 0};
-        const auto text = read_file(dir + "/spec", kSpecLimit);
-        if (!text && text.error().errno_code == ENOENT) {
-            // The viscumd before ended before it had written the file: nothing else of the run exists.
-            if (auto status = remove_directory(dir); !status) {
-                problems->push_back(status.error().what);
-            }
-            continue;
+        const auto runs = adopt_run({name.substr(0, name.size() - 2), second ? 1 : 0}, problems);
+        if (!runs) {
+            return runs.error();
         }
-        const bool is_none = !text && (text.error().errno_code == EFBIG || text.error().errno_code == EISDIR);
-        if (!text && !is_none) {
-            return text.error();
-        }
-        auto parsed = text ? parse_service(*text, dir + "/spec") : Parsed<ServiceSpec>(Diagnostics{});
-        auto* spec = std::get_if<ServiceSpec>(&parsed);
-        if (spec == nullptr || spec->name != key.service) {
-            // Another version of viscumd could read it. What runs is taken down in order, and claims nothing.
-            parsed = ServiceSpec{};
-            spec = std::get_if<ServiceSpec>(&parsed);
-            spec->name = key.service;
-        }
-        auto process = Process::adopt(dir);
-        if (!process) {
-            // The run stays known: its next launch finds the shim that is there.
-            problems->push_back(std::move(process).error().in(cat("cannot adopt '", key.text(), "'")).what);
-            process = std::optional<Process>();
-        }
-        context_.world.know(key);
-        if (*process) {
-            if (auto status = context_.world.adopt_net_ns(key, (*process)->pid()); !status) {
-                problems->push_back(status.error().what);
-            }
-        }
-        // A rule's admission is its active slot's. The other one's run finishes, or was about to take over: not healthy
-        // until it is asked.
-        bool active = false;
-        Admission admission = Admission::drain;
-        for (const auto& claim : spec->intercept) {
-            if (context_.world.active_in_kernel(claim) == key.slot) {
-                admission = std::max(active ? admission : Admission::off, context_.world.admission_in_kernel(claim));
-                active = true;
-            }
-        }
-        Service& service = service_named(key.service);
-        if (auto status = give_number(service); !status) {
-            problems->push_back(status.error().what);
-        }
-        auto run = std::make_unique<Run>(context_, key, *spec, text ? *text : "",
-                                         RunIdentity{service.number, adopted_image(context_.instance, dir)});
-        adopted += *process ? 1 : 0;
-        run->adopt(std::move(*process), admission);
-        if (active) {
-            service.primary = key.slot;
-        }
-        service.runs[static_cast<std::size_t>(key.slot)] = std::move(run);
+        adopted += *runs ? 1 : 0;
     }
     for (auto& [name, service] : services_) {
         if (!service.current()) {

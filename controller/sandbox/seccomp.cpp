@@ -150,7 +150,7 @@ Result<std::string> Rules::program() {
     const auto size = lseek(file.get(), 0, SEEK_END);
     std::string bytes(size > 0 ? static_cast<std::size_t>(size) : 0, '\0');
     if (bytes.empty() || pread(file.get(), bytes.data(), bytes.size(), 0) != size) {
-        return errno_error("cannot read the seccomp filter that was made");
+        return Error{EIO, "cannot read the seccomp filter that was made"};
     }
     return bytes;
 }
