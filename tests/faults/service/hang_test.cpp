@@ -20,8 +20,18 @@ namespace {
 constexpr Millis kInterval{500};
 constexpr Millis kTimeout{500};
 constexpr int kFall = 2;
+constexpr int kRise = 6;
 constexpr Millis kPromised = kFall * kInterval + kTimeout;
-constexpr Millis kWithdrawn = 5 * kPromised;  // the machine may be slow
+constexpr Millis kWithdrawn = 5 * kPromised;                 // the machine may be slow
+constexpr Millis kRises = (kRise - 1) * kInterval * 9 / 10;  // at least; pauses are spread by 10 %
+
+ServiceFile hanging_service() {
+    ServiceFile file = web_service();
+    file.more = cat("health: { http: { port: 80, path: /healthz }, interval: ", kInterval.count(),
+                    "ms, timeout: ", kTimeout.count(), "ms, fall: ", kFall, ", rise: ", kRise,
+                    " }\nrestart: { backoff: 10ms, backoff_max: 100ms }\n");
+    return file;
+}
 
 /// A control group of version 2 that freezes what is in it; for as long as this object lives.
 class Freezer {
@@ -86,18 +96,47 @@ double hang_once(const Scene& scene, const std::function<void()>& hang, const st
     mentions(hung.reason, "no answer within 500ms");
     CHECK(scene.web() == "cloud");
     CHECK(scene.web(kWeb6) == "cloud");
+    const BootTime gone_on = boot_now();
     go_on();
+    // It answers again, and has to go on doing so for a while.
+    CHECK(eventually(kLimit, [&] {
+        const ServiceReport now = scene.status("web");
+        return now.admission == "drain" && now.reason.find("no answer") == std::string::npos;
+    }));
     CHECK(eventually(kLimit, [&] { return scene.status("web").admission == "serve"; }));
+    CHECK(boot_now() - gone_on >= kRises);
     CHECK(scene.web() == "local");
     return took;
 }
 
-/// As often as `round` is done, a fresh version of the service, which is not held down.
-void hang_often(Scene& scene, std::vector<double>& times, const std::function<double()>& round) {
-    for (int number = 0; number < (effort() == Effort::full ? 10 : 1); ++number) {
+struct HangFigures {
+    std::string part;
+    std::string title;
+    std::string test;
+};
+
+/// Hangs the service again and again, each time in a fresh version, which is not held down. FLOW, LOG and LEAK.
+void check_hangs(Scene& scene, const HangFigures& figures, const std::function<void()>& hang,
+                 const std::function<void()>& go_on) {
+    const auto flow = scene.flow();
+    CHECK(flow->wait_for("local", boot_now(), kLimit));
+    const bool full = effort() == Effort::full;
+    std::vector<double> times;
+    for (int number = 0; number < (full ? 10 : 1); ++number) {
         scene.ctl({"restart", "web"});
-        times.push_back(round());
+        times.push_back(hang_once(scene, hang, go_on));
     }
+    const FlowSummary seen = flow->stop();
+    check_flow("hangs", seen);
+    check_log(scene, "'web' is unhealthy: no answer within 500ms");
+    must(record({figures.part,
+                 cat(figures.title, ", ", times.size(), " times; interval 500 ms, timeout 500 ms, fall 2"),
+                 cat(full ? "VISCUM_FAULTS=full " : "", "build/bin/faults_service -tc='", figures.test, "'"),
+                 {{"withdrawn after, p50 / p99", p50_p99_ms(times)},
+                  {"promised", cat(kPromised.count(), " ms")},
+                  {"requests", std::to_string(seen.requests)},
+                  {"failed or reset", std::to_string(seen.failed + seen.resets)}}}));
+    check_end(scene, {"web"});
 }
 
 /// How often the service has written of a connection that ended in this mood.
@@ -111,36 +150,29 @@ std::size_t served_in(const Scene& scene, const std::string& mood) {
 
 }  // namespace
 
-TEST_CASE("fault 2: a service that is stopped or frozen is withdrawn in time, and comes back when it goes on") {
+TEST_CASE("fault 2: a service that is stopped is withdrawn in time, and comes back by its rises when it goes on") {
     Scene scene;
-    scene.deploy(web_service());
-    const auto flow = scene.flow();
-    CHECK(flow->wait_for("local", boot_now(), kLimit));
-    std::vector<double> times;
-    hang_often(scene, times, [&] {
-        return hang_once(
-            scene, [&] { scene.signal_service("web", SIGSTOP); }, [&] { scene.signal_service("web", SIGCONT); });
-    });
-    if (const Freezer freezer; freezer.usable()) {
-        hang_often(scene, times, [&] {
-            const auto processes = scene.processes_of("web");
-            return hang_once(
-                scene, [&] { freezer.freeze(processes); }, [&] { freezer.thaw(processes); });
-        });
-    } else {
-        MESSAGE("no control group of version 2 that could be frozen");
+    scene.deploy(hanging_service());
+    check_hangs(
+        scene, {"failover-hang", "A service is stopped", "fault 2: a service that is stopped*"},
+        [&] { scene.signal_service("web", SIGSTOP); }, [&] { scene.signal_service("web", SIGCONT); });
+}
+
+TEST_CASE("fault 2: a service that is frozen is withdrawn in time, and comes back by its rises when it is thawed") {
+    Scene scene;
+    scene.deploy(hanging_service());
+    const Freezer freezer;
+    if (!freezer.usable()) {
+        return skip("no control group of version 2 that could be frozen");
     }
-    const FlowSummary seen = flow->stop();
-    check_flow("hangs", seen);
-    check_log(scene, "'web' is unhealthy: no answer within 500ms");
-    must(record({"failover-hang",
-                 cat("A service hangs, ", times.size(), " times; interval 500 ms, timeout 500 ms, fall 2"),
-                 "build/bin/faults_service -tc='fault 2:*'",
-                 {{"withdrawn after, p50 / p99", p50_p99_ms(times)},
-                  {"promised", cat(kPromised.count(), " ms")},
-                  {"requests", std::to_string(seen.requests)},
-                  {"failed or reset", std::to_string(seen.failed + seen.resets)}}}));
-    check_end(scene, {"web"});
+    std::vector<pid_t> processes;
+    check_hangs(
+        scene, {"failover-freeze", "A service is frozen", "fault 2: a service that is frozen*"},
+        [&] {
+            processes = scene.processes_of("web");
+            freezer.freeze(processes);
+        },
+        [&] { freezer.thaw(processes); });
 }
 
 TEST_CASE("fault 3: one that takes connections and never answers, or a byte at a time, is withdrawn by an HTTP probe") {
