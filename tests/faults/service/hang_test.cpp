@@ -115,7 +115,7 @@ struct HangFigures {
     std::string test;
 };
 
-/// Hangs the service again and again, each time in a fresh version, which is not held down. FLOW, LOG and LEAK.
+/// Hangs the service again and again, each time in a fresh version, which is not held down. FLOW and LOG.
 void check_hangs(Scene& scene, const HangFigures& figures, const std::function<void()>& hang,
                  const std::function<void()>& go_on) {
     const auto flow = scene.flow();
@@ -136,7 +136,6 @@ void check_hangs(Scene& scene, const HangFigures& figures, const std::function<v
                   {"promised", cat(kPromised.count(), " ms")},
                   {"requests", std::to_string(seen.requests)},
                   {"failed or reset", std::to_string(seen.failed + seen.resets)}}}));
-    check_end(scene, {"web"});
 }
 
 /// How often the service has written of a connection that ended in this mood.
@@ -156,23 +155,26 @@ TEST_CASE("fault 2: a service that is stopped is withdrawn in time, and comes ba
     check_hangs(
         scene, {"failover-hang", "A service is stopped", "fault 2: a service that is stopped*"},
         [&] { scene.signal_service("web", SIGSTOP); }, [&] { scene.signal_service("web", SIGCONT); });
+    check_end(scene, {"web"});
 }
 
 TEST_CASE("fault 2: a service that is frozen is withdrawn in time, and comes back by its rises when it is thawed") {
     Scene scene;
     scene.deploy(hanging_service());
-    const Freezer freezer;
-    if (!freezer.usable()) {
-        return skip("no control group of version 2 that could be frozen");
-    }
-    std::vector<pid_t> processes;
-    check_hangs(
-        scene, {"failover-freeze", "A service is frozen", "fault 2: a service that is frozen*"},
-        [&] {
+    {
+        const Freezer freezer;
+        if (!freezer.usable()) {
+            return skip("no control group of version 2 that could be frozen");
+        }
+        std::vector<pid_t> processes;
+        const auto freeze = [&] {
             processes = scene.processes_of("web");
             freezer.freeze(processes);
-        },
-        [&] { freezer.thaw(processes); });
+        };
+        check_hangs(scene, {"failover-freeze", "A service is frozen", "fault 2: a service that is frozen*"}, freeze,
+                    [&] { freezer.thaw(processes); });
+    }
+    check_end(scene, {"web"});
 }
 
 TEST_CASE("fault 3: one that takes connections and never answers, or a byte at a time, is withdrawn by an HTTP probe") {
