@@ -178,6 +178,9 @@ TEST_CASE("fault 20: a bridge that is renamed, or deleted and made anew, is foll
     Scene scene;
     scene.deploy(web_service());
     CHECK(eventually(kBack, [&] { return served(scene.bed().client(1)); }));
+    // It waits for as long as there is no bridge, and until its neighbour's address is asked for again.
+    FlowClient flow(scene.bed().client(2), {.request = {.to = kWeb, .limit = kLimit}, .pause = 2ms});
+    CHECK(flow.wait_for("local", boot_now(), kLimit));
     rename(scene, "br-lan", "br-other");
     CHECK(eventually(kBack, [&] { return filters(scene, "lan1") == "0" && filters(scene, "lan2") == "0"; }));
     CHECK(lans_in_table(scene).empty());
@@ -194,6 +197,8 @@ TEST_CASE("fault 20: a bridge that is renamed, or deleted and made anew, is foll
                   "link set lan1 master br-lan\nlink set lan2 master br-lan\n"));
     CHECK(eventually(kLimit, [&] { return served(scene.bed().client(1)) && served(scene.bed().client(2)); }));
     CHECK(table_has_only(scene, {"lan1", "lan2"}));
+    CHECK(flow.wait_for("local", boot_now(), kLimit));
+    check_flow("a client behind the bridge", flow.stop(), 2);  // what was open when it went, each time
     CHECK(join(complaints(scene), "\n") == "");
     scene.ctl({"remove", "web"});
     scene.check_no_leak();

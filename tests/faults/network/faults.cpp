@@ -71,7 +71,8 @@ std::unique_ptr<FlowClient> steady_flow(Scene& scene, const Endpoint& to, int cl
 }
 
 bool comes_and_goes(const std::string& line) {
-    return is_probe(line) || line.ends_with(" descriptor of viscumd: ");
+    return is_probe(line) || line.ends_with(" descriptor of viscumd: ") ||
+           line.ends_with(" descriptor of viscum-prober: socket");
 }
 
 bool is_descriptor(const std::string& line) {

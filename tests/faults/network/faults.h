@@ -30,7 +30,8 @@ bool served(const NetNs& client);
 /// A client that asks again as soon as it was answered, but for a moment that leaves the machine to the others.
 std::unique_ptr<FlowClient> steady_flow(Scene& scene, const Endpoint& to = kWeb, int client = 2);
 
-/// For leaks_since() while a service runs: is_probe(), and a descriptor that was closed while it was looked at.
+/// For leaks_since() while a service runs: is_probe(), the prober's connection of a probe, and a descriptor that was
+/// closed while it was looked at.
 bool comes_and_goes(const std::string& line);
 /// Another viscumd has other descriptors for the same things.
 bool is_descriptor(const std::string& line);

@@ -49,6 +49,7 @@ TEST_CASE("fault 23: news that do not fit are no news lost: everything is looked
     const Snapshot before = must(take_snapshot());
     const std::uint64_t drops = dropped(scene);
     const std::string link = scene.status("web").link;
+    const auto flow = steady_flow(scene);
     // While viscumd cannot read: the news of the removal are among those that are dropped.
     must(scene.viscumd().pause());
     storm(scene);
@@ -59,6 +60,7 @@ TEST_CASE("fault 23: news that do not fit are no news lost: everything is looked
     CHECK(eventually(kBack, [&] { return served(scene.bed().client(1)); }));
     CHECK(join(must(leaks_since(before, kBack, comes_and_goes)), "\n") == "");
     CHECK(join(complaints(scene), "\n") == "");
+    check_flow("while news are dropped", flow->stop());
     scene.ctl({"remove", "web"});
     scene.check_no_leak();
 }
