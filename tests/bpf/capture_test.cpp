@@ -33,7 +33,7 @@ std::vector<Bytes> captured_frames() {
         }
     }
     if (out.empty()) {
-        skip("no captures in " + kCaptures);
+        skip("other people's captures are not beside the sources: ../shared/corpora/pcaps");
     }
     return out;
 }
