@@ -1,31 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "tests/support/syscall_tracer.h"
 
-#include <elf.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
-#include <seccomp.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
-#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cstddef>
 #include <cstdlib>
 #include <string_view>
 
 #include "base/event_loop.h"
-#include "base/file.h"
 #include "base/text.h"
 #include "tests/support/process_tree.h"
+#include "tests/support/stopped_process.h"
 
 namespace viscum {
 namespace {
@@ -33,10 +28,6 @@ namespace {
 constexpr long kOptions = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC;
 constexpr long kChildren = PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE;
 constexpr int kCallStop = SIGTRAP | 0x80;  // PTRACE_O_TRACESYSGOOD
-
-long trace(__ptrace_request request, pid_t pid, std::uintptr_t address, std::uintptr_t data) {
-    return ptrace(request, pid, address, data);
-}
 
 /// Wakes the thread out of its wait. The kernel's default would end the process.
 int wake_signal() {
@@ -47,71 +38,6 @@ int wake_signal() {
         return SIGRTMIN + 3;
     }();
     return number;
-}
-
-std::string name_of(std::uint64_t number) {
-    const std::unique_ptr<char, void (*)(void*)> name(
-        seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, static_cast<int>(number)), std::free);
-    return name ? std::string(name.get()) : cat("call-", number);
-}
-
-/// Which argument of a call is a path, from 0.
-std::optional<std::size_t> path_argument(std::string_view name) {
-    constexpr std::array kFirst{"open",  "access", "mkdir",  "rmdir",    "unlink", "rename",  "stat",    "lstat",
-                                "chmod", "chown",  "execve", "readlink", "statfs", "umount2", "getxattr"};
-    constexpr std::array kSecond{"openat",    "openat2",    "mkdirat",   "unlinkat",   "newfstatat",        "faccessat",
-                                 "mount",     "faccessat2", "renameat2", "readlinkat", "inotify_add_watch", "fchmodat",
-                                 "open_tree", "statx",      "renameat",  "execveat"};
-    if (std::ranges::find(kFirst, name) != kFirst.end()) {
-        return 0;
-    }
-    return std::ranges::find(kSecond, name) != kSecond.end() ? std::optional<std::size_t>(1) : std::nullopt;
-}
-
-/// At most 255 bytes, and no further than the page: paths are for people to read.
-std::string string_at(pid_t pid, std::uint64_t address) {
-    constexpr std::uint64_t kPage = 4096;
-    std::array<char, 256> bytes{};
-    const std::size_t room = std::min<std::uint64_t>(bytes.size() - 1, kPage - address % kPage);
-    iovec here{bytes.data(), room};
-    iovec there{reinterpret_cast<void*>(static_cast<std::uintptr_t>(address)), room};
-    return process_vm_readv(pid, &here, 1, &there, 1, 0) > 0 ? std::string(bytes.data()) : "";
-}
-
-/// At the entry of a call: it is not carried out.
-void skip_call(pid_t pid) {
-#if defined(__x86_64__)
-    trace(PTRACE_POKEUSER, pid, offsetof(user, regs.orig_rax), static_cast<std::uintptr_t>(-1));
-#elif defined(__aarch64__)
-    int none = -1;
-    iovec io{&none, sizeof none};
-    trace(PTRACE_SETREGSET, pid, NT_ARM_SYSTEM_CALL, reinterpret_cast<std::uintptr_t>(&io));
-#else
-    (void)pid;
-#endif
-}
-
-/// At its exit.
-void set_result(pid_t pid, std::int64_t result) {
-#if defined(__x86_64__)
-    trace(PTRACE_POKEUSER, pid, offsetof(user, regs.rax), static_cast<std::uintptr_t>(result));
-#elif defined(__aarch64__)
-    user_regs_struct registers{};
-    iovec io{&registers, sizeof registers};
-    trace(PTRACE_GETREGSET, pid, NT_PRSTATUS, reinterpret_cast<std::uintptr_t>(&io));
-    registers.regs[0] = static_cast<std::uint64_t>(result);
-    trace(PTRACE_SETREGSET, pid, NT_PRSTATUS, reinterpret_cast<std::uintptr_t>(&io));
-#else
-    (void)pid;
-    (void)result;
-#endif
-}
-
-bool goes_by(pid_t pid, const std::string& name) {
-    const auto comm = read_file(cat("/proc/", pid, "/comm"), 64);
-    const auto line = read_file(cat("/proc/", pid, "/cmdline"), 1UL << 20);
-    const std::string first = line ? line->substr(0, line->find('\0')) : "";
-    return (comm && *comm == cat(name, "\n")) || first.substr(first.rfind('/') + 1) == name;
 }
 
 /// In the child: waits until it is told to go on, then becomes the program. Returns only where that fails.
@@ -282,13 +208,13 @@ void SyscallTracer::work(pid_t pid, bool running, std::promise<Status>& attached
 Status SyscallTracer::attach(pid_t pid, bool running) {
     const bool seek = !options_.child.empty();
     const long options = kOptions | (seek ? kChildren : 0);
-    if (trace(PTRACE_SEIZE, pid, 0, static_cast<std::uintptr_t>(options)) != 0) {
+    if (ptrace_call(PTRACE_SEIZE, pid, 0, static_cast<std::uintptr_t>(options)) != 0) {
         return errno_error(cat("cannot trace process ", pid));
     }
     const std::lock_guard lock(mutex_);
     tracees_[pid] = {};
     if (!seek && running) {
-        trace(PTRACE_INTERRUPT, pid, 0, 0);
+        ptrace_call(PTRACE_INTERRUPT, pid, 0, 0);
         int stopped_with = 0;
         while (waitpid(pid, &stopped_with, __WALL) < 0 && errno == EINTR) {
         }
@@ -314,7 +240,7 @@ bool SyscallTracer::turn() {
         }
         for (const auto& [pid, tracee] : tracees_) {
             if (stopping_) {
-                trace(PTRACE_INTERRUPT, pid, 0, 0);
+                ptrace_call(PTRACE_INTERRUPT, pid, 0, 0);
             }
         }
         return !stopping_ || !tracees_.empty();
@@ -355,7 +281,7 @@ void SyscallTracer::stopped(pid_t pid, int status) {
         executed(pid);
     } else if (event == PTRACE_EVENT_STOP) {
         if (number == SIGSTOP || number == SIGTSTP || number == SIGTTIN || number == SIGTTOU) {
-            trace(PTRACE_LISTEN, pid, 0, 0);
+            ptrace_call(PTRACE_LISTEN, pid, 0, 0);
             return;
         }
         born(pid);
@@ -406,7 +332,7 @@ void SyscallTracer::executed(pid_t pid) {
         follow(pid);
     }
     if (pid == followed_ && wanted) {
-        trace(PTRACE_SETOPTIONS, pid, 0, static_cast<std::uintptr_t>(kOptions));
+        ptrace_call(PTRACE_SETOPTIONS, pid, 0, static_cast<std::uintptr_t>(kOptions));
         return;
     }
     if (pid == followed_) {
@@ -427,7 +353,7 @@ void SyscallTracer::at_call(pid_t pid, Tracee& tracee) {
         return;
     }
     __ptrace_syscall_info info{};
-    if (trace(PTRACE_GET_SYSCALL_INFO, pid, sizeof info, reinterpret_cast<std::uintptr_t>(&info)) <= 0) {
+    if (ptrace_call(PTRACE_GET_SYSCALL_INFO, pid, sizeof info, reinterpret_cast<std::uintptr_t>(&info)) <= 0) {
         return;
     }
     if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {
@@ -446,7 +372,7 @@ bool SyscallTracer::is_struck(const Syscall& call) const {
 void SyscallTracer::entered(pid_t pid, Tracee& tracee, std::uint64_t number, const std::uint64_t* arguments) {
     Syscall call;
     call.number = calls_.size() + 1;
-    call.name = name_of(number);
+    call.name = syscall_name(number);
     call.nth = ++counts_[call.name];
     std::copy_n(arguments, call.arguments.size(), call.arguments.begin());
     if (const auto index = path_argument(call.name)) {
@@ -498,7 +424,7 @@ void SyscallTracer::hold(Tracee& tracee, int signal) {
     tracee.signal = signal;
     for (const auto& [pid, other] : tracees_) {
         if (!other.held) {
-            trace(PTRACE_INTERRUPT, pid, 0, 0);
+            ptrace_call(PTRACE_INTERRUPT, pid, 0, 0);
         }
     }
 }
@@ -521,11 +447,11 @@ void SyscallTracer::release_held() {
 }
 
 void SyscallTracer::go_on(pid_t pid, int signal) {
-    trace(tracees_[pid].followed ? PTRACE_SYSCALL : PTRACE_CONT, pid, 0, static_cast<std::uintptr_t>(signal));
+    ptrace_call(tracees_[pid].followed ? PTRACE_SYSCALL : PTRACE_CONT, pid, 0, static_cast<std::uintptr_t>(signal));
 }
 
 void SyscallTracer::let_go(pid_t pid, int signal) {
-    trace(PTRACE_DETACH, pid, 0, static_cast<std::uintptr_t>(signal));
+    ptrace_call(PTRACE_DETACH, pid, 0, static_cast<std::uintptr_t>(signal));
     tracees_.erase(pid);
 }
 
