@@ -59,8 +59,10 @@ __attribute__((format(printf, 2, 0))) int keep_words(libbpf_print_level level, c
     return 0;
 }
 
+/// The text has the kernel's reason. The code has not: EINVAL and EBUSY mean something else to who asks.
 Error libbpf_failure(const std::string& context, int code) {
     Error error = errno_error(context, code);
+    error.errno_code = EIO;
     if (!last_words().empty()) {
         error.what += cat(" (", last_words(), ")");
     }
