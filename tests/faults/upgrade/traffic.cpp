@@ -15,7 +15,8 @@ constexpr std::uint16_t kEchoPort = 7000;
 const Endpoint kEcho = Endpoint::of("203.0.113.10", kEchoPort);
 constexpr std::size_t kBig = 1024 * 1024;
 constexpr int kWindow = 8 * 1024;
-constexpr std::size_t kPortions = 8;
+// At once: so much that nginx has to write. It gives up a client that takes nothing of it for 60 s.
+constexpr std::size_t kPart = 64 * 1024;
 
 ServiceFile echo_service() {
     ServiceFile file = test_service("echo", {"203.0.113.10 7000 udp"}, {"local", "udp", "203.0.113.10", "7000"});
@@ -83,11 +84,12 @@ void Download::begin() {
 
 void Download::read_some() {
     std::array<char, kWindow> bytes{};
-    for (std::size_t portion = 0; portion < kPortions && problem_.empty(); ++portion) {
+    for (std::size_t part = 0; part < kPart && problem_.empty();) {
         const bool ready = wait_for_socket(fd_.get(), POLLIN, boot_now() + kLimit);
         const ssize_t got = ready ? recv(fd_.get(), bytes.data(), bytes.size(), 0) : -1;
         if (got > 0) {
             left_ -= std::min(left_, static_cast<std::size_t>(got));
+            part += static_cast<std::size_t>(got);
         } else if (got == 0 && left_ == 0) {
             begin();
         } else {

@@ -18,7 +18,7 @@ extern const std::string kNext;  // the one with the next layout of the tables
 class Download {
 public:
     explicit Download(Scene& scene);
-    /// Some KiB more; begins again at the end.
+    /// A part of it; begins again at the end.
     void read_some();
     /// Nothing: all is well.
     [[nodiscard]] const std::string& problem() const { return problem_; }
@@ -41,6 +41,9 @@ public:
     void check();
     /// The TCP part of that: where UDP flows are forgotten.
     void check_tcp();
+    /// The download once more, with the local service. To be called before tables are given up, once new connections
+    /// are served: it may have begun with the cloud while viscumd was away.
+    void begin_download() { download_.emplace(scene_); }
     /// A flow of the local service's, and one that was given to the cloud: without connection tracking vs_flows alone
     /// knows of it.
     void begin_udp();

@@ -51,6 +51,7 @@ void check_refused(const Scene& scene, const Viscumd& viscumd, const NetNs& hots
 /// And back: refused, then deliberately.
 void downgrade(Scene& scene, Traffic& traffic) {
     CHECK(served(scene));
+    traffic.begin_download();
     scene.viscumd().stop();
     scene.viscumd().use_program(kThis);
     check_refused(scene, scene.viscumd(), scene.bed().hotspot());
@@ -84,6 +85,7 @@ public:
             kill_once();
         }
         complete();
+        traffic_.begin_download();
         exchange(scene_, kThis, true, {"--discard-newer"});
         traffic_.forget_counters();
         CHECK(pinned_layouts() == kOwn);
