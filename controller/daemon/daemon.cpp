@@ -147,7 +147,12 @@ Result<std::unique_ptr<Daemon>> Daemon::open(const Instance& instance, const Pro
         return daemon;
     }
     if (auto status = (*daemon)->start(programs, newer); !status) {
-        return std::move(status).error();
+        Error error = std::move(status).error();
+        // What the kernel refuses so is neither the configuration's fault nor another viscumd's.
+        if (error.errno_code == EINVAL || error.errno_code == EBUSY) {
+            error.errno_code = EIO;
+        }
+        return error;
     }
     return daemon;
 }
@@ -277,9 +282,6 @@ Status Daemon::start(const Programs& programs, NewerTables newer) {
     loop_->each_turn([this] { turn(); });
     // Rules and filters are whole before the first request.
     turn();
-    if (auto status = keep_files(); !status) {
-        log_warn(cat("what another tool removes of viscumd's files is not put back: ", status.error().what));
-    }
     auto server = Server::open(
         *loop_, instance_.socket_path(),
         [this](ClientId client, const Request& request) { on_request(client, request); },
@@ -292,6 +294,11 @@ Status Daemon::start(const Programs& programs, NewerTables newer) {
         return std::move(server).error();
     }
     server_ = std::move(*server);
+    // After the socket: of few descriptors that needs one first.
+    if (auto status = keep_files(); !status) {
+        pins_.reset();
+        log_warn(cat("what another tool removes of viscumd's files is not put back: ", status.error().what));
+    }
     return {};
 }
 

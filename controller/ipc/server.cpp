@@ -5,6 +5,11 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "base/log.h"
 #include "base/text.h"
 
 namespace viscum {
@@ -145,10 +150,11 @@ void Server::accept_clients() {
         UniqueFd fd(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
         if (!fd) {
             if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-                pause_accepting();
+                pause_accepting(errno);
             }
             return;
         }
+        told_ = false;
         if (!may_connect(fd.get()) || (clients_.size() >= kMaxClients && !make_room())) {
             continue;
         }
@@ -187,7 +193,10 @@ bool Server::make_room() {
 }
 
 // The listener stays readable while accept fails: without a pause the loop would spin.
-void Server::pause_accepting() {
+void Server::pause_accepting(int reason) {
+    if (!std::exchange(told_, true)) {
+        log_warn(errno_error("requests have to wait", reason).what);
+    }
     if (loop_.rewatch(listener_.get(), 0)) {
         resume_ = loop_.after(kAcceptPause, [this] { (void)loop_.rewatch(listener_.get(), EPOLLIN); });
     }

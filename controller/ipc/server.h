@@ -50,7 +50,7 @@ private:
     Status watch_listener();
     [[nodiscard]] bool stands() const;
     bool make_room();
-    void pause_accepting();
+    void pause_accepting(int reason);
     void handle(ClientId id, std::uint32_t events);
     bool receive(ClientId id, Client& client);
     bool deliver(ClientId id, Client& client);
@@ -70,6 +70,7 @@ private:
     EventLoop::TimerId resume_ = 0;  // accepting pauses while there are no descriptors
     ino_t inode_ = 0;                // of our socket file; 0: there is none
     dev_t device_ = 0;
+    bool told_ = false;  // that clients wait
 };
 
 }  // namespace viscum
