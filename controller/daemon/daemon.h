@@ -31,7 +31,7 @@ struct Programs {
 class Daemon {
 public:
     /// Takes the instance's lock (errno_code EBUSY: another viscumd has it, and nothing was changed), reads
-    /// viscum.yaml, adopts what runs, and listens. EPROTO: the tables are a newer viscumd's.
+    /// viscum.yaml (EINVAL: it is wrong), adopts what runs, and listens. EPROTO: the tables are a newer viscumd's.
     static Result<std::unique_ptr<Daemon>> open(const Instance& instance, const Programs& programs,
                                                 NewerTables newer = NewerTables::refuse);
 

@@ -80,6 +80,9 @@ TEST_CASE("fault 30: behind a path with a smaller MTU a large body arrives whole
     CHECK(flow->wait_for("local", boot_now(), kLimit));
     const FlowSummary seen = flow->stop();
     check_flow("beside a narrow path", seen);
+    for (const char* level : {" warning ", " error "}) {
+        CHECK(scene.viscumd().log().find(level) == std::string::npos);
+    }
     check_end(scene, {"web"});
 }
 
