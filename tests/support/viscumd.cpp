@@ -14,10 +14,10 @@ namespace {
 constexpr Millis kReadyWithin{20'000};
 constexpr std::size_t kLogLimit = 16 * 1024 * 1024;
 
-/// Who listens there; 0: nobody. A viscumd that was killed may have left its socket for a moment to a child that is
-/// about to execute another program.
+/// Who listens there; 0: nobody, or one that has not accepted for long. A viscumd that was killed may have left its
+/// socket for a moment to a child that is about to execute another program.
 pid_t listener_at(const std::string& path) {
-    const UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     path.copy(address.sun_path, sizeof address.sun_path - 1);

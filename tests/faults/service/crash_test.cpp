@@ -157,10 +157,12 @@ TEST_CASE(
     Scene scene;
     scene.deploy(crashing_service("{ backoff: 300ms }"));
     const auto flow = scene.flow();
+    const BootTime killed = boot_now();
     scene.kill_service("web");
-    CHECK(eventually(kLimit, [&] { return scene.status("web").state == "backoff"; }));
-    CHECK(scene.status("web").reason == "killed by SIGKILL");
-    CHECK(scene.web() == "cloud");
+    ServiceReport fallen;
+    CHECK(eventually(kLimit, [&] { return (fallen = scene.status("web")).state == "backoff"; }));
+    CHECK(fallen.reason == "killed by SIGKILL");
+    CHECK(flow->wait_for("cloud", killed, kLimit));
     CHECK(eventually(kLimit, [&] { return scene.status("web").admission == "serve"; }));
     check_log(scene, "'web' ended: killed by SIGKILL");
     kill_and_await(scene, "web");
