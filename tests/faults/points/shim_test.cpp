@@ -8,9 +8,9 @@
 //   VISCUM_POINT=shim-start/openat/12 faults_points -tc='fault 15*the shim*'
 //   VISCUM_POINT=shim-start/openat/12/ENOMEM faults_points -tc='fault 16*the shim*'
 //   VISCUM_POINT=shim-start faults_points -tc='fault 15*the shim*'                 (all points of the operation)
-#include <cstdlib>
 #include <random>
 
+#include "tests/faults/points/chosen.h"
 #include "tests/faults/points/shim_attempt.h"
 #include "tests/support/campaign.h"
 #include "tests/support/sandbox.h"
@@ -46,11 +46,6 @@ struct Sums {
         resets_allowed += verdict.resets_allowed;
     }
 };
-
-std::string chosen() {
-    const char* const value = std::getenv("VISCUM_POINT");
-    return value != nullptr ? value : "";
-}
 
 /// One error that fits each call, drawn by the seed, and nothing for calls that cannot fail.
 std::vector<ShimPoint> with_errors(const std::vector<ShimPoint>& points, std::mt19937& dice) {

@@ -9,12 +9,12 @@
 //   VISCUM_POINT=deploy faults_points -tc='fault 15*'                       (all points of the operation)
 //
 // A point that its run did not come to (timers, news) counts as not reached, and is judged all the same.
-#include <cstdlib>
 #include <iostream>
 #include <random>
 #include <set>
 
 #include "tests/faults/points/attempt.h"
+#include "tests/faults/points/chosen.h"
 #include "tests/faults/points/errors.h"
 #include "tests/support/campaign.h"
 #include "tests/support/sandbox.h"
@@ -48,11 +48,6 @@ struct Sums {
         resets += verdict.resets;
     }
 };
-
-std::string chosen() {
-    const char* const value = std::getenv("VISCUM_POINT");
-    return value != nullptr ? value : "";
-}
 
 /// One error that fits each call. Calls for which there is none are named in `sure`.
 std::vector<Point> with_errors(const std::vector<Point>& points, std::mt19937& dice, std::set<std::string>& sure) {
