@@ -317,7 +317,7 @@ Status Daemon::keep_files() {
     // Before the socket, which lies in the same directory.
     things.push_back({cat("'", instance_.lock_file(), "'"), instance_.run_dir(), [this] { return keep_lock(); }});
     things.push_back({cat("'", instance_.socket_path(), "'"), instance_.run_dir(),
-                      [this] { return server_ && may_serve_ ? server_->listen_again() : Result<bool>(false); }});
+                      [this] { return may_serve_ ? server_->listen_again() : Result<bool>(false); }});
     auto keeper = Keeper::open(*loop_, std::move(things));
     if (!keeper) {
         return std::move(keeper).error();
