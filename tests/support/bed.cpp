@@ -85,7 +85,8 @@ Status Bed::make_namespaces() {
     for (int number = 1; number <= options_.clients; ++number) {
         names.push_back(cat("client", number));
     }
-    for (const std::string& name : names) {
+    for (const std::string& role : names) {
+        const std::string name = options_.prefix + role;
         if (NetNs::open(name)) {
             return Error{EEXIST, cat("a namespace '", name, "' exists")};
         }
@@ -93,7 +94,7 @@ Status Bed::make_namespaces() {
         if (!ns) {
             return std::move(ns).error();
         }
-        if (auto set = set_sysctls(*ns, name == "hotspot" || name == "cloud"); !set) {
+        if (auto set = set_sysctls(*ns, role == "hotspot" || role == "cloud"); !set) {
             return std::move(set).error().in(name);
         }
         namespaces_.push_back({name, std::move(*ns)});
@@ -103,9 +104,10 @@ Status Bed::make_namespaces() {
 
 /// Each veth is born in its namespaces; only names under /run/netns are known to iproute2.
 Status Bed::join_namespaces() {
-    std::string lines = "link add wan type veth peer name wan netns cloud\n";
+    std::string lines = cat("link add wan type veth peer name wan netns ", options_.prefix, "cloud\n");
     for (int number = 1; number <= options_.clients; ++number) {
-        lines += cat("link add lan", number, " type veth peer name eth0 netns client", number, "\n");
+        lines +=
+            cat("link add lan", number, " type veth peer name eth0 netns ", options_.prefix, "client", number, "\n");
     }
     return ip_batch(hotspot(), lines);
 }

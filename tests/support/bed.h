@@ -24,11 +24,12 @@ struct BedOptions {
     /// What the cloud owns from the start.
     std::vector<std::string> cloud = {"203.0.113.10",   "203.0.113.20",   "203.0.113.53",
                                       "2001:db8:c::10", "2001:db8:c::20", "2001:db8:c::53"};
+    std::string prefix{};  // of the namespaces' names, for several beds side by side
 };
 
 class Bed {
 public:
-    /// Names of the namespaces: "client1", …, "hotspot", "cloud"; those that exist are an error.
+    /// Names of the namespaces: "client1", …, "hotspot", "cloud", behind the prefix; those that exist are an error.
     static Result<std::unique_ptr<Bed>> make(const BedOptions& options = {});
     /// Takes the names away; the namespaces go with their last process.
     ~Bed();
