@@ -184,9 +184,9 @@ std::string Measurements::json() const {
                            {"measured", one.measured},
                            {"met", one.met()}});
     }
-    const nlohmann::ordered_json all{{"name", name_},        {"how", how_},      {"quick", scale_ == Scale::quick},
-                                     {"machine", machine()}, {"series", series}, {"targets", targets},
-                                     {"notes", notes_}};
+    const nlohmann::ordered_json all{{"name", name_},      {"how", how_},          {"quick", scale_ == Scale::quick},
+                                     {"axis", axis_},      {"machine", machine()}, {"series", series},
+                                     {"targets", targets}, {"notes", notes_}};
     return all.dump(1) + "\n";
 }
 

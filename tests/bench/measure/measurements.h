@@ -58,6 +58,8 @@ public:
 
     void add(std::string_view subject, std::string_view figure, std::string_view unit, double value,
              std::optional<double> at = std::nullopt);
+    /// What the numbers `at` count: "rules".
+    void axis(std::string what) { axis_ = std::move(what); }
     /// What a reader must know: a peer that is missing, what was counted beside.
     void note(std::string text);
     /// To be held against `wanted`: the figure's median.
@@ -72,16 +74,19 @@ public:
     [[nodiscard]] const Series* find(std::string_view subject, std::string_view figure,
                                      std::optional<double> at = std::nullopt) const;
     [[nodiscard]] Scale scale() const { return scale_; }
+    [[nodiscard]] const std::vector<Target>& targets() const { return targets_; }
 
+    /// What finish() writes.
+    [[nodiscard]] std::string json() const;
     /// Prints tables and targets, and writes BUILD/bench/NAME.json.
     [[nodiscard]] Status finish() const;
 
 private:
     void print() const;
-    [[nodiscard]] std::string json() const;
 
     std::string name_;
     std::string how_;
+    std::string axis_;
     Scale scale_;
     std::vector<Series> series_;
     std::vector<Target> targets_;
