@@ -36,6 +36,13 @@ Result<Server> web_server(int number, const std::string& listen) {
     return nginx(answer_of(number), answer_of(number), {listen});
 }
 
+Result<DaemonReport> report_of(const Viscumd& viscumd) {
+    const RunOutput output = viscumd.ctl({"status", "--json"});
+    auto report = daemon_report_from_json(output.out);
+    return report ? Result<DaemonReport>(*std::move(report))
+                  : Result<DaemonReport>(Error{0, cat("viscumctl status: ", output.status, ": ", output.err)});
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Subject>> Subject::make(int number, const SubjectSpec& spec) {
@@ -310,9 +317,9 @@ Result<Subject::Evidence> Subject::evidence() const {
     }
     evidence.uplink = wan->received + wan->sent;
     if (viscumd_) {
-        const auto report = daemon_report_from_json(viscumd_->ctl({"status", "--json"}).out);
+        const auto report = report_of(*viscumd_);
         if (!report) {
-            return Error{0, "viscumctl status says nothing"};
+            return report.error();
         }
         for (const ServiceReport& service : report->services) {
             for (const ClaimReport& claim : service.claims) {
