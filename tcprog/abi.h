@@ -9,7 +9,7 @@
 
 #include <linux/types.h>
 
-#define VS_ABI 2
+#define VS_ABI 3
 
 struct vs_addr {
     __u32 word_be[4];
@@ -28,8 +28,30 @@ struct vs_config {
     __u32 zero;
 };
 
-// --- vs_exact: single address and single port -> index of the rule. The one look-up that a packet which is not ours
-// costs. viscumd writes, programs read. Pinned.
+// --- vs_filter: one entry: a bit for each hash of an address, set where a single address with that hash is claimed.
+// The one look-up that most packets which are not ours cost. viscumd writes, vs_lan reads. Pinned.
+
+enum vs_filter_family {  // no prefix of this family is claimed: without its bit an address is not claimed
+    VS_FILTER_V4 = 1,
+    VS_FILTER_V6 = 2,
+};
+
+#define VS_FILTER_SHIFT 17
+#define VS_FILTER_WORDS (1 << (32 - VS_FILTER_SHIFT - 6))
+
+struct vs_filter {
+    __u32 families;  // enum vs_filter_family; 0, as in an empty map: any address may be claimed
+    __u32 zero;
+    __u64 bits[VS_FILTER_WORDS];  // 4 KB: 256 claims let 1 of 128 other addresses through to vs_exact, 4,096 1 of 9
+};
+
+/// The bit of an address: bits[bit / 64], from the lowest on. By multiplication (Knuth, TAOCP 3, 6.4).
+static inline __attribute__((always_inline)) __u32 vs_filter_bit(const struct vs_addr* addr) {
+    const __u32 word = addr->word_be[3] ^ (addr->word_be[2] * 5) ^ (addr->word_be[1] * 3) ^ addr->word_be[0];
+    return (word * 2654435769U) >> VS_FILTER_SHIFT;
+}
+
+// --- vs_exact: single address and single port -> index of the rule. viscumd writes, programs read. Pinned.
 
 struct vs_exact_key {
     struct vs_addr addr;
@@ -80,7 +102,7 @@ struct vs_rule {
     __u8 admission;  // enum vs_admission
     __u8 flags;      // enum vs_rule_flag
     __u8 zero;
-    __u8 mac[6];  // of the service's end, the same for both backends
+    __u8 mac[6];  // of the service's end, the same for both backends; programs of ABI 2 read it
     __u8 zero2[2];
     __u32 spare[3];
 };
@@ -321,6 +343,7 @@ struct vs_link_counters {
 #define VS_ASSERT _Static_assert
 #endif
 VS_ASSERT(sizeof(struct vs_config) == 16, "ABI");
+VS_ASSERT(sizeof(struct vs_filter) == 8 + 4096, "ABI");
 VS_ASSERT(sizeof(struct vs_exact_key) == 20, "ABI");
 VS_ASSERT(sizeof(struct vs_prefix_key) == 20, "ABI");
 VS_ASSERT(sizeof(struct vs_port_key) == 12, "ABI");

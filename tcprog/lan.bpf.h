@@ -192,10 +192,9 @@ static __always_inline int is_for_router(struct __sk_buff* skb) {
 }
 
 /// Into the namespace, as if it had come in through its own device. bpf_redirect_peer leaves MAC and packet type as
-/// they are, and the namespace's stack would drop a frame for another host.
+/// they are; the namespace's stack drops a frame for another host, by its type: the MAC is not looked at again.
 static __always_inline int redirect_to(struct __sk_buff* skb, const struct vs_rule* rule, int slot) {
     const __u32 ifindex = slot ? rule->backend[1].ifindex : rule->backend[0].ifindex;
-    bpf_skb_store_bytes(skb, 0, rule->mac, VS_MAC_LENGTH, 0);
     if (skb->pkt_type != PACKET_HOST)
         bpf_skb_change_type(skb, PACKET_HOST);
     return (int)bpf_redirect_peer(ifindex, 0);
@@ -331,6 +330,8 @@ static __always_inline void remember_source(const struct vs_packet* packet, cons
 
 SEC("tc")
 int vs_lan(struct __sk_buff* skb) {
+    if (is_for_others(skb))
+        return leave_alone(VS_UNCLAIMED);
     struct vs_packet packet = {};
     const int stop = parse(skb, &packet);
     if (stop)

@@ -364,8 +364,8 @@ Result<std::unique_ptr<Datapath>> open_datapath(const std::string& dir, const Da
     }
     carryover->discarded = std::move(discarded);
     std::vector<UniqueFd> maps;
-    for (const char* name : {"vs_config", "vs_exact", "vs_prefix", "vs_port", "vs_rules", "vs_claims", "vs_flows",
-                             "vs_lans", "vs_links", "vs_egress", kLinkCounters, "vs_verdicts", kCounters}) {
+    for (const char* name : {"vs_config", "vs_filter", "vs_exact", "vs_prefix", "vs_port", "vs_rules", "vs_claims",
+                             "vs_flows", "vs_lans", "vs_links", "vs_egress", kLinkCounters, "vs_verdicts", kCounters}) {
         auto fd = open_pin(cat(version_dir(dir), '/', name));
         if (!fd) {
             return std::move(fd).error();
@@ -389,18 +389,19 @@ Result<std::unique_ptr<Datapath>> open_datapath(const std::string& dir, const Da
                                                   *adopted,
                                                   std::move(*carryover),
                                                   BpfMap<__u32, vs_config>(std::move(maps[0])),
-                                                  BpfMap<vs_exact_key, __u32>(std::move(maps[1])),
-                                                  BpfMap<vs_prefix_key, __u32>(std::move(maps[2])),
-                                                  BpfMap<vs_port_key, __u32>(std::move(maps[3])),
-                                                  BpfMap<__u32, vs_rule>(std::move(maps[4])),
-                                                  BpfMap<__u32, vs_claim>(std::move(maps[5])),
-                                                  BpfMap<vs_flow_key, vs_flow>(std::move(maps[6])),
-                                                  BpfMap<__u32, vs_lan_device>(std::move(maps[7])),
-                                                  BpfMap<__u32, vs_link>(std::move(maps[8])),
-                                                  BpfMap<vs_egress_key, __u32>(std::move(maps[9])),
-                                                  std::move(maps[10]),
+                                                  BpfMap<__u32, vs_filter>(std::move(maps[1])),
+                                                  BpfMap<vs_exact_key, __u32>(std::move(maps[2])),
+                                                  BpfMap<vs_prefix_key, __u32>(std::move(maps[3])),
+                                                  BpfMap<vs_port_key, __u32>(std::move(maps[4])),
+                                                  BpfMap<__u32, vs_rule>(std::move(maps[5])),
+                                                  BpfMap<__u32, vs_claim>(std::move(maps[6])),
+                                                  BpfMap<vs_flow_key, vs_flow>(std::move(maps[7])),
+                                                  BpfMap<__u32, vs_lan_device>(std::move(maps[8])),
+                                                  BpfMap<__u32, vs_link>(std::move(maps[9])),
+                                                  BpfMap<vs_egress_key, __u32>(std::move(maps[10])),
                                                   std::move(maps[11]),
                                                   std::move(maps[12]),
+                                                  std::move(maps[13]),
                                                   std::move(*lan),
                                                   std::move(*service),
                                                   std::move(*vs_return)});

@@ -2,8 +2,8 @@
 // The programs and their maps: loaded from the object that this program carries, or adopted from the pins of the
 // viscumd before. Nothing is ever wiped; tables of an older layout are carried over (migrate.h).
 //
-//   DIR/v2/vs_rules, …           the maps (2: VS_ABI)
-//   DIR/v2/vs_lan-DIGEST, …      the programs; DIGEST changes with the object and with the table sizes
+//   DIR/v3/vs_rules, …           the maps (3: VS_ABI)
+//   DIR/v3/vs_lan-DIGEST, …      the programs; DIGEST changes with the object and with the table sizes
 #pragma once
 
 #include <cstdint>
@@ -62,6 +62,7 @@ struct Datapath {
     bool adopted = false;  // the programs were there already
     Carryover carryover;
     BpfMap<__u32, vs_config> config;
+    BpfMap<__u32, vs_filter> filter;
     BpfMap<vs_exact_key, __u32> exact;
     BpfMap<vs_prefix_key, __u32> prefix;
     BpfMap<vs_port_key, __u32> port;

@@ -44,7 +44,7 @@ struct MapName {
     /// once.
     std::optional<Carry> later;
 };
-inline constexpr std::array<MapName, 16> kMaps{{{"vs_config", std::nullopt},
+inline constexpr std::array<MapName, 17> kMaps{{{"vs_config", std::nullopt},
                                                 {"vs_exact", std::nullopt},
                                                 {"vs_prefix", std::nullopt},
                                                 {"vs_port", std::nullopt},
@@ -59,7 +59,8 @@ inline constexpr std::array<MapName, 16> kMaps{{{"vs_config", std::nullopt},
                                                 {"vs_egress", std::nullopt},
                                                 {"vs_outs", Carry::latest},
                                                 {"vs_link_counters", Carry::highest},
-                                                {"vs_counters", Carry::highest}}};
+                                                {"vs_counters", Carry::highest},
+                                                {"vs_filter", std::nullopt}}};
 
 /// What there is beside our own tables.
 struct Carryover {

@@ -98,6 +98,16 @@ std::uint32_t set_id(const PortSet& set, std::map<std::uint32_t, PortSet>& known
     return id;
 }
 
+void add_to(vs_filter& filter, const IpPrefix& claimed) {
+    if (!claimed.is_single()) {
+        filter.families &= ~std::uint32_t{claimed.address.is_v4() ? VS_FILTER_V4 : VS_FILTER_V6};
+        return;
+    }
+    const vs_addr address = abi_address(claimed.address);
+    const std::uint32_t bit = vs_filter_bit(&address);
+    filter.bits[bit / 64] |= std::uint64_t{1} << (bit % 64);
+}
+
 vs_prefix_key prefix_key(const IpPrefix& prefix) {
     vs_prefix_key key{};
     key.prefixlen = static_cast<std::uint32_t>(prefix.length) + (prefix.address.is_v4() ? 96U : 0U);
@@ -130,10 +140,12 @@ vs_exact_key exact_key(const IpAddress& address, std::uint16_t port, std::uint8_
 
 RuleIndex build_index(const std::map<RuleKey, std::uint32_t>& rules, std::size_t port_limit) {
     RuleIndex index;
+    index.filter.families = VS_FILTER_V4 | VS_FILTER_V6;
     ClaimsByPrefix claims;
     std::set<int> lengths;
     std::set<IpPrefix> wide;
     for (const auto& [key, rule] : rules) {
+        add_to(index.filter, key.prefix);
         claims[key.prefix].push_back({key.protocol, key.first_port, key.last_port, rule});
         lengths.insert(key.prefix.length);
         if (key.prefix.is_single() && key.first_port == key.last_port) {

@@ -38,6 +38,7 @@ struct RuleIndex {
     Entries<vs_prefix_key> prefix;  // -> set
     Entries<vs_port_key> port;      // -> rule
     std::uint32_t flags = 0;        // enum vs_config_flag
+    vs_filter filter{};
 };
 
 /// The only place where a rule's key becomes the ABI's, byte order included.

@@ -62,6 +62,16 @@ Error no_port_room(const DatapathSizes& sizes) {
                         " rules; raise 'tables: {rules: …}' in viscum.yaml and restart viscumd")};
 }
 
+/// Lets through what either of both does.
+vs_filter either(const vs_filter& a, const vs_filter& b) {
+    vs_filter out = a;
+    out.families &= b.families;
+    for (std::size_t i = 0; i < std::size(out.bits); ++i) {
+        out.bits[i] |= b.bits[i];
+    }
+    return out;
+}
+
 template <class K>
 Entries<K> read_entries(const BpfMap<K, std::uint32_t>& map, std::size_t limit) {
     Entries<K> out;
@@ -110,6 +120,7 @@ void RuleTable::read_index() {
     index_.prefix = read_entries(datapath_->prefix, prefix_capacity(datapath_->sizes));
     index_.port = read_entries(datapath_->port, port_capacity(datapath_->sizes));
     index_.flags = config_.flags;
+    index_.filter = datapath_->filter.find(0).value_or(vs_filter{});
 }
 
 RuleTable RuleTable::adopt(const Datapath& datapath) {
@@ -169,7 +180,16 @@ Status RuleTable::write_index(const RuleIndex& wanted, int* writes) {
         ++*writes;
         return datapath_->config.set(0, config_);
     };
-    // First all that is new, the innermost look-up first; then what is old, the outermost first.
+    const auto set_filter = [&](const vs_filter& filter) -> Status {
+        if (same_bytes(index_.filter, filter)) {
+            return {};
+        }
+        index_.filter = filter;
+        ++*writes;
+        return datapath_->filter.set(0, filter);
+    };
+    // First all that is new, the innermost look-up first; then what is old, the outermost first. The filter is written
+    // in place as programs read it: what it lets through only grows in the first write, and only shrinks in the last.
     if (auto status = add_missing(datapath_->port, index_.port, wanted.port, writes); !status) {
         return status;
     }
@@ -182,6 +202,9 @@ Status RuleTable::write_index(const RuleIndex& wanted, int* writes) {
     if (auto status = set_flags(config_.flags | wanted.flags); !status) {
         return status;
     }
+    if (auto status = set_filter(either(index_.filter, wanted.filter)); !status) {
+        return status;
+    }
     if (auto status = remove_others(datapath_->exact, index_.exact, wanted.exact, writes); !status) {
         return status;
     }
@@ -189,6 +212,9 @@ Status RuleTable::write_index(const RuleIndex& wanted, int* writes) {
         return status;
     }
     if (auto status = remove_others(datapath_->port, index_.port, wanted.port, writes); !status) {
+        return status;
+    }
+    if (auto status = set_filter(wanted.filter); !status) {
         return status;
     }
     return set_flags(wanted.flags);

@@ -135,7 +135,8 @@ TEST_CASE("bpf: what one side has sent opens no way for the other side's later f
     for (const auto& family : kFamilies) {
         const auto lab = Lab::make();
         REQUIRE(lab);
-        REQUIRE(lab->apply({lab->rule(family.service, 53, IPPROTO_UDP)}) > 0);
+        const Rule rule = lab->rule(family.service, 53, IPPROTO_UDP);
+        REQUIRE(lab->apply({rule}) > 0);
         const auto socket = bind_udp(lab->namespace_of(0), family.service, 53);
         const auto asked = build_fragments(long_question(family), 11, kSize);
         CHECK(lab->lan(asked[0]).text == "redirect: served");
@@ -144,6 +145,8 @@ TEST_CASE("bpf: what one side has sent opens no way for the other side's later f
         CHECK(lab->service(answered[0]).text == "redirect: replied");
         Bytes copied = answered[1];
         std::copy(kRouterMac.begin(), kRouterMac.end(), copied.begin());
+        CHECK(lab->lan(copied).text == "pass: unclaimed");
+        REQUIRE(lab->apply({rule, lab->rule(family.client, 53, IPPROTO_UDP)}) > 0);
         CHECK(lab->lan(copied).text == "pass: fragment");
     }
 }

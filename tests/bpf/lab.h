@@ -85,8 +85,7 @@ public:
     [[nodiscard]] std::vector<Rule> usual_rules(const Family& family) const;
 
     /// Runs vs_lan on a frame that came in through lan0. Checks that one verdict was counted (where the programs are
-    /// attached, the stacks' multicast may add some), that a frame which is left alone is unchanged, and that of a
-    /// redirected one only the destination MAC is changed, to the service's.
+    /// attached, the stacks' multicast may add some), and that the frame is unchanged.
     Outcome lan(const Bytes& frame);
     Outcome lan(const Frame& frame) { return lan(build(frame)); }
     /// Runs vs_service on a frame that the service sent through its link of version `slot`.

@@ -107,6 +107,38 @@ TEST_CASE("bpf: among ten thousand rules the right one is found") {
     }
 }
 
+TEST_CASE("bpf: what has the filter's bit of a claimed address is told by the rules") {
+    const auto lab = Lab::make();
+    REQUIRE(lab);
+    const Rule rule = lab->rule(kService4, 80);
+    REQUIRE(lab->apply({rule}) > 0);
+    const auto socket = listen_tcp(lab->namespace_of(0), kService4, 80);
+    const auto bit_of = [](const std::string& text) {
+        const vs_addr address = abi_address(IpAddress::parse(text).value());
+        return vs_filter_bit(&address);
+    };
+    std::string twin;
+    for (int i = 0; twin.empty() && i < 1 << 24; ++i) {
+        const std::string text = cat("100.", i >> 16, '.', (i >> 8) & 255, '.', i & 255);
+        twin = bit_of(text) == bit_of(kService4) ? text : "";
+    }
+    REQUIRE_FALSE(twin.empty());
+    Frame broken = tcp(kClient4, "192.0.2.1", kSyn);
+    Bytes bytes = build(broken);
+    bytes[14] = 0x65;  // another version
+    CHECK(lab->lan(bytes).text == "pass: unclaimed");
+    broken = tcp(kClient4, twin, kSyn);
+    bytes = build(broken);
+    bytes[14] = 0x65;
+    CHECK(lab->lan(bytes).text == "pass: malformed");
+    CHECK(lab->lan(broken).text == "pass: unclaimed");
+    CHECK(lab->lan(tcp(kClient4, kService4, kSyn)).text == "redirect: served");
+    const Rule other = lab->rule(twin, 80);
+    REQUIRE(lab->apply({rule, other}) > 0);
+    REQUIRE(lab->apply({rule}) > 0);  // the bit is still the first one's
+    CHECK(lab->lan(tcp(kClient4, kService4, kSyn)).text == "redirect: served");
+}
+
 TEST_CASE("bpf: frames for other hosts and for everybody are left alone") {
     const auto lab = Lab::make();
     REQUIRE(lab);

@@ -18,7 +18,7 @@ using namespace viscum;
 
 namespace {
 
-constexpr std::size_t kPins = 16 + 3;  // maps and programs
+constexpr std::size_t kPins = kMaps.size() + 3;  // maps and programs
 constexpr DatapathSizes kSmall{.rules = 16, .flows = 64, .fragments = 16};
 constexpr DatapathSizes kLarge{.rules = 64, .flows = 128, .fragments = 16};
 

@@ -4,6 +4,7 @@
 
 #include <bpf/libbpf.h>
 
+#include <cstring>
 #include <set>
 
 #include "base/text.h"
@@ -74,6 +75,27 @@ TEST_CASE("rule table: applied twice it writes nothing, and neither does the nex
     CHECK(Contents(*datapath).rules == 0);
     CHECK(Contents(*datapath).exact + Contents(*datapath).prefix + Contents(*datapath).port == 0);
     CHECK(*next.apply({}) == 0);
+}
+
+TEST_CASE("rule table: the filter follows the claims, and is written again where it was lost") {
+    const Pins pins;
+    const auto datapath = pins.open();
+    auto table = RuleTable::adopt(*datapath);
+    const auto present = [&] { return *datapath->filter.find(0); };
+    const auto same = [](const vs_filter& a, const vs_filter& b) { return std::memcmp(&a, &b, sizeof a) == 0; };
+    CHECK(present().families == 0);
+    REQUIRE(*table.apply({some_rule("203.0.113.10", 80)}) > 0);
+    const vs_filter one = present();
+    CHECK(one.families == (VS_FILTER_V4 | VS_FILTER_V6));
+    REQUIRE(*table.apply({some_rule("203.0.113.10", 80), some_rule("203.0.113.0/24", 80)}) > 0);
+    CHECK(present().families == VS_FILTER_V6);
+    REQUIRE(*table.apply({some_rule("203.0.113.10", 80)}) > 0);
+    CHECK(same(present(), one));
+    // As after an upgrade from tables that had none.
+    REQUIRE(datapath->filter.set(0, {}));
+    auto next = RuleTable::adopt(*datapath);
+    CHECK(*next.apply({some_rule("203.0.113.10", 80)}) > 0);
+    CHECK(same(present(), one));
 }
 
 TEST_CASE("rule table: a rule keeps its index and counters, and a claim that changes hands gets new ones") {

@@ -15,6 +15,9 @@ ModelFlowKey flow_key(const FlowEnds& ends) {
 
 Expectation VerdictModel::lan(const Packet& packet) {
     const PacketReading& reading = packet.reading;
+    if (is_for_others(packet.step.frame)) {
+        return expect(packet, VS_UNCLAIMED, Action::pass);
+    }
     if (reading.unread) {
         return expect(packet, *reading.unread, Action::pass);
     }
@@ -56,7 +59,7 @@ Expectation VerdictModel::lan(const Packet& packet) {
         asked_[{reading.ends.source, reading.ends.source_port, reading.ends.destination_port, *link}] =
             reading.ends.destination;
     }
-    return into_namespace(packet, rule, VS_SERVED);
+    return into_namespace(packet, VS_SERVED);
 }
 
 std::optional<vs_verdict> VerdictModel::against_new(const Rule& rule) const {
@@ -175,7 +178,7 @@ Expectation VerdictModel::lan_fragment(const Packet& packet) {
     }
     counters_[first->second.rule].packets_in += packet.segments;
     counters_[first->second.rule].bytes_in += packet.bytes;
-    return into_namespace(packet, rule, VS_SERVED);
+    return into_namespace(packet, VS_SERVED);
 }
 
 Expectation VerdictModel::lan_icmp(const Packet& packet) {
@@ -207,7 +210,23 @@ Expectation VerdictModel::lan_icmp(const Packet& packet) {
     if (!slot || !link_of(rule.backend[static_cast<std::size_t>(*slot)])) {
         return expect(packet, VS_CLOUD_FLOW, Action::pass);
     }
-    return into_namespace(packet, rule, VS_ICMP_SERVED);
+    return into_namespace(packet, VS_ICMP_SERVED);
+}
+
+/// Where a family has no claim of a prefix, frames for an address whose bit of the filter no claim has set are not read
+/// any further. Which addresses share a bit is the ABI's.
+bool VerdictModel::is_for_others(const Bytes& frame) const {
+    const auto destination = read_destination(frame);
+    if (!destination) {
+        return false;
+    }
+    const vs_addr asked = abi_address(destination->address);
+    return std::ranges::none_of(world_.rules, [&](const Rule& rule) {
+        const IpPrefix& prefix = rule.key.prefix;
+        const vs_addr claimed = abi_address(prefix.address);
+        return prefix.is_single() ? vs_filter_bit(&claimed) == vs_filter_bit(&asked)
+                                  : prefix.address.is_v4() == destination->v4;
+    });
 }
 
 bool VerdictModel::is_for_router(const Bytes& frame) const {
@@ -217,10 +236,8 @@ bool VerdictModel::is_for_router(const Bytes& frame) const {
     return to == kRouterMac || (!group && world_.bridge == to);
 }
 
-Expectation VerdictModel::into_namespace(const Packet& packet, const Rule& rule, vs_verdict verdict) const {
-    Expectation out = expect(packet, verdict, Action::redirect);
-    std::copy(rule.mac.begin(), rule.mac.end(), out.frame.begin());
-    return out;
+Expectation VerdictModel::into_namespace(const Packet& packet, vs_verdict verdict) const {
+    return expect(packet, verdict, Action::redirect);
 }
 
 }  // namespace viscum

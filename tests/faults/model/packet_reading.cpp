@@ -228,6 +228,17 @@ FlowEnds FlowEnds::turned() const {
     return out;
 }
 
+std::optional<Destination> read_destination(const Bytes& frame) {
+    const Field field(frame);
+    if (frame.size() >= kEthernet + 20 && field.two(12) == 0x0800) {
+        return Destination{field.v4(kEthernet + 16), true};
+    }
+    if (frame.size() >= kEthernet + 40 && field.two(12) == 0x86dd) {
+        return Destination{field.v6(kEthernet + 24), false};
+    }
+    return std::nullopt;
+}
+
 PacketReading read_packet(const Bytes& frame, bool super) {
     PacketReading out;
     if (frame.size() < kEthernet) {

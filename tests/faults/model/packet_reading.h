@@ -55,6 +55,14 @@ struct PacketReading {
     [[nodiscard]] bool begins_connection() const { return (flags & (kSyn | kAck | kRst | kFin)) == kSyn; }
 };
 
+/// Where a frame without tags says that it goes, if it is as long as the header of its IP version at least; nothing
+/// else of it is looked at.
+struct Destination {
+    IpAddress address;
+    bool v4 = false;  // by the frame's type: a mapped address in IPv6 is none of IPv4's
+};
+std::optional<Destination> read_destination(const Bytes& frame);
+
 /// `super` says that the frame stands for several segments (GRO): its length field may be 0.
 PacketReading read_packet(const Bytes& frame, bool super);
 

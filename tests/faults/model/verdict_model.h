@@ -98,8 +98,9 @@ private:
     Decision decide_segment(const Packet& packet, const Rule& rule, bool cookies) const;
     Decision decide_udp(const Packet& packet, std::size_t rule);
     [[nodiscard]] std::optional<vs_verdict> against_new(const Rule& rule) const;
+    [[nodiscard]] bool is_for_others(const Bytes& frame) const;
     [[nodiscard]] bool is_for_router(const Bytes& frame) const;
-    Expectation into_namespace(const Packet& packet, const Rule& rule, vs_verdict verdict) const;
+    Expectation into_namespace(const Packet& packet, vs_verdict verdict) const;
 
     // model_service.cpp
     Expectation service(const Packet& packet);

@@ -57,6 +57,25 @@ std::optional<std::uint32_t> ask(const RuleIndex& index, const std::string& to, 
     return look_up(index, address(to), port, protocol);
 }
 
+bool lets_through(const vs_filter& filter, const std::string& to) {
+    const bool v4 = address(to).is_v4();
+    if ((filter.families & (v4 ? VS_FILTER_V4 : VS_FILTER_V6)) == 0) {
+        return true;
+    }
+    const vs_addr asked = abi_address(address(to));
+    const std::uint32_t bit = vs_filter_bit(&asked);
+    return ((filter.bits[bit / 64] >> (bit % 64)) & 1) != 0;
+}
+
+/// Of the addresses around: the network's second 65,536, say.
+int let_through(const vs_filter& filter, const std::string& network) {
+    int count = 0;
+    for (int i = 0; i < 65'536; ++i) {
+        count += lets_through(filter, cat(network, i / 256, '.', i % 256)) ? 1 : 0;
+    }
+    return count;
+}
+
 }  // namespace
 
 TEST_CASE("rule index: an exact key is the address, port and protocol as they are on the wire") {
@@ -94,6 +113,36 @@ TEST_CASE("rule index: single addresses with single ports cost one look-up, and 
     CHECK(ask(index, "2001:db8::10", 80) == 2U);
     CHECK_FALSE(ask(index, "203.0.113.10", 81));
     CHECK_FALSE(ask(index, "203.0.113.10", 80, IPPROTO_UDP));
+}
+
+TEST_CASE("rule index: the filter lets claimed addresses through, and few others") {
+    Claims claims{{claim("203.0.113.10", 80, 80), 1},
+                  {claim("203.0.113.10", 1000, 2000), 2},
+                  {claim("2001:db8:c::10", 53, 53, IPPROTO_UDP), 3}};
+    auto filter = build_index(claims, 100).filter;
+    CHECK(lets_through(filter, "203.0.113.10"));
+    CHECK(lets_through(filter, "2001:db8:c::10"));
+    CHECK_FALSE(lets_through(filter, "203.0.113.11"));
+    CHECK_FALSE(lets_through(filter, "2001:db8:c::11"));
+    CHECK(let_through(filter, "198.18.") <= 8);  // 2 of 32,768 bits are set
+    CHECK(let_through(build_index({}, 100).filter, "198.18.") == 0);
+    for (std::uint32_t i = 0; i < 256; ++i) {
+        claims[claim(cat("203.0.", i, ".7"), 443, 443)] = 10 + i;
+    }
+    filter = build_index(claims, 100).filter;
+    for (const auto& [key, rule] : claims) {
+        CHECK(lets_through(filter, key.prefix.address.text()));
+    }
+    CHECK(let_through(filter, "198.18.") <= 1'024);  // 1 of 128, and as many again for the hash's unevenness
+}
+
+TEST_CASE("rule index: a claimed prefix opens the filter for its family, and for it alone") {
+    const auto v4 = build_index({{claim("198.51.100.0/24", 80, 80), 1}, {claim("2001:db8::1", 80, 80), 2}}, 100).filter;
+    CHECK(v4.families == VS_FILTER_V6);
+    CHECK(lets_through(v4, "192.0.2.1"));
+    CHECK_FALSE(lets_through(v4, "2001:db8::2"));
+    CHECK(build_index({{claim("::/0", 80, 80), 1}}, 100).filter.families == VS_FILTER_V4);
+    CHECK(lets_through({}, "192.0.2.1"));  // nothing was ever written
 }
 
 TEST_CASE("rule index: the longer prefix wins, and shorter ones fill its holes") {
