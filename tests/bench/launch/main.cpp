@@ -1,156 +1,73 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// From the request to the first instruction of the service's program, with everything on: the groups with their limits,
-// the sandbox with its filter, the network namespace that is there already. Beside it crun, where it is installed, with
-// the namespaces, mounts and limits of `crun spec`, in the same rounds. Milliseconds: median, and the whole range.
-#include <fcntl.h>
-#include <poll.h>
-#include <sys/stat.h>
-
-#include <algorithm>
-#include <charconv>
-#include <cstdio>
-#include <cstdlib>
-#include <nlohmann/json.hpp>
-#include <vector>
+// From the request to the first instruction of a service's program. viscum-bench-launch [--quick]
+//
+// Services with everything on: the groups with their limits, the sandbox with its filter, the network namespace that is
+// there already. Beside them what else starts programs in a box, in the same rounds; each includes what its name says,
+// which the program that is started sees for itself.
+#include <thread>
 
 #include "base/event_loop.h"
-#include "base/file.h"
 #include "base/text.h"
-#include "controller/daemon/launch.h"
-#include "tests/support/program.h"
+#include "tests/bench/launch/starters.h"
+#include "tests/bench/measure/measurements.h"
+#include "tests/bench/measure/must.h"
 #include "tests/support/sandbox.h"
 
 namespace viscum {
 namespace {
 
 constexpr int kRounds = 50;
-constexpr int kQuickRounds = 5;
-constexpr const char* kStamp = "/srv/bin/viscum-bench-stamp";
+constexpr int kQuickRounds = 3;
+constexpr Millis kPause{100};  // for what others leave running behind them
+constexpr const char* kNetwork = "bench";
+constexpr const char* kFigure = "to the first instruction";
 
-template <class T>
-T must(Result<T> result) {
-    if (!result) {
-        std::fprintf(stderr, "%s\n", result.error().what.c_str());
-        std::exit(1);
+double measure(const Starter& starter, ino_t network) {
+    const BootTime from = boot_now();
+    const std::string said = starter.start();
+    const auto stamp = last_stamp(said);
+    if (!stamp) {
+        give_up(cat(starter.name, ": ", said));
     }
-    return *std::move(result);
-}
-void must(const Status& status) {
-    if (!status) {
-        std::fprintf(stderr, "%s\n", status.error().what.c_str());
-        std::exit(1);
+    if (const std::string wrong = complaint(starter, *stamp, network); !wrong.empty()) {
+        give_up(cat(starter.name, ": ", wrong));
     }
-}
-
-/// The last number in a text.
-double last_number(const std::string& text) {
-    const auto end = text.find_last_of("0123456789");
-    const auto begin = text.find_last_not_of("0123456789", end);
-    double value = 0;
-    if (end != std::string::npos) {
-        std::from_chars(text.data() + begin + 1, text.data() + end + 1, value);
-    }
-    return value;
+    return static_cast<double>(stamp->when - from.count()) / 1e6;
 }
 
-double now_ns() {
-    return static_cast<double>(boot_now().count());
-}
-
-class Launcher {
-public:
-    explicit Launcher(ServiceSpec spec) : spec_(std::move(spec)), ns_(must(NetNs::create("bench"))) {
-        must(make_directory(dir_, 0700));
+int compare(Scale scale) {
+    const int rounds = scale == Scale::full ? kRounds : kQuickRounds;
+    Measurements figures(
+        "launch",
+        cat("From the request to the first instruction of a static program, ", rounds,
+            " rounds, all in turn. Viscum makes the control groups, starts its shim and builds the sandbox; what "
+            "decides "
+            "that runs already, as viscumd does. crun, podman and ip are programs that are executed first, as whoever "
+            "uses them must. All but podman enter a network namespace that is there; podman makes one."),
+        scale);
+    const NetNs network = must(NetNs::create(kNetwork));
+    std::vector<std::string> missing;
+    const auto starters = make_starters(kNetwork, network, missing);
+    for (const std::string& one : missing) {
+        figures.note(one);
     }
-
-    double round() {
-        const double from = now_ns();
-        must(groups_.make("bench.0", group_limits(spec_.limits, memory_of_machine())));
-        auto launch = must(make_launch(spec_, instance_, {1, {}}, std::nullopt, groups_.join_files("bench.0")));
-        launch.run_dir = dir_;
-        launch.log_file = "/run/bench.log";
-        launch.shim_path = VISCUM_BIN_DIR "/viscum-shim";
-        Process process = must(Process::launch(launch, ns_));
-        pollfd ended{process.pidfd(), POLLIN, 0};
-        poll(&ended, 1, -1);
-        const ExitStatus end = process.finish(dir_);
-        if (!end.success()) {
-            std::fprintf(stderr, "%s\n", end.describe().c_str());
-            std::exit(1);
-        }
-        must(groups_.remove("bench.0"));
-        return (last_number(must(read_file("/run/bench.log", 1 << 20))) - from) / 1e6;
-    }
-
-private:
-    ServiceSpec spec_;
-    Instance instance_{"bench"};
-    Cgroups groups_ = must(Cgroups::open("bench"));
-    NetNs ns_;
-    std::string dir_ = "/run/bench/runs/bench.0";
-};
-
-class Crun {
-public:
-    Crun() : there_(access("/usr/bin/crun", X_OK) == 0) {
-        if (!there_) {
-            return;
-        }
-        must(make_directory("/srv/bundle/rootfs", 0755));
-        must(write_file_atomically("/srv/bundle/rootfs/stamp", must(read_file(kStamp, 1 << 20)), 0755));
-        (void)run({"/usr/bin/crun", "spec", "-b", "/srv/bundle"});
-        auto config = nlohmann::json::parse(must(read_file("/srv/bundle/config.json", 1 << 20)));
-        config["process"]["args"] = {"/stamp"};
-        config["process"]["terminal"] = false;
-        must(write_file_atomically("/srv/bundle/config.json", config.dump(), 0644));
-        there_ = round() > 0;
-    }
-    [[nodiscard]] bool there() const { return there_; }
-
-    static double round() {
-        const double from = now_ns();
-        const auto out = run({"/usr/bin/crun", "--cgroup-manager=disabled", "run", "-b", "/srv/bundle", "bench"});
-        return (last_number(out.out) - from) / 1e6;
-    }
-
-private:
-    bool there_;
-};
-
-void show(const char* name, std::vector<double> times) {
-    std::sort(times.begin(), times.end());
-    std::printf("%-24s median %5.2f   %5.2f to %5.2f   of %zu\n", name, times[times.size() / 2], times.front(),
-                times.back(), times.size());
-}
-
-int compare(int rounds) {
-    ServiceSpec host;
-    host.name = "bench";
-    host.run.command = {kStamp};
-    ServiceSpec directory = host;
-    must(make_directory("/srv/root", 0755));
-    must(write_file_atomically("/srv/root/stamp", must(read_file(kStamp, 1 << 20)), 0755));
-    directory.run.rootfs = "/srv/root";
-    directory.run.command = {"/stamp"};
-
-    Launcher on_host(host);
-    Launcher on_directory(directory);
-    const Crun crun;
-    std::vector<double> times[3];
-    for (int i = 0; i < rounds; ++i) {
-        times[0].push_back(on_host.round());
-        times[1].push_back(on_directory.round());
-        if (crun.there()) {
-            times[2].push_back(Crun::round());
+    for (int round = 0; round < rounds; ++round) {
+        for (const Starter& starter : starters) {
+            figures.add(starter.name, kFigure, "ms", measure(starter, network.inode()));
+            std::this_thread::sleep_for(kPause);
         }
     }
-    show("viscum, host's files", times[0]);
-    show("viscum, a directory", times[1]);
-    if (crun.there()) {
-        show("crun run", times[2]);
-    } else {
-        std::puts("crun: not installed, or it does not run here");
+    for (const Starter& starter : starters) {
+        if (starter.name.starts_with("viscum")) {
+            figures.expect(Target::Bound::at_most, starter.name, kFigure, 5);
+            for (const Starter& peer : starters) {
+                if (peer.name.starts_with("crun") && peer.group) {
+                    figures.expect_ratio(Target::Bound::at_most, starter.name, peer.name, kFigure, 0.5);
+                }
+            }
+        }
     }
+    must(figures.finish());
     return 0;
 }
 
@@ -158,6 +75,6 @@ int compare(int rounds) {
 }  // namespace viscum
 
 int main(int argc, char** argv) {
-    const bool quick = argc > 1 && std::string_view(argv[1]) == "--quick";
-    return viscum::run_in_sandbox([quick] { return viscum::compare(quick ? viscum::kQuickRounds : viscum::kRounds); });
+    const viscum::Scale scale = viscum::scale_of(argc, argv);
+    return viscum::run_in_sandbox([scale] { return viscum::compare(scale); });
 }
