@@ -126,8 +126,10 @@ std::string section_of(const Benchmark& benchmark, const std::vector<Picture>& p
     if (!benchmark.targets.empty()) {
         text += cat("\n", targets_table(benchmark));
     }
-    if (!benchmark.notes.empty()) {
-        text += cat("\n- ", join(benchmark.notes, "\n- "), "\n");
+    for (std::size_t i = 0; i < benchmark.notes.size(); ++i) {
+        std::string note = benchmark.notes[i];
+        std::ranges::replace(note, '\n', ' ');
+        text += cat(i == 0 ? "\n- " : "- ", note, "\n");
     }
     text.pop_back();
     return text;

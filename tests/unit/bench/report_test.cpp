@@ -185,6 +185,7 @@ TEST_CASE("report: a section tells the conditions, the figures, the pictures, th
     Measurements all = measured("path", 3);
     all.expect(Target::Bound::at_least, "peer", "requests/s", 20'000);
     all.note("no haproxy");
+    all.note("podman said:\nno");
     Benchmark one = read_back({all})[0];
     one.machine = {"A processor", 2, "6.1.0-18-amd64", 1.5, "2025-02-03"};
     const std::string text = section_of(one, {{"benchmarks/path-time.svg", "time in ms by subject"}});
@@ -194,7 +195,7 @@ TEST_CASE("report: a section tells the conditions, the figures, the pictures, th
     CHECK(holds(text, "\n![time in ms by subject](benchmarks/path-time.svg)\n"));
     CHECK(holds(text, "| time, viscum | 4.00 ms | at most 5.00 ms | met |\n"));
     CHECK(holds(text, "| requests/s, peer | 12,345 | at least 20,000 | **missed** |\n"));
-    CHECK(text.ends_with("\n\n- no haproxy"));
+    CHECK(text.ends_with("\n\n- no haproxy\n- podman said: no"));
     CHECK(text.find("quick") == std::string::npos);
     one.quick = true;
     CHECK(section_of(one, {}).starts_with("**A quick run, which shows that it works: its figures say nothing.**\n\n"));
