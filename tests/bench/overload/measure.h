@@ -5,9 +5,8 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
-#include <vector>
 
-#include "tests/support/endpoint.h"
+#include "tests/support/http_client.h"
 
 namespace viscum {
 
@@ -22,13 +21,6 @@ struct Measured {
 };
 
 /// For `length`; `who` is expected to answer.
-Measured measure(const NetNs& ns, const Endpoint& to, const std::string& who, std::chrono::milliseconds length);
-
-struct Range {
-    double median = 0;
-    double least = 0;
-    double most = 0;
-};
-Range range_of(std::vector<double> values);
+Measured measure(const NetNs& ns, const HttpRequest& request, const std::string& who, std::chrono::milliseconds length);
 
 }  // namespace viscum
