@@ -86,9 +86,9 @@ Result<Loaded> measure_throughput(Load load, const NetNs& ns, const Endpoint& to
     if (scale == Scale::full) {
         argv.insert(argv.end(), {"--time", "1"});
     } else if (udp) {
-        argv.insert(argv.end(), {"--blockcount", "20000"});
+        argv.insert(argv.end(), {"--blockcount", "3000"});
     } else {
-        argv.insert(argv.end(), {"--bytes", "100M"});
+        argv.insert(argv.end(), {"--bytes", "20M"});
     }
     const RunOutput output = run_iperf3(argv, ns);
     const auto report = nlohmann::json::parse(output.out, nullptr, false);

@@ -41,7 +41,7 @@ Result<std::unique_ptr<Rig>> Rig::make(int number, bool firewall, const std::vec
     if (auto set = set_where_known(rig->hotspot(), "bridge/bridge-nf-call-iptables", "0"); !set) {
         return std::move(set).error();
     }
-    // Viscum names its services' links by its bridge's MAC, which is to stay.
+    // A bridge without a MAC of its own takes another one where ports come or go.
     if (auto set = ip_batch(rig->hotspot(), "link set br-lan address 02:00:00:00:00:01\n"); !set) {
         return std::move(set).error();
     }

@@ -16,7 +16,7 @@
 namespace viscum {
 namespace {
 
-constexpr int kRounds = 6;
+constexpr int kRounds = 5;
 constexpr std::uint32_t kHeld = 100'000;
 constexpr std::uint32_t kQuickHeld = 5'000;
 

@@ -61,7 +61,7 @@ private:
     Status check_that_router_tracks();
     Status hold_connections();
     [[nodiscard]] Result<Evidence> evidence() const;
-    [[nodiscard]] Status check(Load load, const Loaded& loaded, const Evidence& before, const Evidence& after) const;
+    [[nodiscard]] Status check(const Loaded& loaded, const Evidence& before, const Evidence& after) const;
 
     SubjectSpec spec_;
     std::unique_ptr<Rig> rig_;

@@ -304,7 +304,7 @@ Status Transit::check(const Loaded& loaded, const Evidence& before, const Eviden
     if (!tracked || (*tracked > 0) != translates()) {
         return Error{0, cat(tracked ? *tracked : 0, " connections are tracked")};
     }
-    // A service's link announces itself on "srv" only.
+    // The device behind "srv" has its own announcements.
     return !backend_ && after.matched != before.matched ? Status(Error{0, "a rule took packets"}) : Status();
 }
 
