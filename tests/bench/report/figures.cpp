@@ -2,6 +2,7 @@
 #include "tests/bench/report/figures.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -11,6 +12,8 @@ namespace viscum {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+constexpr std::string_view kOurs = "viscum";
 
 /// Notes the first thing that is missing or of another type; goes on with nothing.
 class Reader {
@@ -163,7 +166,8 @@ std::string Benchmark::unit_of(const std::string& figure) const {
 }
 
 bool is_ours(const std::string& subject) {
-    return subject.starts_with("viscum");
+    return subject == kOurs ||
+           (subject.starts_with(kOurs) && !std::isalnum(static_cast<unsigned char>(subject[kOurs.size()])));
 }
 
 std::string count_text(double value) {

@@ -41,7 +41,7 @@ struct Benchmark {
     [[nodiscard]] std::string unit_of(const std::string& figure) const;
 };
 
-/// Ours, where it is compared with others: such a subject begins with "viscum".
+/// Ours, where it is compared with others: such a subject begins with the word "viscum".
 bool is_ours(const std::string& subject);
 
 /// "1", "10", "1,000", of a number that counts; others as number_text().

@@ -237,6 +237,14 @@ TEST_CASE("report: a figure that depends on a number is drawn as lines over its 
     CHECK(holds(plots[0].script, "$s1 << END\n0.1 1 1 1\n1000 1 1 1\nEND\n"));
 }
 
+TEST_CASE("report: ours begin with a word of their own") {
+    CHECK(is_ours("viscum"));
+    CHECK(is_ours("viscum, a directory"));
+    CHECK_FALSE(is_ours("viscumd runs"));
+    CHECK_FALSE(is_ours("in the router"));
+    CHECK_FALSE(is_ours(""));
+}
+
 TEST_CASE("report: a name with a quote stays one text of the script") {
     Measurements all("launch", "how", Scale::full);
     all.add("viscum, the host's files", "time", "ms", 1);
