@@ -162,6 +162,17 @@ private:
         figures_.add(subject, kToAnswer, "ms", ms(first.end - when));
         figures_.add(subject, kToRequest, "ms", std::max(0.0, ms(first.start - when)));
         figures_.add(subject, kRequest, "ms", ms(first.end - first.start));
+        // Where a worker lives on for a while, it is not the cloud that clients wait for.
+        std::vector<FlowRecord> around;
+        for (const FlowRecord& record : records) {
+            if (record.end < when) {
+                around.clear();
+            }
+            if (record.start <= first.start) {
+                around.push_back(record);
+            }
+        }
+        figures_.add(subject, kGap, "ms", ms(summarize(around).longest_gap));
         std::vector<double> calm;
         for (const FlowRecord& record : records) {
             if (record.start > first.end + 10ms) {
