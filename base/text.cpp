@@ -7,6 +7,24 @@
 
 namespace viscum {
 
+void TextPart::append_to(std::string& out) const {
+    switch (kind_) {
+        case Kind::letter: out += letter_; break;
+        case Kind::text: out += text_; break;
+        case Kind::whole: out += std::to_string(whole_); break;
+        case Kind::natural: out += std::to_string(natural_); break;
+        case Kind::real: out += std::to_string(real_); break;
+    }
+}
+
+std::string put_together(std::initializer_list<TextPart> parts) {
+    std::string out;
+    for (const auto& part : parts) {
+        part.append_to(out);
+    }
+    return out;
+}
+
 std::vector<std::string> split(std::string_view text, char separator) {
     std::vector<std::string> parts;
     while (true) {

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <chrono>
+#include <concepts>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,22 +13,39 @@
 
 namespace viscum {
 
-/// The parts put together; the cheap formatter of error and log lines.
+/// One part of a text. It refers to what it is made of, and is gone with the full expression.
+class TextPart {
+public:
+    TextPart(char letter) : kind_(Kind::letter), letter_(letter) {}
+    TextPart(std::string_view text) : kind_(Kind::text), text_(text) {}
+    TextPart(const std::string& text) : kind_(Kind::text), text_(text) {}
+    TextPart(const char* text) : kind_(Kind::text), text_(text) {}
+    template <std::signed_integral Number>
+    TextPart(Number number) : kind_(Kind::whole), whole_(number) {}
+    template <std::unsigned_integral Number>
+    TextPart(Number number) : kind_(Kind::natural), natural_(number) {}
+    template <std::floating_point Number>
+    TextPart(Number number) : kind_(Kind::real), real_(number) {}
+    void append_to(std::string& out) const;
+
+private:
+    enum class Kind { letter, text, whole, natural, real } kind_;
+    union {
+        char letter_;
+        std::string_view text_;
+        long long whole_;
+        unsigned long long natural_;
+        double real_;
+    };
+};
+
+std::string put_together(std::initializer_list<TextPart> parts);
+
+/// The parts put together; the cheap formatter of error and log lines. Not written out here: there are hundreds of
+/// calls.
 template <class... Parts>
 std::string cat(const Parts&... parts) {
-    std::string out;
-    const auto append = [&out](const auto& part) {
-        using Part = std::decay_t<decltype(part)>;
-        if constexpr (std::is_same_v<Part, char>) {
-            out += part;
-        } else if constexpr (std::is_arithmetic_v<Part>) {
-            out += std::to_string(part);
-        } else {
-            out += std::string_view(part);
-        }
-    };
-    (append(parts), ...);
-    return out;
+    return put_together({TextPart(parts)...});
 }
 
 std::vector<std::string> split(std::string_view text, char separator);
