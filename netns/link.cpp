@@ -20,24 +20,30 @@ namespace {
 using Observed = ObservedLink;
 
 /// Without the counters a link is a third as long.
-NlMessage get_link(int flags) {
-    NlMessage message(RTM_GETLINK, flags, ifinfomsg{});
+NlMessage get_link(int flags, IfIndex index = {}) {
+    ifinfomsg header{};
+    header.ifi_index = static_cast<int>(index);
+    NlMessage message(RTM_GETLINK, flags, header);
     message.put_u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
     return message;
 }
 
-Result<Observed> observe_link(const NlSocket& socket, const std::string& name) {
-    auto message = get_link(0);
-    message.put_string(IFLA_IFNAME, name);
+Result<Observed> observe(const NlSocket& socket, const NlMessage& question, const std::string& what) {
     std::optional<Observed> seen;
-    auto status = socket.request(message, [&](nlmsghdr* answer) { seen = read_link(answer); });
+    auto status = socket.request(question, [&](nlmsghdr* answer) { seen = read_link(answer); });
     if (status && !seen) {
         status = Error{EBADMSG, "the kernel's answer is none"};
     }
     if (!status) {
-        return std::move(status).error().in(cat("cannot find link '", name, "'"));
+        return std::move(status).error().in(cat("cannot find link ", what));
     }
     return *std::move(seen);
+}
+
+Result<Observed> observe_link(const NlSocket& socket, const std::string& name) {
+    auto question = get_link(0);
+    question.put_string(IFLA_IFNAME, name);
+    return observe(socket, question, cat("'", name, "'"));
 }
 
 NlMessage set_link(IfIndex index, unsigned flags, unsigned changed) {
@@ -235,6 +241,14 @@ Result<std::vector<Link>> list_links(const NlSocket& socket) {
 
 Result<Link> find_link(const NlSocket& socket, const std::string& name) {
     auto seen = observe_link(socket, name);
+    if (!seen) {
+        return std::move(seen).error();
+    }
+    return std::move(seen->link);
+}
+
+Result<Link> find_link(const NlSocket& socket, IfIndex index) {
+    auto seen = observe(socket, get_link(0, index), cat("number ", number(index)));
     if (!seen) {
         return std::move(seen).error();
     }

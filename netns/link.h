@@ -38,6 +38,7 @@ struct Link {
 Result<std::vector<Link>> list_links(const NlSocket& socket);
 /// errno_code ENODEV where there is none.
 Result<Link> find_link(const NlSocket& socket, const std::string& name);
+Result<Link> find_link(const NlSocket& socket, IfIndex index);
 
 /// A veth pair with one end here and the other, named `peer_name`, in `peer_ns`.
 struct VethSpec {

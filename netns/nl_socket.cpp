@@ -133,12 +133,25 @@ void drop_answer(int fd) {
     }
 }
 
-void note(NlWatch::News& news, int type) {
+/// What a piece of news begins with. ifinfomsg, ifaddrmsg and tcmsg have the device at the same place.
+struct Start {
+    nlmsghdr header;
+    tcmsg about;
+};
+static_assert(offsetof(tcmsg, tcm_ifindex) == offsetof(ifinfomsg, ifi_index) &&
+              offsetof(tcmsg, tcm_ifindex) == offsetof(ifaddrmsg, ifa_index));
+
+void note(NlWatch::News& news, const Start& start) {
+    const int type = start.header.nlmsg_type;
+    const bool about_route = type >= RTM_NEWROUTE && type <= RTM_GETROUTE;
     if (type >= RTM_NEWLINK && type <= RTM_GETROUTE) {
         news.links = true;
     } else if ((type >= RTM_NEWQDISC && type <= RTM_GETTFILTER) || (type >= RTM_NEWCHAIN && type <= RTM_GETCHAIN)) {
         news.tc = true;
+    } else {
+        return;
     }
+    news.devices.insert(about_route ? 0U : static_cast<std::uint32_t>(start.about.tcm_ifindex));
 }
 
 }  // namespace
@@ -251,14 +264,14 @@ Result<NlWatch> NlWatch::open(Groups groups) {
 NlWatch::News NlWatch::drain() {
     News news;
     for (int count = 0; count < kMaxNews; ++count) {
-        nlmsghdr header{};  // a piece of news is one message, and its type says it all
-        const auto got = recv(fd(), &header, sizeof header, MSG_TRUNC);
+        Start start{};  // a piece of news is one message, and its start says it all
+        const auto got = recv(fd(), &start, sizeof start, MSG_TRUNC);
         if (got < 0 && errno == ENOBUFS) {
             news.overflow = true;
         } else if (got < 0 && errno != EINTR) {
             break;
-        } else if (got >= static_cast<ssize_t>(sizeof header)) {
-            note(news, header.nlmsg_type);
+        } else if (got >= static_cast<ssize_t>(sizeof start.header)) {
+            note(news, start);
         }
     }
     return news;

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -95,9 +96,10 @@ public:
     };
     /// What the messages since the last drain() spoke of. News only says *look again*, never what is.
     struct News {
-        bool links = false;     // a link, an address or a route changed
-        bool tc = false;        // a qdisc or filter changed
-        bool overflow = false;  // the kernel dropped messages (ENOBUFS): everything may have changed
+        bool links = false;               // a link, an address or a route changed
+        bool tc = false;                  // a qdisc or filter changed
+        bool overflow = false;            // the kernel dropped messages (ENOBUFS): everything may have changed
+        std::set<std::uint32_t> devices;  // of links, TC and addresses, by index; 0 stands for a route
     };
 
     static Result<NlWatch> open(Groups groups);

@@ -423,10 +423,11 @@ void Daemon::feed_watchdog(Millis limit) {
 }
 
 void Daemon::turn() {
-    reconciler_->turn();
-    watch_backends();
-    watch_nft();
-    rest_prober();
+    if (reconciler_->turn()) {
+        watch_backends();
+        watch_nft();
+        rest_prober();
+    }
     send_finished();
 }
 

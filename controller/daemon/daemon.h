@@ -53,6 +53,7 @@ private:
     void warn(const std::vector<std::string>& problems);
     Status watch_signals();
     Status watch_names();
+    void read_names_news();
     Status watch_router();
     /// Pins, control socket and lock.
     Status keep_files();

@@ -55,12 +55,24 @@ Status Daemon::watch_names() {
         return errno_error(cat("cannot watch ", kNamesDir));
     }
     return loop_->watch(names_.get(), Order::netlink, EPOLLIN, [this](std::uint32_t) {
-        char events[4096];
-        while (read(names_.get(), events, sizeof events) > 0) {
-        }
-        world_->suspect_names();
+        read_names_news();
         reconciler_->touch_after(kNewsDelay);
     });
+}
+
+void Daemon::read_names_news() {
+    alignas(inotify_event) char bytes[4096];
+    for (ssize_t got = 0; (got = read(names_.get(), bytes, sizeof bytes)) > 0;) {
+        for (ssize_t at = 0; at < got;) {
+            const auto* event = reinterpret_cast<const inotify_event*>(bytes + at);
+            at += static_cast<ssize_t>(sizeof *event + event->len);
+            if (event->len > 0) {
+                world_->suspect_name(event->name);
+            } else {
+                world_->suspect_names();  // news were lost, or the directory is
+            }
+        }
+    }
 }
 
 Status Daemon::watch_router() {

@@ -44,11 +44,11 @@ Wanted Reconciler::wanted() const {
     for (const auto& [name, service] : services_.all()) {
         for (const auto& run : service.runs) {
             if (run && wants_network(run->state(), run->has_process())) {
-                WantedBackend backend = owned_by(run->spec());
+                WantedBackend backend = run->owned();
                 backend.process = wants_process(run->state());
                 backend.egress = run->egress();
                 wanted.masquerade = wanted.masquerade || backend.egress.has_value();
-                wanted.backends[run->key()] = std::move(backend);
+                wanted.backends.emplace_hint(wanted.backends.end(), run->key(), std::move(backend));
             }
         }
         // A service that is gone but for its namespace claims nothing any more.
@@ -72,24 +72,29 @@ Wanted Reconciler::wanted() const {
 Result<Actual> Reconciler::actual() {
     auto actual = world_.observe();
     if (actual) {
+        auto service = services_.all().begin();
         for (auto& [key, backend] : actual->backends) {
-            const Run* run = run_of(key);
+            while (service != services_.all().end() && service->first < key.service) {
+                ++service;  // both are sorted
+            }
+            const bool known = service != services_.all().end() && service->first == key.service;
+            const Run* run = known ? service->second.run(key.slot) : nullptr;
             backend.process = run != nullptr && run->has_process();
         }
     }
     return actual;
 }
 
-void Reconciler::turn() {
+bool Reconciler::turn() {
     if (!dirty_) {
-        return;
+        return false;
     }
     dirty_ = false;
     unfinished_ = false;
     const auto present = actual();
     if (!present) {
         blind(present.error());
-        return;
+        return true;
     }
     blind_turns_ = 0;
     const Wanted goal = wanted();
@@ -109,6 +114,7 @@ void Reconciler::turn() {
     if (dirty_) {
         touch_after(Millis(0));  // what settled wants a pass of its own, whether or not other news come
     }
+    return true;
 }
 
 /// Nothing is done without seeing. Who waits for a deploy learns that, once it is more than a moment.

@@ -22,8 +22,8 @@ public:
     void touch() { dirty_ = true; }
     /// The same in a while, for news that come in swarms and for what failed. The earlier of two such calls counts.
     void touch_after(Millis delay);
-    /// A pass, if one is due.
-    void turn();
+    /// A pass, if one is due; returns whether there was one.
+    bool turn();
     /// Whether a pass is still to come for what is wanted already. Without seeing there is none to wait for.
     [[nodiscard]] bool behind() const { return (dirty_ || unfinished_) && blind_turns_ <= kBlindTurns; }
 

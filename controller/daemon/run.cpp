@@ -48,6 +48,7 @@ Run::Run(RunContext& context, BackendKey key, ServiceSpec spec, std::string text
     : context_(context),
       key_(std::move(key)),
       spec_(std::move(spec)),
+      owned_(owned_by(spec_)),
       text_(std::move(text)),
       identity_(std::move(identity)),
       egress_(egress_of(spec_, context_.aliases, identity_.number, key_.slot)),

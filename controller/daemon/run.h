@@ -64,6 +64,8 @@ public:
 
     [[nodiscard]] const BackendKey& key() const { return key_; }
     [[nodiscard]] const ServiceSpec& spec() const { return spec_; }
+    /// owned_by(spec()).
+    [[nodiscard]] const WantedBackend& owned() const { return owned_; }
     [[nodiscard]] const std::string& text() const { return text_; }
     [[nodiscard]] const RunIdentity& identity() const { return identity_; }
     /// What it may begin; nullopt: nothing.
@@ -123,6 +125,7 @@ private:
     RunContext& context_;
     BackendKey key_;
     ServiceSpec spec_;
+    WantedBackend owned_;
     std::string text_;
     RunIdentity identity_;
     std::optional<WantedEgress> egress_;

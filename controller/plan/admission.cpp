@@ -34,7 +34,8 @@ std::vector<WantedRule> rules_of(const ServiceView& service) {
         if (!run) {
             continue;
         }
-        const std::array several{owns_several(*run->spec, false), owns_several(*run->spec, true)};
+        const WantedBackend owned = owned_by(*run->spec);
+        const std::array several{owns_several(owned, false), owns_several(owned, true)};
         const auto others = static_cast<std::ptrdiff_t>(rules.size());  // claims of one version are disjoint
         for (const auto& claim : run->spec->intercept) {
             const auto known = std::find_if(rules.begin(), rules.begin() + others,

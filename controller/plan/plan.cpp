@@ -2,6 +2,7 @@
 #include "controller/plan/plan.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/text.h"
 
@@ -94,15 +95,24 @@ std::vector<Step> make_plan(const Wanted& wanted, const Actual& actual) {
     if (wanted.masquerade && !actual.masquerade) {
         steps.push_back({Kind::make_masquerade, {}, {}});
     }
-    for (const auto& [key, backend] : wanted.backends) {
-        const auto found = actual.backends.find(key);
-        plan_coming(key, backend, found == actual.backends.end() ? ActualBackend{} : found->second, steps);
-    }
-    for (const auto& [key, backend] : actual.backends) {
-        if (!wanted.backends.contains(key)) {
-            plan_going(key, backend, steps);
+    // Side by side, as both are sorted: there may be a thousand, and this runs at every turn in which something
+    // changed.
+    std::vector<Step> going;
+    auto present = actual.backends.begin();
+    const auto pass_unwanted = [&](const BackendKey* until) {
+        while (present != actual.backends.end() && (until == nullptr || present->first < *until)) {
+            plan_going(present->first, present->second, going);
+            ++present;
         }
+    };
+    for (const auto& [key, backend] : wanted.backends) {
+        pass_unwanted(&key);
+        const bool there = present != actual.backends.end() && present->first == key;
+        plan_coming(key, backend, there ? present->second : ActualBackend{}, steps);
+        present = there ? std::next(present) : present;
     }
+    pass_unwanted(nullptr);
+    steps.insert(steps.end(), going.begin(), going.end());
     if (!wanted.masquerade && actual.masquerade) {
         steps.push_back({Kind::remove_masquerade, {}, {}});
     }
@@ -142,8 +152,7 @@ WantedBackend owned_by(const ServiceSpec& spec) {
     return owned;
 }
 
-bool owns_several(const ServiceSpec& spec, bool v4) {
-    const auto owned = owned_by(spec);
+bool owns_several(const WantedBackend& owned, bool v4) {
     const auto of_family = [v4](const auto& address) { return address.is_v4() == v4; };
     return std::count_if(owned.addresses.begin(), owned.addresses.end(), of_family) > 1 ||
            std::any_of(owned.prefixes.begin(), owned.prefixes.end(),

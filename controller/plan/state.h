@@ -84,6 +84,6 @@ struct Actual {
 WantedBackend owned_by(const ServiceSpec& spec);
 
 /// Whether a family has more than one address in the namespace, so that a UDP reply may leave from the wrong one.
-bool owns_several(const ServiceSpec& spec, bool v4);
+bool owns_several(const WantedBackend& owned, bool v4);
 
 }  // namespace viscum

@@ -190,6 +190,7 @@ Status LinuxWorld::remove_link(Backend& backend) {
     if (auto status = delete_link(socket_, backend.link_name); !status) {
         return status;
     }
+    removed_links_.insert(number(backend.link));
     backend.link = IfIndex{};
     backend.actual.link = false;
     return {};

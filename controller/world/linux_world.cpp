@@ -50,7 +50,7 @@ Result<std::unique_ptr<LinuxWorld>> LinuxWorld::open(const Instance& instance, c
 
 void LinuxWorld::set_lan(const std::vector<std::string>& patterns) {
     lan_.set_patterns(patterns);
-    router_suspected_ = true;
+    suspect_router();
 }
 
 int LinuxWorld::backend_watch_fd(const BackendKey& key) const {
@@ -60,9 +60,25 @@ int LinuxWorld::backend_watch_fd(const BackendKey& key) const {
 
 bool LinuxWorld::drain_router_watch() {
     const auto news = router_watch_.drain();
-    const bool any = news.links || news.tc || news.overflow;
-    router_suspected_ = router_suspected_ || any;
-    return any;
+    if (news.overflow) {
+        suspect_router();
+    }
+    for (const auto device : news.devices) {
+        suspect_device(device);
+    }
+    return news.overflow || !news.devices.empty();
+}
+
+/// What is no backend's may be the LAN's.
+void LinuxWorld::suspect_device(std::uint32_t device) {
+    const auto found = std::find_if(backends_.begin(), backends_.end(), [device](const auto& entry) {
+        return device != 0 && number(entry.second.link) == device;
+    });
+    if (found != backends_.end()) {
+        links_suspected_.add(found->first);
+    } else if (!removed_links_.contains(device)) {
+        suspect_router();
+    }
 }
 
 bool LinuxWorld::drain_nft_watch() {
@@ -92,8 +108,8 @@ void LinuxWorld::know(const BackendKey& key) {
     backend.net_ns_name = net_ns_name(instance_.name, key.service, key.slot);
     backend.link_name = host_ifname(instance_.name, key.service, key.slot);
     backends_.emplace(key, std::move(backend));
-    names_suspected_ = true;
-    router_suspected_ = true;
+    names_suspected_.add(key);
+    links_suspected_.add(key);
 }
 
 Status LinuxWorld::adopt_net_ns(const BackendKey& key, pid_t process) {
@@ -103,6 +119,8 @@ Status LinuxWorld::adopt_net_ns(const BackendKey& key, pid_t process) {
         return std::move(net_ns).error();
     }
     backends_.at(key).net_ns = std::move(*net_ns);
+    names_suspected_.add(key);
+    links_suspected_.add(key);
     return {};
 }
 
@@ -125,74 +143,114 @@ void LinuxWorld::suspect_backend(const BackendKey& key) {
     }
 }
 
+void LinuxWorld::suspect_name(const std::string& net_ns) {
+    const auto found = std::find_if(backends_.begin(), backends_.end(),
+                                    [&](const auto& entry) { return entry.second.net_ns_name == net_ns; });
+    if (found != backends_.end()) {
+        names_suspected_.add(found->first);
+    }
+}
+
+Status LinuxWorld::observe_name(Backend& backend) {
+    auto named = NetNs::open(backend.net_ns_name);
+    if (!named) {
+        if (named.error().errno_code != ENOENT) {
+            return std::move(named).error();
+        }
+        backend.actual.net_ns = false;  // what we hold open is named again by make_net_ns
+        return {};
+    }
+    const ino_t inode = named->inode();
+    if (!backend.net_ns) {
+        backend.net_ns = std::move(*named);
+    }
+    backend.actual.net_ns = backend.net_ns->inode() == inode;
+    return {};
+}
+
 Status LinuxWorld::observe_names() {
     for (auto& [key, backend] : backends_) {
-        auto named = NetNs::open(backend.net_ns_name);
-        if (!named) {
-            if (named.error().errno_code != ENOENT) {
-                return std::move(named).error();
-            }
-            backend.actual.net_ns = false;  // what we hold open is named again by make_net_ns
+        if (!names_suspected_.all() && !names_suspected_.few().contains(key)) {
             continue;
         }
-        const ino_t inode = named->inode();
-        if (!backend.net_ns) {
-            backend.net_ns = std::move(*named);
+        if (auto status = observe_name(backend); !status) {
+            return status;
         }
-        backend.actual.net_ns = backend.net_ns->inode() == inode;
+    }
+    names_suspected_.clear();
+    return {};
+}
+
+Status LinuxWorld::observe_link(Backend& backend, const Link* named, const Link* numbered) {
+    // Rules keep the number that is gone until there is a new one: packets are lost for a moment then, and not given to
+    // the cloud, which would reset what runs.
+    backend.actual.link = false;
+    backend.actual.fence = false;
+    backend.link_stands = false;
+    if (!backend.net_ns) {
+        return {};
+    }
+    const auto nsid = net_ns_id(socket_, *backend.net_ns);
+    if (!nsid) {
+        return nsid.error();
+    }
+    backend.link_stands = numbered != nullptr && numbered->peer_nsid == *nsid;
+    if (named == nullptr || named->peer_nsid != *nsid) {
+        return {};
+    }
+    if (backend.link != named->index || backend.nsid != *nsid) {
+        written_.reset();
+    }
+    backend.link = named->index;
+    backend.nsid = *nsid;
+    backend.actual.link = named->up;
+    const auto attached = filter_attached(number(named->index), filter_handle_, datapath_->service);
+    if (!attached) {
+        return attached.error();
+    }
+    backend.actual.fence = *attached;
+    if (backend.actual.egress) {
+        const auto in_place = egress_in_place(backend);
+        if (!in_place) {
+            return in_place.error();
+        }
+        if (!*in_place) {
+            backend.actual.egress.reset();
+        }
     }
     return {};
 }
 
-Status LinuxWorld::observe_links(const std::vector<Link>& links) {
-    std::map<std::string, const Link*> by_name;
-    for (const auto& link : links) {
-        by_name[link.name] = &link;
-    }
-    for (auto& [key, backend] : backends_) {
-        const auto found = by_name.find(backend.link_name);
-        // Rules keep the number that is gone until there is a new one: packets are lost for a moment then, and not
-        // given to the cloud, which would reset what runs.
-        backend.actual.link = false;
-        backend.actual.fence = false;
-        backend.link_stands = false;
-        if (!backend.net_ns) {
+Status LinuxWorld::observe_few_links() {
+    const auto none_is_no_error = [](const Result<Link>& link) {
+        return link || link.error().errno_code == ENODEV ? Status{} : Status{link.error()};
+    };
+    for (const auto& key : links_suspected_.few()) {
+        const auto found = backends_.find(key);
+        if (found == backends_.end()) {
             continue;
         }
-        const auto nsid = net_ns_id(socket_, *backend.net_ns);
-        if (!nsid) {
-            return nsid.error();
+        Backend& backend = found->second;
+        const auto named = find_link(socket_, backend.link_name);
+        if (auto status = none_is_no_error(named); !status) {
+            return status;
         }
-        backend.link_stands = std::any_of(links.begin(), links.end(), [number = backend.link, &nsid](const Link& link) {
-            return link.index == number && link.peer_nsid == *nsid;
-        });
-        if (found == by_name.end() || found->second->peer_nsid != *nsid) {
+        if (named && named->index == backend.link) {
+            if (auto status = observe_link(backend, &*named, &*named); !status) {
+                return status;
+            }
             continue;
         }
-        const Link& link = *found->second;
-        if (backend.link != link.index || backend.nsid != *nsid) {
-            written_.reset();
+        const auto numbered = number(backend.link) != 0 ? find_link(socket_, backend.link)
+                                                        : Result<Link>(Error{ENODEV, "it had no number"});
+        if (auto status = none_is_no_error(numbered); !status) {
+            return status;
         }
-        backend.link = link.index;
-        backend.nsid = *nsid;
-        backend.actual.link = link.up;
-        const auto attached = filter_attached(number(link.index), filter_handle_, datapath_->service);
-        if (!attached) {
-            return attached.error();
-        }
-        backend.actual.fence = *attached;
-        if (backend.actual.egress) {
-            const auto in_place = egress_in_place(backend);
-            if (!in_place) {
-                return in_place.error();
-            }
-            if (!*in_place) {
-                backend.actual.egress.reset();
-            }
+        if (auto status = observe_link(backend, named ? &*named : nullptr, numbered ? &*numbered : nullptr); !status) {
+            return status;
         }
     }
-    retire_earlier(links, *datapath_, filter_handle_);
-    return forget_gone_links();
+    return {};
 }
 
 Status LinuxWorld::observe_router() {
@@ -200,29 +258,40 @@ Status LinuxWorld::observe_router() {
     if (!links) {
         return links.error();
     }
-    std::set<std::string> own;
-    for (const auto& [key, backend] : backends_) {
-        own.insert(backend.link_name);
+    std::map<std::string_view, const Link*> by_name;
+    std::map<IfIndex, const Link*> by_number;
+    for (const auto& link : *links) {
+        by_name[link.name] = &link;
+        by_number[link.index] = &link;
     }
-    if (auto status = observe_links(*links); !status) {
+    const auto find_in = [](const auto& map, const auto& key) {
+        const auto found = map.find(key);
+        return found == map.end() ? nullptr : found->second;
+    };
+    std::set<std::string> own;
+    for (auto& [key, backend] : backends_) {
+        own.insert(backend.link_name);
+        if (auto status = observe_link(backend, find_in(by_name, backend.link_name), find_in(by_number, backend.link));
+            !status) {
+            return status;
+        }
+    }
+    retire_earlier(*links, *datapath_, filter_handle_);
+    if (auto status = forget_gone_links(); !status) {
         return status;
     }
+    removed_links_.clear();
     return lan_.observe(socket_, *links, own);
 }
 
 Result<Actual> LinuxWorld::observe() {
-    if (names_suspected_) {
-        if (auto status = observe_names(); !status) {
-            return std::move(status).error();
-        }
-        names_suspected_ = false;
+    if (auto status = observe_names(); !status) {
+        return std::move(status).error();
     }
-    if (router_suspected_) {
-        if (auto status = observe_router(); !status) {
-            return std::move(status).error();
-        }
-        router_suspected_ = false;
+    if (auto status = links_suspected_.all() ? observe_router() : observe_few_links(); !status) {
+        return std::move(status).error();
     }
+    links_suspected_.clear();
     if (masquerade_suspected_) {
         if (auto status = observe_masquerade(); !status) {
             return std::move(status).error();
@@ -233,7 +302,7 @@ Result<Actual> LinuxWorld::observe() {
     Actual actual;
     actual.masquerade = masquerade_there_;
     for (const auto& [key, backend] : backends_) {
-        actual.backends[key] = backend.actual;
+        actual.backends.emplace_hint(actual.backends.end(), key, backend.actual);
     }
     actual.rules = written_;
     lan_.add_to(actual);

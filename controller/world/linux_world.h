@@ -11,6 +11,7 @@
 #include "base/instance.h"
 #include "controller/spec/service_spec.h"
 #include "controller/world/lan_devices.h"
+#include "controller/world/suspects.h"
 #include "controller/world/world.h"
 #include "netns/addr.h"
 #include "netns/link.h"
@@ -51,9 +52,10 @@ public:
     void know(const BackendKey& key) override;
     Status adopt_net_ns(const BackendKey& key, pid_t process) override;
     void forget(const BackendKey& key) override;
-    void suspect_router() override { router_suspected_ = true; }
+    void suspect_router() override { links_suspected_.add_all(); }
     void suspect_backend(const BackendKey& key) override;
-    void suspect_names() override { names_suspected_ = true; }
+    void suspect_names() override { names_suspected_.add_all(); }
+    void suspect_name(const std::string& net_ns) override;
     Result<Actual> observe() override;
     Status execute(const Step& step, const Wanted& wanted) override;
     [[nodiscard]] bool has_name(const BackendKey& key) const override;
@@ -83,9 +85,15 @@ private:
     };
     LinuxWorld(const Instance& instance, const AliasRange& aliases, NlSocket socket, NlWatch watch,
                std::unique_ptr<Datapath> datapath);
+    static Status observe_name(Backend& backend);
     Status observe_names();
+    /// All links, and the LAN.
     Status observe_router();
-    Status observe_links(const std::vector<Link>& links);
+    /// Those of the backends that news spoke of.
+    Status observe_few_links();
+    /// `named`: the link of the backend's name; `numbered`: the one of the number that it had; nullptr: none.
+    Status observe_link(Backend& backend, const Link* named, const Link* numbered);
+    void suspect_device(std::uint32_t device);
     static Status make_net_ns(Backend& backend);
     Status make_link(const BackendKey& key, Backend& backend);
     static Status set_sysctls(const Backend& backend, const WantedBackend& wanted);
@@ -127,8 +135,9 @@ private:
     std::map<BackendKey, Backend> backends_;
     std::function<void(int fd)> before_closing_;
     std::optional<std::vector<WantedRule>> written_;
-    bool router_suspected_ = true;
-    bool names_suspected_ = true;
+    Suspects links_suspected_;  // all: the LAN's as well
+    Suspects names_suspected_;
+    std::set<std::uint32_t> removed_links_;  // by us since all were looked at: their last news are none
 };
 
 }  // namespace viscum

@@ -49,7 +49,8 @@ public:
     /// News came: what it may concern is read again by the next observe().
     virtual void suspect_router() = 0;
     virtual void suspect_backend(const BackendKey& key) = 0;
-    virtual void suspect_names() = 0;  // of namespaces
+    virtual void suspect_names() = 0;  // of all namespaces
+    virtual void suspect_name(const std::string& net_ns) = 0;
     /// What is, re-read where suspected; the `process` fields are left false.
     virtual Result<Actual> observe() = 0;
 

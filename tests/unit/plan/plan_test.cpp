@@ -146,8 +146,8 @@ TEST_CASE("plan: a namespace owns each address once, and a source for every fami
     const auto owned = owned_by(spec);
     CHECK(owned.addresses == std::vector{*IpAddress::parse("203.0.113.10"), *IpAddress::parse("2001:db8::")});
     CHECK(owned.prefixes == std::vector{*IpPrefix::parse("2001:db8::/64")});
-    CHECK_FALSE(owns_several(spec, true));
-    CHECK(owns_several(spec, false));
+    CHECK_FALSE(owns_several(owned_by(spec), true));
+    CHECK(owns_several(owned_by(spec), false));
 }
 
 TEST_CASE("plan: what a service may begin is set before it is launched, and masqueraded before that") {
