@@ -154,11 +154,22 @@ Status RuleTable::put_rule(std::uint32_t index, const Rule& rule, int* writes) {
         indexes_[rule.key] = index;
     }
     const vs_rule value = abi_rule(rule);
-    if (const auto present = datapath_->rules.find(index); present && same_bytes(*present, value)) {
+    auto known = values_.find(index);
+    if (known == values_.end()) {
+        if (const auto present = datapath_->rules.find(index)) {
+            known = values_.emplace(index, *present).first;
+        }
+    }
+    if (known != values_.end() && same_bytes(known->second, value)) {
         return {};
     }
     ++*writes;
-    return datapath_->rules.set(index, value);
+    auto status = datapath_->rules.set(index, value);
+    values_.erase(index);
+    if (status) {
+        values_.emplace(index, value);
+    }
+    return status;
 }
 
 Status RuleTable::apply_index(const RuleIndex& wanted, int* writes) {
@@ -282,9 +293,15 @@ Result<int> RuleTable::apply(const std::vector<Rule>& wanted) {
     if (!next) {
         return remove_then_apply(wanted);
     }
-    const auto index = build_index(*next, port_capacity(datapath_->sizes));
-    if (auto room = check_room(index); !room) {
-        return std::move(room).error();
+    // Most changes are of what rules admit, not of what they claim.
+    const bool same_claims = indexed_ == next;
+    RuleIndex index;
+    if (!same_claims) {
+        index = build_index(*next, port_capacity(datapath_->sizes));
+        if (auto room = check_room(index); !room) {
+            return std::move(room).error();
+        }
+        indexed_.reset();  // until all of it stands
     }
     int writes = 0;
     for (const auto& rule : wanted) {
@@ -292,12 +309,16 @@ Result<int> RuleTable::apply(const std::vector<Rule>& wanted) {
             return std::move(status).error();
         }
     }
+    if (same_claims) {
+        return writes;
+    }
     if (auto status = apply_index(index, &writes); !status) {
         return std::move(status).error();
     }
     if (auto status = remove_rules_but(*next, &writes); !status) {
         return std::move(status).error();
     }
+    indexed_ = *next;
     return writes;
 }
 
@@ -308,6 +329,7 @@ Status RuleTable::remove_rules_but(const std::map<RuleKey, std::uint32_t>& stayi
     forget_flows(gone);
     for (const auto& [key, index] : gone) {
         ++*writes;
+        values_.erase(index);
         if (auto status = datapath_->rules.set(index, vs_rule{}); !status) {
             return status;
         }

@@ -82,7 +82,9 @@ private:
     const Datapath* datapath_;
     std::map<RuleKey, std::uint32_t> indexes_;
     std::map<std::uint32_t, std::uint64_t> owners_;
+    std::map<std::uint32_t, vs_rule> values_;  // as read or written; those that are not here are to be read
     RuleIndex index_;
+    std::optional<std::map<RuleKey, std::uint32_t>> indexed_;  // what index_ was built of; nullopt: to be built again
     vs_config config_{};
 };
 
