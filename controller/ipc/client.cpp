@@ -78,7 +78,7 @@ Result<Response> Client::ask(const Request& request, const std::function<void(co
     if (auto status = send_all(fd_.get(), bytes); !status) {
         return std::move(status).error();
     }
-    FrameReader reader;
+    FrameReader reader(kMaxAnswer);
     char chunk[16384];
     while (true) {
         while (const auto json = reader.next()) {

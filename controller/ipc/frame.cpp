@@ -116,12 +116,12 @@ Status FrameReader::feed(std::string_view bytes) {
         buffer_ += bytes;
         if (buffer_.size() >= 4) {
             const auto length = frame_length(buffer_);
-            broken_ = length == 0 || length > kMaxFrame;
+            broken_ = length == 0 || length > limit_;
         }
     }
     if (broken_) {
         buffer_ = {};
-        return Error{EBADMSG, cat("a message's length is not 1 to ", kMaxFrame, " bytes")};
+        return Error{EBADMSG, cat("a message's length is not 1 to ", limit_, " bytes")};
     }
     return {};
 }
@@ -131,7 +131,7 @@ std::optional<std::string> FrameReader::next() {
         return std::nullopt;
     }
     const auto length = frame_length(buffer_);
-    if (length == 0 || length > kMaxFrame || buffer_.size() - 4 < length) {
+    if (length == 0 || length > limit_ || buffer_.size() - 4 < length) {
         return std::nullopt;  // a wrong length is told by the next feed
     }
     std::string json = buffer_.substr(4, length);

@@ -14,7 +14,9 @@
 
 namespace viscum {
 
-constexpr std::size_t kMaxFrame = 1024 * 1024;  // bytes; a longer length closes the connection
+constexpr std::size_t kMaxFrame = 1024 * 1024;  // bytes of a request; a longer length closes the connection
+/// Of an answer: the status of a service with one claim takes about 700.
+constexpr std::size_t kMaxAnswer = 16 * kMaxFrame;
 
 /// The exit codes of viscumctl, carried in every answer.
 enum class Code : std::uint8_t {
@@ -49,7 +51,7 @@ struct Response {
     bool operator==(const Response&) const = default;
 };
 
-/// With the length in front; whoever sends it checks it against kMaxFrame. Text that is not UTF-8 has U+FFFD in the
+/// With the length in front; whoever sends it checks it against its limit. Text that is not UTF-8 has U+FFFD in the
 /// places of its invalid bytes.
 std::string encode(const Request& request);
 std::string encode(const Response& response);
@@ -57,9 +59,10 @@ std::string encode(const Response& response);
 Result<Request> decode_request(std::string_view json);
 Result<Response> decode_response(std::string_view json);
 
-/// Cuts a byte stream into frames. Bounded by kMaxFrame and never ahead of what was received.
+/// Cuts a byte stream into frames of at most `limit` bytes. Never ahead of what was received.
 class FrameReader {
 public:
+    explicit FrameReader(std::size_t limit = kMaxFrame) : limit_(limit) {}
     /// An error (a length of 0 or above the limit) is final. A length behind a whole frame is judged by the first feed
     /// after that frame was taken; "" will do.
     Status feed(std::string_view bytes);
@@ -67,6 +70,7 @@ public:
     std::optional<std::string> next();
 
 private:
+    std::size_t limit_;
     std::string buffer_;
     bool broken_ = false;
 };

@@ -273,7 +273,7 @@ void Server::send(ClientId id, const Response& response) {
         shutdown(client.fd.get(), SHUT_RDWR);
     } else {
         std::string bytes = encode(response);
-        if (bytes.size() > kMaxFrame + 4) {
+        if (bytes.size() > kMaxAnswer + 4) {
             Response shorter = failure(cat("the answer is too long: ", bytes.size(), " bytes"), "");
             shorter.final = response.final;
             bytes = encode(shorter);

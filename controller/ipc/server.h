@@ -39,7 +39,7 @@ public:
     /// Listens anew where the socket file is gone or another's; clients that are connected stay. Whether it had to.
     Result<bool> listen_again();
     /// After a final response the next request of this client is read. Unknown ids are accepted: the client is gone.
-    /// A response longer than kMaxFrame is replaced by an error.
+    /// A response longer than kMaxAnswer is replaced by an error.
     void send(ClientId client, const Response& response);
 
 private:

@@ -34,7 +34,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         return 0;
     }
     check_reports(answer->report);
-    FrameReader reader;
+    FrameReader reader(kMaxAnswer);
     require(static_cast<bool>(reader.feed(encode(*answer))), "an answer is a frame");
     const auto json = reader.next();
     const auto again = json ? decode_response(*json) : Result<Response>(Error{});

@@ -253,11 +253,11 @@ TEST_CASE("client: hands on each progress message, then the final answer; then a
     CHECK(room.gone.empty());
 }
 
-TEST_CASE("client: an answer of nearly a megabyte arrives whole, a longer one is told to be too long") {
+TEST_CASE("client: an answer of nearly sixteen megabytes arrives whole, a longer one is told to be too long") {
     Room room;
     room.serve([&room](ClientId id, const Request& request) {
         Response response;
-        response.report.assign(request.verb == "long" ? kMaxFrame : kMaxFrame - 1024, 'r');
+        response.report.assign(request.verb == "long" ? kMaxAnswer : kMaxAnswer - 1024, 'r');
         room.server->send(id, response);
     });
     std::vector<Result<Response>> answers;
@@ -268,7 +268,7 @@ TEST_CASE("client: an answer of nearly a megabyte arrives whole, a longer one is
     });
     REQUIRE(room.until([&] { return asker.done(); }));
     REQUIRE(answers[0]);
-    CHECK(answers[0]->report.size() == kMaxFrame - 1024);
+    CHECK(answers[0]->report.size() == kMaxAnswer - 1024);
     REQUIRE(answers[1]);
     CHECK(answers[1]->code == Code::failed);
     CHECK(answers[1]->message.starts_with("the answer is too long"));
