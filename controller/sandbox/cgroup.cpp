@@ -339,7 +339,10 @@ std::vector<std::string> Cgroups::join_files(const std::string& name) const {
     std::vector<std::string> files;
     for (const auto& hierarchy : hierarchies(layout_)) {
         if (Group(hierarchy, instance_, name).own) {
-            files.push_back(cat(hierarchy.mount, "/", instance_, "/", name, "/cgroup.procs"));
+            // A whole process is moved at an instant when none of the machine forks, for which the kernel waits 5 to 20
+            // ms; a single thread that moves itself need not wait (kernel/cgroup/cgroup.c: cgroup_procs_write_start).
+            // v2 knows no groups of threads here.
+            files.push_back(cat(hierarchy.mount, "/", instance_, "/", name, hierarchy.v2 ? "/cgroup.procs" : "/tasks"));
         }
     }
     return files;

@@ -75,8 +75,9 @@ public:
     /// is there already, a limit that is not asked for any more ends. Idempotent: what is as it should be is not
     /// written. An error leaves no new group. Limits without controller are passed over.
     Status make(const std::string& name, const CgroupLimits& limits) const;
-    /// The files that a process writes "0" to in order to join (cgroup.procs), of the groups that are there. Let the
-    /// service's own process join, not the shim: v2 ends all of a group when its memory runs out.
+    /// The files that a process of one thread writes "0" to in order to join, of the groups that are there (v2:
+    /// cgroup.procs, v1: tasks). Let the service's own process join, not the shim: v2 ends all of a group when its
+    /// memory runs out.
     [[nodiscard]] std::vector<std::string> join_files(const std::string& name) const;
     /// In any hierarchy.
     [[nodiscard]] bool exists(const std::string& name) const;

@@ -52,7 +52,7 @@ struct SandboxInput {
     Identity identity;
     std::vector<std::string> layers;        // of the image, the lowest first; empty without image
     std::vector<HostMount> host_mounts;     // without image and rootfs
-    std::vector<std::string> cgroup_files;  // cgroup.procs of the groups that the service's processes join
+    std::vector<std::string> cgroup_files;  // of the groups that the service's processes join
     std::vector<HostLine> hosts;            // beside localhost
     std::uint64_t memory_limit = 0;         // bytes, as enforced; 0: none
     std::string seccomp;                    // the filter as the kernel takes it (sandbox/seccomp.h); empty: none

@@ -60,7 +60,7 @@ inline constexpr InstructionForm kInstructions[] = {
     {"text", 2},          // PATH CONTENT: a read-only file
     {"file", 2},          // PATH HOST_PATH: the same, with what the host's file holds now
     {"secret", 4},        // PATH HOST_PATH UID GID: the same, for UID alone
-    {"cgroup", 1},        // HOST_PATH: of a group's cgroup.procs
+    {"cgroup", 1},        // HOST_PATH: where a group is joined by writing 0
     {"rlimit", 3},        // RESOURCE SOFT HARD: "nofile", "core", "memlock", "msgqueue", "nproc"; "-": as it is;
                           // never raised
     {"user", 3},          // UID GID GROUPS: "4,24", or "-" for none

@@ -237,7 +237,8 @@ TEST_CASE("cgroup: a group is made only where a limit needs it") {
     REQUIRE(groups->make("web.0", {.pids = 32}));
     const auto files = groups->join_files("web.0");
     REQUIRE(files.size() == 1);
-    CHECK(files[0] == groups.layout().pids->mount + "/cgtest/web.0/cgroup.procs");
+    const auto& pids = *groups.layout().pids;
+    CHECK(files[0] == pids.mount + "/cgtest/web.0/" + (pids.v2 ? "cgroup.procs" : "tasks"));
 }
 
 TEST_CASE("cgroup: limits can be raised, lowered and ended") {
