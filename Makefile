@@ -5,7 +5,7 @@ JOBS  ?= $(shell nproc)
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: all demo test bench-launch bench-overload faults soak reliability lint sanitize fuzz fuzz-short fuzzers deps clean help configure need-root
+.PHONY: all demo test bench bench-quick benches bench-deps faults soak reliability lint sanitize fuzz fuzz-short fuzzers deps clean help configure need-root
 
 all: configure ## build everything into build/
 	@cmake --build $(BUILD) -j $(JOBS)
@@ -17,13 +17,20 @@ demo: need-root deps configure ## show it: a hotspot, its clients and a cloud in
 test: deps all ## run all tests; those that need root are skipped without it
 	@ctest --test-dir $(BUILD) --output-on-failure
 
-bench-launch: need-root deps configure ## time from the request to a service's first instruction, beside crun (root)
-	@cmake --build $(BUILD) -j $(JOBS) --target viscum-bench-launch
-	@$(BUILD)/bin/viscum-bench-launch
+# Nothing else may compute meanwhile. BENCH="path idle": only these; the figures of the others stay as they are.
+BENCH ?= path packet transit failover deploy launch size idle overload
+bench: need-root deps bench-deps benches ## measure everything, beside what others use, and write docs/benchmarks.md: an hour (root)
+	@rm -f $(BUILD)/bench/*.json
+	@for bench in $(BENCH); do $(BUILD)/bin/viscum-bench-$$bench || exit 1; done
+	@$(BUILD)/bin/viscum-bench-report $(BUILD)/bench docs/benchmarks.md docs/benchmarks
 
-bench-overload: need-root deps configure ## one service under floods: what the others and transit traffic feel (root)
-	@cmake --build $(BUILD) -j $(JOBS) --target viscum-bench-overload
-	@$(BUILD)/bin/viscum-bench-overload
+bench-quick: need-root deps bench-deps benches ## show that every benchmark works; the figures say nothing (root)
+	@rm -rf $(BUILD)/bench && mkdir -p $(BUILD)/bench/plots && cp docs/benchmarks.md $(BUILD)/bench/
+	@for bench in $(BENCH); do $(BUILD)/bin/viscum-bench-$$bench --quick || exit 1; done
+	@$(BUILD)/bin/viscum-bench-report --quick $(BUILD)/bench $(BUILD)/bench/benchmarks.md $(BUILD)/bench/plots
+
+benches: configure
+	@cmake --build $(BUILD) -j $(JOBS) --target benches
 
 # What is injected, and the scores that docs/reliability.md shows beside.
 FAULTS := ^faults_|: fault [0-9]|^e2e: (attack|exposure):
@@ -41,7 +48,7 @@ lint: deps configure ## formatting, the project's own rules, clang-tidy
 	@tests/check/lint.sh $(BUILD) $(JOBS)
 
 # What needs no privilege, with AddressSanitizer and UndefinedBehaviorSanitizer.
-UNIT := unit_base unit_netns unit_spec unit_plan unit_sandbox unit_image unit_prober unit_supervise unit_ipc unit_ctl unit_tcprog unit_daemon
+UNIT := unit_base unit_netns unit_spec unit_plan unit_sandbox unit_image unit_prober unit_supervise unit_ipc unit_ctl unit_tcprog unit_daemon unit_bench
 sanitize: deps ## run the unit tests with ASan and UBSan
 	@cmake -S . -B $(BUILD)/sanitize -DCMAKE_BUILD_TYPE=Debug -DVISCUM_SANITIZE=ON > /dev/null
 	@cmake --build $(BUILD)/sanitize -j $(JOBS) --target $(UNIT)
@@ -60,6 +67,9 @@ fuzzers: deps
 
 deps: ## install what building and testing needs, where something is missing (root)
 	@tests/support/install-packages.sh
+
+bench-deps:
+	@tests/support/install-packages.sh tests/bench/packages.txt
 
 clean: ## remove the build
 	@rm -rf $(BUILD)

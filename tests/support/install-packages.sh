@@ -1,9 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# Installs what of tests/packages.txt is missing; touches nothing and needs no privilege when nothing is.
+# Installs what of a list is missing, tests/packages.txt where none is named; touches nothing and needs no privilege when
+# nothing is.
 set -eu
 PATH=$PATH:/usr/sbin:/sbin
-list=$(dirname "$0")/../packages.txt
+list=${1:-$(dirname "$0")/../packages.txt}
 
 missing=
 while read -r package proof; do
@@ -21,18 +22,20 @@ if ! command -v apt-get > /dev/null; then
     exit 1
 fi
 if [ "$(id -u)" -ne 0 ]; then
-    echo "Missing:$missing. Install them with: sudo make deps" >&2
+    echo "Missing:$missing. Install them as root: sudo make deps, or what you were about to do" >&2
     exit 1
 fi
 
-# Debian would start a system-wide nginx now and at every boot; the tests only need the program.
-case $missing in *nginx*)
-    if [ -d /run/systemd/system ]; then
-        systemctl --quiet mask nginx.service
-        echo "nginx.service is masked: 'systemctl unmask nginx' makes it a service of this machine."
-    fi
-    ;;
-esac
+# Debian would start a system-wide nginx or haproxy now and at every boot; the tests only need the programs.
+for service in nginx haproxy; do
+    case $missing in *$service*)
+        if [ -d /run/systemd/system ]; then
+            systemctl --quiet mask $service.service
+            echo "$service.service is masked: 'systemctl unmask $service' makes it a service of this machine."
+        fi
+        ;;
+    esac
+done
 export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
 apt-get update -q
 # shellcheck disable=SC2086  # one word a package

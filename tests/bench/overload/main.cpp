@@ -200,7 +200,7 @@ private:
         (void)getloadavg(&load, 1);
         char load_text[32];
         std::snprintf(load_text, sizeof load_text, "%.1f", load);
-        Figures all{"overload", "Others, while one service is flooded", "make bench-overload", {}};
+        Figures all{"overload", "Others, while one service is flooded", "make bench BENCH=overload", {}};
         all.values.emplace_back("processors, shared with the flooder", std::to_string(sysconf(_SC_NPROCESSORS_ONLN)));
         all.values.emplace_back("load of the machine at the end", load_text);
         for (const Side& side : stage_.sides()) {
