@@ -112,7 +112,7 @@ void Run::adopt(std::optional<Process> process, Admission admission) {
         set_timer(start_timer_, spec_.health.start_timeout, &Run::start_timed_out);
     }
     watch_process();
-    probe_after(0ms);
+    probe_at(boot_now());
 }
 
 void Run::stop(Millis drain) {
@@ -192,7 +192,7 @@ Status Run::launch() {
     watch_process();
     handle(RunEvent::launched);
     set_timer(start_timer_, spec_.health.start_timeout, &Run::start_timed_out);
-    probe_after(kFirstProbe);
+    probe_at(boot_now() + kFirstProbe);
     return {};
 }
 
@@ -207,7 +207,7 @@ void Run::network_mended() {
     // Not more often than a probe may take, or a network that flaps would hide a service that hangs.
     if (process_ && state_ != RunState::stopping && now - mended_at_ > spec_.health.interval + spec_.health.timeout) {
         mended_at_ = now;
-        probe_after(0ms);
+        probe_at(boot_now());
     }
 }
 
@@ -284,9 +284,9 @@ void Run::start_timed_out() {
     handle(RunEvent::start_timed_out);
 }
 
-void Run::probe_after(Millis delay) {
+void Run::probe_at(BootTime when) {
     context_.loop.cancel(probe_timer_);
-    probe_timer_ = context_.loop.after(delay, [this] { probe_now(); });
+    probe_timer_ = context_.loop.at(when, [this] { probe_now(); });
 }
 
 IpAddress Run::probe_target() const {
@@ -328,7 +328,7 @@ void Run::probed(const ProbeResult& result) {
         return;  // its end tells all that there is to know
     }
     const auto took = std::chrono::duration_cast<Millis>(now - asked_at_);
-    probe_after(judge_.next_probe(now, dice(), took));
+    probe_at(now + judge_.next_probe(now, dice(), took));
 }
 
 void Run::fell() {

@@ -102,7 +102,7 @@ private:
     void ended();
     void watch_process();
     [[nodiscard]] bool starts_again(const ExitStatus& end) const;
-    void probe_after(Millis delay);
+    void probe_at(BootTime when);
     void probe_now();
     void probed(const ProbeResult& result);
     void fell();

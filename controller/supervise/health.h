@@ -28,10 +28,11 @@ struct ProbeResult {
 /// A service starts as down. `rise` successes in a row bring it up, `fall` failures in a row take it down. While
 /// starting the next probe comes after 50 ms (5 ms after a success, or after a refused connection in the first 250 ms,
 /// which costs the service nothing: that is what makes the first local answer fast), 500 ms in transition, `interval`
-/// when up, 5 s when down; all with ±10 % jitter but the start's. A hung service is down within fall x interval +
-/// timeout, so the transition's pause is never longer than `interval`, on the way down not than `interval` less
-/// `timeout` (which is the shorter one), and jitter only shortens the pauses of a service that is up. A start that
-/// timed out is as down.
+/// when up, 5 s when down. Probes of services that are up meet on a grid of a quarter of their interval, so that they
+/// share wake-ups; a service reaches it by pauses that are up to 10 % shorter. The others but the start's have ±10 %
+/// jitter. A hung service is down within fall x interval + timeout, so the transition's pause is never longer than
+/// `interval`, on the way down not than `interval` less `timeout` (which is the shorter one), and nothing lengthens the
+/// pauses of a service that is up. A start that timed out is as down.
 class HealthJudge {
 public:
     explicit HealthJudge(const HealthSpec& spec) : spec_(spec) {}
@@ -44,7 +45,7 @@ public:
     void result(const ProbeResult& result, BootTime now);
     /// `dice` is in [0, 1). `took` is how long the last probe did: on the way down it counts as a part of the pause, so
     /// that failures which come at once are no closer to each other than those that time out.
-    [[nodiscard]] Millis next_probe(BootTime now, double dice, Millis took = Millis(0)) const;
+    [[nodiscard]] BootTime next_probe(BootTime now, double dice, Millis took = Millis(0)) const;
 
     [[nodiscard]] bool up() const { return up_; }
     /// Not once up since started().

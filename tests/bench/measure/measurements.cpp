@@ -14,6 +14,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "tests/bench/measure/must.h"
 
 namespace viscum {
 namespace {
@@ -117,19 +118,27 @@ const Series* Measurements::find(std::string_view subject, std::string_view figu
     return found == series_.end() ? nullptr : &*found;
 }
 
+const Series& Measurements::measured(std::string_view subject, std::string_view figure,
+                                     std::optional<double> at) const {
+    const Series* series = find(subject, figure, at);
+    if (series == nullptr) {
+        give_up(cat(name_, ": a target needs '", figure, "' of '", subject, "', which was not measured"));
+    }
+    return *series;
+}
+
 void Measurements::expect(Target::Bound bound, std::string_view subject, std::string_view figure, double wanted,
                           std::optional<double> at) {
-    if (const Series* series = find(subject, figure, at)) {
-        targets_.push_back({cat(figure, ", ", subject, at ? cat(" ", number_text(*at)) : ""), bound, wanted,
-                            series->unit, spread_of(series->values).median});
-    }
+    const Series& series = measured(subject, figure, at);
+    targets_.push_back({cat(figure, ", ", subject, at ? cat(" ", number_text(*at)) : ""), bound, wanted, series.unit,
+                        spread_of(series.values).median});
 }
 
 void Measurements::expect_ratio(Target::Bound bound, std::string_view subject, std::string_view peer,
                                 std::string_view figure, double wanted, std::optional<double> at) {
-    const Series* ours = find(subject, figure, at);
+    const Series* ours = &measured(subject, figure, at);
     const Series* theirs = find(peer, figure, at);
-    if (ours == nullptr || theirs == nullptr) {
+    if (theirs == nullptr) {
         return;
     }
     std::vector<double> ratios;

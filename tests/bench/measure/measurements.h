@@ -62,10 +62,12 @@ public:
     void axis(std::string what) { axis_ = std::move(what); }
     /// What a reader must know: a peer that is missing, what was counted beside.
     void note(std::string text);
-    /// To be held against `wanted`: the figure's median.
+    /// To be held against `wanted`: the figure's median. A figure that was not measured ends the benchmark: a target
+    /// that is only misspelt would be met for ever.
     void expect(Target::Bound bound, std::string_view subject, std::string_view figure, double wanted,
                 std::optional<double> at = std::nullopt);
-    /// The same of the median of the rounds' ratios: subject to peer, each of one round. Without such a peer: nothing.
+    /// The same of the median of the rounds' ratios: subject to peer, each of one round. Without such a peer: nothing;
+    /// without such a subject it ends as well.
     void expect_ratio(Target::Bound bound, std::string_view subject, std::string_view peer, std::string_view figure,
                       double wanted, std::optional<double> at = std::nullopt);
     /// For what is neither: the benchmark has the value.
@@ -82,6 +84,8 @@ public:
     [[nodiscard]] Status finish() const;
 
 private:
+    [[nodiscard]] const Series& measured(std::string_view subject, std::string_view figure,
+                                         std::optional<double> at) const;
     void print() const;
 
     std::string name_;

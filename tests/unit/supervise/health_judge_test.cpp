@@ -149,7 +149,6 @@ TEST_CASE("health: the pauses of a service that is up, on its way down, down, an
     judge.started(0s);
     judged(judge, "++");
     CHECK(judge.next_probe(1s, 0) == 2s);
-    CHECK(judge.next_probe(1s, 0.999) == 1800ms);
     judged(judge, "-");
     CHECK(judge.next_probe(1s, 0) == 500ms);
     CHECK(judge.next_probe(1s, 0.999) == 450ms);
@@ -161,6 +160,31 @@ TEST_CASE("health: the pauses of a service that is up, on its way down, down, an
     CHECK(judge.next_probe(1s, 0) == 450ms);
     CHECK(judge.next_probe(1s, kMiddle) == 500ms);
     CHECK(judge.next_probe(1s, 0.999) == 549ms);
+}
+
+TEST_CASE("health: probes of services that are up meet on a grid, within a tenth of their interval") {
+    HealthJudge judge(spec());
+    judge.started(0s);
+    judged(judge, "++");
+    for (const BootTime begun : {BootTime(1s), BootTime(1'001ms), BootTime(1'234'567'891ns), BootTime(1'499ms)}) {
+        BootTime now = begun;
+        int probes = 0;
+        for (; now % 500ms != 0ns && probes < 10; ++probes) {
+            const BootTime pause = judge.next_probe(now, kMiddle);
+            CHECK(pause <= 2s);
+            CHECK(pause >= 1'800ms);
+            now += pause;
+        }
+        CHECK(probes <= 3);
+        // The answer takes a while, and the grid is kept.
+        CHECK(now + 3ms + judge.next_probe(now + 3ms, kMiddle) == now + 2s);
+    }
+    HealthSpec quickest = spec();
+    quickest.interval = 3ms;
+    HealthJudge quick(quickest);
+    quick.started(0s);
+    judged(quick, "++");
+    CHECK(quick.next_probe(1'000'500us, kMiddle) <= 3ms);
 }
 
 TEST_CASE("health: the transition's pause is never longer than the interval, nor than it leaves beside the timeout") {
