@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <doctest/doctest.h>
+#include <net/if.h>
 #include <poll.h>
 #include <sys/socket.h>
+
+#include <set>
 
 #include "netns/nl_socket.h"
 #include "tests/root/netns/service_net.h"
@@ -26,6 +29,7 @@ TEST_CASE("watch: links, addresses and filters are news to the router's watch, e
     // A device that stays down: the kernel has no news of its own about it.
     const std::string device = "br-watch";
     must(output_of({"ip", "link", "add", device, "type", "bridge"}));
+    const std::uint32_t its_number = if_nametoindex(device.c_str());
     auto watch = must(NlWatch::open(NlWatch::Groups::router));
     CHECK_FALSE(readable(watch.fd()));
     CHECK(silent(watch.drain()));
@@ -35,6 +39,7 @@ TEST_CASE("watch: links, addresses and filters are news to the router's watch, e
         const auto news = watch.drain();
         CHECK(news.links);
         CHECK_FALSE(news.tc);
+        CHECK(news.devices.contains(its_number));
         CHECK_FALSE(readable(watch.fd()));
     };
     only_links({"ip", "link", "set", device, "mtu", "1400"});
@@ -45,6 +50,7 @@ TEST_CASE("watch: links, addresses and filters are news to the router's watch, e
     CHECK(news.tc);
     CHECK_FALSE(news.links);
     CHECK_FALSE(news.overflow);
+    CHECK(news.devices == std::set{its_number});
     only_links({"ip", "link", "delete", device});
 }
 
