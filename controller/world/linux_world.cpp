@@ -69,11 +69,14 @@ bool LinuxWorld::drain_router_watch() {
     return news.overflow || !news.devices.empty();
 }
 
-/// What is no backend's may be the LAN's.
+/// What is no backend's may be the LAN's. 0 is a route, which may be any backend's.
 void LinuxWorld::suspect_device(std::uint32_t device) {
-    const auto found = std::find_if(backends_.begin(), backends_.end(), [device](const auto& entry) {
-        return device != 0 && number(entry.second.link) == device;
-    });
+    if (device == 0) {
+        suspect_router();
+        return;
+    }
+    const auto found = std::find_if(backends_.begin(), backends_.end(),
+                                    [device](const auto& entry) { return number(entry.second.link) == device; });
     if (found != backends_.end()) {
         links_suspected_.add(found->first);
     } else if (!removed_links_.contains(device)) {
