@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "tests/bench/launch/starters.h"
 
-#include <poll.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -12,6 +11,7 @@
 #include "base/text.h"
 #include "controller/daemon/launch.h"
 #include "tests/bench/measure/must.h"
+#include "tests/bench/sandboxed/sandboxed.h"
 #include "tests/support/program.h"
 
 namespace viscum {
@@ -25,44 +25,19 @@ constexpr const char* kFilter = "/usr/share/containers/seccomp.json";
 constexpr std::size_t kFileLimit = 1 << 20;
 constexpr std::uint64_t kPids = 512;  // as services have it where their file says nothing
 
-/// As viscumd does it for a service: the groups with their limits, the sandbox with its filter.
-class Service {
-public:
-    Service(std::string name, ServiceSpec spec, const NetNs& network)
-        : name_(std::move(name)), spec_(std::move(spec)), network_(network) {
-        spec_.name = "bench";
-        must(make_directory(dir(), 0700));
+std::string start_sandboxed(const Cgroups& groups, const std::string& name, const ServiceSpec& spec,
+                            const NetNs& network) {
+    Sandboxed program = must(Sandboxed::start(groups, name, spec, network));
+    if (const ExitStatus end = must(program.finish()); !end.success()) {
+        give_up(cat(name, ": ", end.describe()));
     }
-    std::string start() {
-        const std::string log = cat("/run/", name_, ".log");
-        must(groups_.make(name_, group_limits(spec_.limits, memory_of_machine())));
-        auto launch = must(make_launch(spec_, instance_, {1, {}}, std::nullopt, groups_.join_files(name_)));
-        launch.run_dir = dir();
-        launch.log_file = log;
-        launch.shim_path = VISCUM_BIN_DIR "/viscum-shim";
-        Process process = must(Process::launch(launch, network_));
-        pollfd ended{process.pidfd(), POLLIN, 0};
-        poll(&ended, 1, -1);
-        if (const ExitStatus end = process.finish(dir()); !end.success()) {
-            give_up(cat(name_, ": ", end.describe()));
-        }
-        must(groups_.remove(name_));
-        return must(read_file(log, kFileLimit));
-    }
+    return must(program.log());
+}
 
-private:
-    [[nodiscard]] std::string dir() const { return cat("/run/bench/runs/", name_); }
-
-    std::string name_;
-    ServiceSpec spec_;
-    const NetNs& network_;
-    Instance instance_{"bench"};
-    Cgroups groups_ = must(Cgroups::open("bench"));
-};
-
-Starter service(const std::string& name, const std::string& dir, const ServiceSpec& spec, const NetNs& network) {
-    return {.name = name,
-            .start = [service = std::make_shared<Service>(dir, spec, network)] { return service->start(); }};
+Starter service(const std::string& what, const std::string& name, const ServiceSpec& spec, const NetNs& network) {
+    return {.name = what, .start = [=, &network, groups = must(Cgroups::open("bench"))] {
+                return start_sandboxed(groups, name, spec, network);
+            }};
 }
 
 std::string of_program(const Argv& argv) {

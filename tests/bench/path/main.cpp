@@ -21,6 +21,7 @@ constexpr std::uint32_t kHeld = 100'000;
 constexpr std::uint32_t kQuickHeld = 5'000;
 
 constexpr const char* kLimit = "router's own namespace";
+constexpr const char* kBoxed = "router's own namespace, with a service's sandbox";
 constexpr const char* kViscum = "viscum";
 constexpr const char* kWithRules = "viscum, router rules";
 constexpr const char* kNft = "nft DNAT";
@@ -34,6 +35,7 @@ constexpr Load kLoads[] = {Load::connections, Load::requests,       Load::one_st
 std::vector<SubjectSpec> specs(Scale scale) {
     const std::uint32_t held = scale == Scale::full ? kHeld : kQuickHeld;
     return {{kLimit, Way::own},
+            {kBoxed, Way::boxed},
             {kViscum, Way::viscum},
             {kWithRules, Way::viscum, true},
             {"routed namespace", Way::routed},

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "tests/bench/path/subject.h"
 
+#include <thread>
+
+#include "base/event_loop.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "controller/ipc/report.h"
@@ -13,6 +16,7 @@ const std::string kService = "203.0.113.10";
 const std::string kTransit = "203.0.113.53";  // nobody takes it from the cloud
 const std::string kBackend = "10.99.0.2";
 const std::string kLoopback = "127.0.0.1";
+constexpr Millis kAnswersWithin{10'000};
 constexpr std::uint64_t kUplinkNoise = 40;  // packets: neighbours and routers that announce themselves
 
 IpAddress address_of(const std::string& text) {
@@ -75,11 +79,15 @@ Status Subject::set_up() {
         case Way::nft:
         case Way::iptables: return set_up_backend();
         case Way::own:
+        case Way::boxed:
         case Way::haproxy:
         case Way::socat: break;
     }
     if (auto given = ip_batch(rig_->hotspot(), cat("address add ", kService, "/32 dev lo\n")); !given) {
         return given;
+    }
+    if (spec_.way == Way::boxed) {
+        return set_up_boxed();
     }
     if (auto running = start_servers(rig_->hotspot(), spec_.way == Way::own ? kService : kLoopback); !running) {
         return running;
@@ -109,6 +117,50 @@ Status Subject::start_servers(const NetNs& ns, const std::string& address) {
     }
     programs_.push_back(std::move(*program));
     return {};
+}
+
+Status Subject::set_up_boxed() {
+    auto groups = Cgroups::open("bench");
+    if (!groups) {
+        return std::move(groups).error();
+    }
+    groups_ = std::make_unique<Cgroups>(std::move(*groups));
+    // As in a service's own namespace: it listens on port 80, and is not root.
+    const auto set = rig_->hotspot().inside(
+        [] { return set_net_sysctl("ipv4/ip_unprivileged_port_start", std::to_string(kWebPort)); });
+    if (!set) {
+        return set;
+    }
+    // The web server last, which is waited for.
+    const std::pair<const char*, Result<Server>> servers[] = {
+        {"speed.0", iperf3_server(kService)},
+        {"echo.0", echo_server(kService, false)},
+        {"echo-udp.0", echo_server(kService, true)},
+        {"web.0", web_server(number_, cat(kService, ":", kWebPort))},
+    };
+    for (const auto& [name, server] : servers) {
+        if (!server) {
+            return server.error();
+        }
+        ServiceSpec spec;
+        spec.run.command = server->command;
+        auto started = Sandboxed::start(*groups_, name, spec, rig_->hotspot());
+        if (!started) {
+            return std::move(started).error();
+        }
+        boxed_.push_back(std::move(*started));
+    }
+    if (auto begun = rig_->begin_case(); !begun) {
+        return begun;
+    }
+    for (const BootTime limit = boot_now() + kAnswersWithin;;) {
+        auto answered = expect_answer(rig_->client(), address_of(kService), answer_of(number_));
+        if (answered || boot_now() > limit) {
+            const auto log = boxed_.back().log();
+            return answered ? answered : std::move(answered).error().in(log ? *log : "");
+        }
+        std::this_thread::sleep_for(Millis(20));
+    }
 }
 
 /// One service for each program, as they come; each claims its ports of one address.

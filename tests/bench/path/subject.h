@@ -11,12 +11,14 @@
 #include "base/result.h"
 #include "tests/bench/load/load.h"
 #include "tests/bench/load/rig.h"
+#include "tests/bench/sandboxed/sandboxed.h"
 #include "tests/support/program.h"
 #include "tests/support/viscumd.h"
 
 namespace viscum {
 
-enum class Way { own, viscum, routed, nft, iptables, haproxy, socat };
+/// `boxed`: in the router's own namespace, with the sandbox and the limits of a service.
+enum class Way { own, boxed, viscum, routed, nft, iptables, haproxy, socat };
 
 struct SubjectSpec {
     std::string name;
@@ -58,6 +60,7 @@ private:
     Status set_up_haproxy();
     Status set_up_socat();
     Status start_servers(const NetNs& ns, const std::string& address);
+    Status set_up_boxed();
     Status check_that_router_tracks();
     Status hold_connections();
     [[nodiscard]] Result<Evidence> evidence() const;
@@ -68,6 +71,8 @@ private:
     std::optional<NetNs> backend_;
     std::optional<Viscumd> viscumd_;
     std::vector<Program> programs_;
+    std::unique_ptr<Cgroups> groups_;
+    std::vector<Sandboxed> boxed_;
     std::uint64_t tracked_ = 0;
     double bytes_per_connection_ = 0;
     int number_ = 0;
