@@ -83,15 +83,15 @@ rule '#include "(netns|tcprog|controller/(plan|supervise|world|daemon|ipc))/' '#
 rule '#include "(netns|tcprog|controller)/' '#include "netns/link.h"' 'base depends on nothing of ours' $(inside base)
 rule '#include "(tcprog|controller)/' '#include "tcprog/abi.h"' 'netns sees base only' $(inside netns)
 rule '#include "(netns|controller)/' '#include "netns/link.h"' 'tcprog sees base only' $(inside tcprog)
-mapfile -t files < <(printf '%s\n' "${product[@]}" | without '^controller/daemon/')
+mapfile -t files < <(printf '%s\n' "${product[@]}" | without '^controller/(daemon/|main\.cpp$)')
 rule '#include "controller/daemon/' '#include "controller/daemon/store.h"' 'nothing sees daemon' "${files[@]}"
 rule '#include "\.\.?/' '#include "../x.h"' 'includes are written from the root' "${all[@]}"
 mapfile -t files < <(printf '%s\n' "${product[@]}" | without '^controller/spec/')
 rule '#include <yaml-cpp' '#include <yaml-cpp/yaml.h>' 'yaml-cpp is known to spec only' "${files[@]}"
 mapfile -t files < <(printf '%s\n' "${product[@]}" | without '^controller/(ipc|image)/')
 rule '#include <nlohmann' '#include <nlohmann/json.hpp>' 'nlohmann-json is known to ipc and image only' "${files[@]}"
-mapfile -t files < <(printf '%s\n' "${product[@]}" | without '/main\.cpp$')
-rule '#include <CLI' '#include <CLI/CLI.hpp>' 'CLI11 is known to the programs only' "${files[@]}"
+mapfile -t files < <(printf '%s\n' "${product[@]}" | without '^controller/ctl/viscumctl\.cpp$')
+rule '#include <CLI' '#include <CLI/CLI.hpp>' 'CLI11 is known to viscumctl only' "${files[@]}"
 
 # All text of the project.
 mapfile -t text < <(sources | grep -vE '\.(png|svg|tar|gz|bin|pcap)$|^LICENSE|^tests/check/lint\.sh$')

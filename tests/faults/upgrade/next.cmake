@@ -67,10 +67,10 @@ foreach(file IN LISTS next_candidates)
     message(FATAL_ERROR "tests/faults/upgrade/next.cmake: ${file} has to be thought of")
   endif()
 endforeach()
-add_executable(viscumd-next ${next_tcprog} ${next_world} ${next_daemon})
+add_executable(viscumd-next ${CMAKE_SOURCE_DIR}/controller/main.cpp ${next_tcprog} ${next_world} ${next_daemon})
 add_dependencies(viscumd-next viscumd-next-programs)
 target_include_directories(viscumd-next BEFORE PRIVATE ${next_dir})
-target_link_libraries(viscumd-next PRIVATE viscum_daemon)
+target_link_libraries(viscumd-next PRIVATE viscum_daemon viscum_ctl)
 set_source_files_properties(${CMAKE_SOURCE_DIR}/tcprog/object.S PROPERTIES
   COMPILE_DEFINITIONS VISCUM_BPF_OBJECT="${next_dir}/programs.bpf.o"
   OBJECT_DEPENDS ${next_dir}/programs.bpf.o COMPILE_OPTIONS "-w")

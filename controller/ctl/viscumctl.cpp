@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The command line. The only file behind which CLI11 is known.
+#include "controller/ctl/viscumctl.h"
+
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -13,9 +15,8 @@
 #include "controller/ctl/image.h"
 #include "controller/ctl/logs.h"
 
+namespace viscum {
 namespace {
-
-using namespace viscum;
 
 constexpr std::uint64_t kMaxLogLines = 1'000'000'000;
 constexpr int kUsage = static_cast<int>(Code::invalid);
@@ -270,7 +271,7 @@ int run(int argc, char** argv) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int viscumctl_main(int argc, char** argv) {
     try {
         return run(argc, argv);
     } catch (const CLI::Error& error) {
@@ -278,3 +279,5 @@ int main(int argc, char** argv) {
         return kUsage;
     }
 }
+
+}  // namespace viscum

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // viscumd [--instance NAME] [--shim PATH] [--prober PATH]: runs in the foreground and logs on stderr, as procd and
 // systemd want it.
+#include "controller/daemon/viscumd.h"
+
 #include <getopt.h>
 #include <unistd.h>
 
@@ -18,6 +20,7 @@
 #include "controller/daemon/cage.h"
 #include "controller/daemon/daemon.h"
 
+namespace viscum {
 namespace {
 
 constexpr int kFailed = 1;
@@ -39,7 +42,7 @@ std::string find_program(const std::string& name) {
     const auto length = readlink("/proc/self/exe", self, sizeof self - 1);
     std::string dir(self, length > 0 ? static_cast<std::size_t>(length) : 0);
     dir = dir.substr(0, dir.rfind('/') + 1);
-    for (const auto& path : {dir + name, viscum::cat(dir, "../libexec/viscum/", name)}) {
+    for (const auto& path : {dir + name, cat(dir, "../libexec/viscum/", name)}) {
         if (access(path.c_str(), X_OK) == 0) {
             return path;
         }
@@ -57,8 +60,7 @@ std::string find_program(const std::string& name) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
-    using namespace viscum;
+int viscumd_main(int argc, char** argv) {
     std::set_new_handler(end_without_memory);
     const option options[] = {
         {"instance", required_argument, nullptr, 'i'}, {"shim", required_argument, nullptr, 's'},
@@ -111,3 +113,5 @@ int main(int argc, char** argv) {
     const auto status = (*daemon)->run();
     return status ? 0 : fail(status.error());
 }
+
+}  // namespace viscum
