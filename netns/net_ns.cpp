@@ -181,15 +181,16 @@ Status NetNs::keep_name(const std::string& name) const {
 }
 
 Status NetNs::inside(const std::function<Status()>& body) const {
-    auto home = current();
-    if (!home) {
-        return std::move(home).error();
-    }
+    const auto home = current();
+    return home ? inside(*home, body) : Status(home.error());
+}
+
+Status NetNs::inside(const NetNs& home, const std::function<Status()>& body) const {
     if (setns(fd(), CLONE_NEWNET) != 0) {
         return errno_error("cannot enter a namespace");
     }
     auto status = body();
-    go_home(*home);
+    go_home(home);
     return status;
 }
 

@@ -35,6 +35,8 @@ public:
     /// Runs `body` with the calling thread inside this namespace and comes back. The way back cannot fail short of a
     /// broken kernel; should it, the process aborts rather than act on the wrong network.
     Status inside(const std::function<Status()>& body) const;
+    /// The same for a thread that is in `home`, which then need not be looked up.
+    Status inside(const NetNs& home, const std::function<Status()>& body) const;
 
 private:
     NetNs(UniqueFd fd, ino_t inode) : fd_(std::move(fd)), inode_(inode) {}

@@ -162,6 +162,10 @@ Status Daemon::open_world(const Programs& programs, NewerTables newer) {
     if (auto status = watch_signals(); !status) {
         return status;
     }
+    auto home = NetNs::current();
+    if (!home) {
+        return std::move(home).error();
+    }
     auto world = LinuxWorld::open(instance_, config_, newer);
     if (!world) {
         return std::move(world).error();
@@ -175,12 +179,13 @@ Status Daemon::open_world(const Programs& programs, NewerTables newer) {
     const uid_t uid = prober_uid(instance_.name);
     prober_ = std::make_unique<Prober>(
         *loop_, ProberSpec{programs.prober, uid, uid, [](const std::string& text) { log_warn(text); }});
-    context_ = std::make_unique<RunContext>(
-        RunContext{*loop_, *world_, instance_, cgroups_, *prober_, config_.aliases, programs.shim, [this] {
-                       if (reconciler_) {
-                           reconciler_->touch();
-                       }
-                   }});
+    const auto changed = [this] {
+        if (reconciler_) {
+            reconciler_->touch();
+        }
+    };
+    context_ = std::make_unique<RunContext>(RunContext{*loop_, *world_, instance_, cgroups_, *prober_, *std::move(home),
+                                                       config_.aliases, programs.shim, changed});
     services_ = std::make_unique<Services>(
         *context_, store_, [this](std::uint64_t client, const Response& response) { answer(client, response); });
     reconciler_ = std::make_unique<Reconciler>(*loop_, *world_, *services_);

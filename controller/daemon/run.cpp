@@ -305,8 +305,8 @@ void Run::probe_now() {
         return;
     }
     asked_at_ = boot_now();
-    probe_ = start_probe({context_.loop, context_.prober, *ns, context_.shim_path, dir(), ending_}, spec_.health,
-                         probe_target(), [this](const ProbeResult& result) { probed(result); });
+    probe_ = start_probe({context_.loop, context_.prober, context_.home, *ns, context_.shim_path, dir(), ending_},
+                         spec_.health, probe_target(), [this](const ProbeResult& result) { probed(result); });
 }
 
 void Run::probed(const ProbeResult& result) {

@@ -21,6 +21,7 @@
 #include "controller/supervise/prober.h"
 #include "controller/supervise/process.h"
 #include "controller/world/world.h"
+#include "netns/net_ns.h"
 
 namespace viscum {
 
@@ -31,6 +32,7 @@ struct RunContext {
     const Instance& instance;
     const Cgroups& cgroups;
     Prober& prober;
+    NetNs home;  // viscumd's namespace
     AliasRange aliases;
     std::string shim_path;
     std::function<void()> changed;

@@ -76,8 +76,9 @@ class Prober;
 /// What a probe needs beside its service's file. All of it outlives the probe.
 struct ProbeContext {
     EventLoop& loop;
-    Prober& prober;  // parses what the service answers (supervise/prober.h)
-    const NetNs& ns;
+    Prober& prober;         // parses what the service answers (supervise/prober.h)
+    const NetNs& home;      // this process's own
+    const NetNs& ns;        // the service's
     std::string shim_path;  // for exec probes: EnterSpec
     std::string run_dir;
     std::shared_ptr<int> ending{};  // health commands of the run that were killed and have not ended; may be null

@@ -149,6 +149,15 @@ TEST_CASE("net_ns: the body runs inside and the way back is taken also when it f
     CHECK(status.error() == Error{EPERM, "as asked"});
     CHECK(seen == made.inode());
     CHECK(must(NetNs::current()).inode() == home.inode());
+
+    seen = 0;
+    const auto from_home = made.inside(home, [&]() -> Status {
+        seen = must(NetNs::current()).inode();
+        return Error{EPERM, "as asked"};
+    });
+    CHECK_FALSE(from_home);
+    CHECK(seen == made.inode());
+    CHECK(must(NetNs::current()).inode() == home.inode());
 }
 
 TEST_CASE("net_ns: names made here survive `ip netns`, and are removed after it") {

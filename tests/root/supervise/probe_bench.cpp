@@ -16,7 +16,8 @@ const IpAddress kAddress = *IpAddress::parse("203.0.113.10");
 const IpAddress kAddress6 = *IpAddress::parse("2001:db8::10");
 
 Bench::Bench(std::string prober_path)
-    : ns(must(NetNs::create("probed"))),
+    : home(must(NetNs::current())),
+      ns(must(NetNs::create("probed"))),
       loop(must(EventLoop::open())),
       prober(*loop, {std::move(prober_path), kProberUser, kProberUser,
                      [this](const std::string& text) { told.push_back(text); }}) {
@@ -46,7 +47,7 @@ UniqueFd Bench::bound(int type, const IpAddress& address) const {
 
 std::unique_ptr<Probe> Bench::start(const HealthSpec& spec, std::function<void(const ProbeResult&)> done,
                                     const IpAddress& target) {
-    return start_probe({*loop, prober, ns, shim_path, run_dir}, spec, target, std::move(done));
+    return start_probe({*loop, prober, home, ns, shim_path, run_dir}, spec, target, std::move(done));
 }
 
 ProbeResult Bench::probe(const HealthSpec& spec, const IpAddress& target, Millis after) {

@@ -40,6 +40,7 @@ struct Bench {
     bool until(const std::function<bool()>& condition);
     void run_for(Millis time);
 
+    NetNs home;  // of this process
     NetNs ns;
     std::unique_ptr<EventLoop> loop;
     std::vector<std::string> told;  // by the prober's owner

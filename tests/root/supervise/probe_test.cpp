@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Probes against real sockets, through the real prober.
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/ioctl.h>
+
+#include <csignal>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -37,6 +40,33 @@ TEST_CASE("probe: a TCP connection is enough, and leaves without a reset") {
         CHECK(server.accepted == 1);
         CHECK_FALSE(server.saw_reset);
     }
+}
+
+TEST_CASE("probe: a connection comes with its request or its end, so that the service wakes up once") {
+    Bench bench;
+    const pid_t pid = caged(bench);
+    kill(pid, SIGSTOP);  // no request follows
+    for (const auto& spec : {with(TcpProbe{kPort}), with(http())}) {
+        const UniqueFd listener = bench.bound(SOCK_STREAM, kAddress);
+        REQUIRE(fcntl(listener.get(), F_SETFL, O_NONBLOCK) == 0);
+        UniqueFd connection;
+        const auto accepted = [&] {
+            if (!connection) {
+                connection.reset(accept(listener.get(), nullptr, nullptr));
+            }
+            return bool(connection);
+        };
+        // Again where this process was away for longer than the kernel waits.
+        bool waited = false;
+        for (int tries = 0; tries < 50 && !waited; ++tries) {
+            connection.reset();
+            const auto probe = bench.start(spec, [](const ProbeResult&) {});
+            waited = !accepted();
+            CHECK(bench.until(accepted));
+        }
+        CHECK(waited);
+    }
+    kill(pid, SIGCONT);
 }
 
 TEST_CASE("probe: an address that the namespace does not own is no health") {
