@@ -218,6 +218,8 @@ int supervise(pid_t service, int signals, int output) {
                 continue;
             }
             if (reap(service, &status)) {
+                // What it leaves behind ends with us. Its listening sockets hold the clients until then, so do it now.
+                kill(-1, SIGKILL);
                 // What it printed last; not what its orphans, which end with us, may go on printing.
                 for (total = 0; output >= 0 && total < kMaxDrain && read_output(output, &total);) {
                 }
