@@ -108,7 +108,11 @@ private:
         Response sum;
     };
     std::map<ClientId, Pending> pending_;
-    std::map<ClientId, Response> finished_;  // sent once the kernel has what they say
+    struct Finished {
+        Response response;
+        BootTime since;
+    };
+    std::map<ClientId, Finished> finished_;  // sent once the kernel has what they say
     std::optional<BootTime> lease_until_;
     EventLoop::TimerId lease_timer_ = 0;
     std::optional<Watchdog> watchdog_;

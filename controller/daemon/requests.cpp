@@ -14,6 +14,7 @@ namespace {
 
 constexpr Millis kDefaultWait{30'000};
 constexpr std::size_t kMaxFiles = 64;
+constexpr Millis kReportPatience{1'000};
 
 Response refusal(Code code, std::string message, std::string hint = {}, std::vector<std::string> details = {}) {
     Response response = failure(code, std::move(message), std::move(hint));
@@ -83,18 +84,22 @@ void Daemon::answer(ClientId client, const Response& response) {
         sum.report = response.report;
     }
     if (--pending.open == 0) {
-        finished_[client] = std::move(sum);
+        finished_[client] = {std::move(sum), boot_now()};
         pending_.erase(found);
     }
 }
 
 void Daemon::send_finished() {
-    if (reconciler_->behind()) {
-        return;
-    }
-    for (const auto& [client, response] : std::exchange(finished_, {})) {
-        server_->send(client, response);
-    }
+    const bool behind = reconciler_->behind();
+    std::erase_if(finished_, [&](const auto& entry) {
+        const auto& [client, finished] = entry;
+        // Where one pass follows the other, who asks how things are is told what is known.
+        if (behind && (finished.response.report.empty() || boot_now() - finished.since < kReportPatience)) {
+            return false;
+        }
+        server_->send(client, finished.response);
+        return true;
+    });
 }
 
 std::optional<std::vector<Daemon::Checked>> Daemon::check_files(ClientId client, const Request& request) {
