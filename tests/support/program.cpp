@@ -37,6 +37,8 @@ struct Streams {
 /// In the child: everything up to the program itself; returns only when that failed.
 void become(const std::vector<char*>& argv, const NetNs* ns, const Streams& streams) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    // As services have it: where the kernel shares out processors by session, none has less than another.
+    setsid();
     if (ns != nullptr && setns(ns->fd(), CLONE_NEWNET) < 0) {
         return;
     }

@@ -356,8 +356,11 @@ Status Subject::hold_connections() {
     if (!before || !after) {
         return before ? after.error() : before.error();
     }
+    // Later ones take the room that the first have left.
     bytes_per_connection_ =
-        (static_cast<double>(*after) - static_cast<double>(*before)) / static_cast<double>(spec_.held);
+        held_before_ ? 0
+                     : (static_cast<double>(*after) - static_cast<double>(*before)) / static_cast<double>(spec_.held);
+    held_before_ = true;
     return {};
 }
 

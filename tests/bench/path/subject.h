@@ -40,7 +40,8 @@ public:
 
     /// Entries of the router's connection tracking after the last case.
     [[nodiscard]] std::uint64_t tracked() const { return tracked_; }
-    /// What one of the held connections took of the kernel's memory in the last case, in bytes; 0: none were held.
+    /// What one of the held connections took of the kernel's memory in the last case, in bytes; 0 where none were held,
+    /// and in all cases but the first.
     [[nodiscard]] double bytes_per_connection() const { return bytes_per_connection_; }
 
 private:
@@ -75,6 +76,7 @@ private:
     std::vector<Sandboxed> boxed_;
     std::uint64_t tracked_ = 0;
     double bytes_per_connection_ = 0;
+    bool held_before_ = false;
     int number_ = 0;
 };
 
