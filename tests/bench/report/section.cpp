@@ -120,9 +120,12 @@ std::string table_of(const Benchmark& benchmark) {
 std::string section_of(const Benchmark& benchmark, const std::vector<Picture>& pictures) {
     std::string text = cat(benchmark.quick ? cat(kQuick, "\n\n") : "", conditions_of(benchmark), "\n\n", benchmark.how,
                            "\n\n", table_of(benchmark));
+    // Folded, as the tables say it all: an empty line lets Markdown go on inside.
+    text += pictures.empty() ? "" : "\n<details>\n<summary>The same in pictures</summary>\n";
     for (const Picture& picture : pictures) {
         text += cat("\n![", picture.text, "](", picture.path, ")\n");
     }
+    text += pictures.empty() ? "" : "\n</details>\n";
     if (!benchmark.targets.empty()) {
         text += cat("\n", targets_table(benchmark));
     }

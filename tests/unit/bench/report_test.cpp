@@ -192,7 +192,9 @@ TEST_CASE("report: a section tells the conditions, the figures, the pictures, th
     CHECK(
         text.starts_with("*A processor, 2 processors, Linux 6.1.0, 2025-02-03, load 1.50. "
                          "Medians (least – most) of 1 to 2 rounds.*\n\nWhat was done.\n\n|  | time (ms) |"));
-    CHECK(holds(text, "\n![time in ms by subject](benchmarks/path-time.svg)\n"));
+    CHECK(holds(text,
+                "<details>\n<summary>The same in pictures</summary>\n\n"
+                "![time in ms by subject](benchmarks/path-time.svg)\n\n</details>\n"));
     CHECK(holds(text, "| time, viscum | 4.00 ms | at most 5.00 ms | met |\n"));
     CHECK(holds(text, "| requests/s, peer | 12,345 | at least 20,000 | **missed** |\n"));
     CHECK(text.ends_with("\n\n- no haproxy\n- podman said: no"));
