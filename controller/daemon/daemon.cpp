@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "controller/daemon/footprint.h"
 #include "controller/daemon/numbers.h"
 #include "controller/spec/check.h"
 #include "controller/spec/parse.h"
@@ -445,6 +446,7 @@ Status Daemon::run() {
     }
     renew_lease();
     log_info(cat("viscumd serves instance '", instance_.name, "'"));
+    give_back_memory();
     auto status = loop_->run();
     return may_serve_ ? std::move(status) : may_serve_;
 }

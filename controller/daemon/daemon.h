@@ -115,6 +115,7 @@ private:
     std::map<ClientId, Finished> finished_;  // sent once the kernel has what they say
     std::optional<BootTime> lease_until_;
     EventLoop::TimerId lease_timer_ = 0;
+    EventLoop::TimerId memory_timer_ = 0;
     std::optional<Watchdog> watchdog_;
     std::optional<KeptPins> pins_;
     std::unique_ptr<Keeper> keeper_;

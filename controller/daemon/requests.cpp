@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "controller/daemon/answers.h"
 #include "controller/daemon/daemon.h"
+#include "controller/daemon/footprint.h"
 #include "controller/daemon/report_builder.h"
 #include "controller/plan/aliases.h"
 #include "controller/spec/parse.h"
@@ -15,6 +16,7 @@ namespace {
 constexpr Millis kDefaultWait{30'000};
 constexpr std::size_t kMaxFiles = 64;
 constexpr Millis kReportPatience{1'000};
+constexpr Millis kQuiet{5'000};  // who asks once may ask again
 
 Response refusal(Code code, std::string message, std::string hint = {}, std::vector<std::string> details = {}) {
     Response response = failure(code, std::move(message), std::move(hint));
@@ -29,6 +31,9 @@ Millis wait_of(const Request& request) {
 }  // namespace
 
 void Daemon::on_request(ClientId client, const Request& request) {
+    // Reading a file and writing a report take much for a moment.
+    loop_->cancel(memory_timer_);
+    memory_timer_ = loop_->after(kQuiet, give_back_memory);
     pending_[client] = {1, {}};
     const auto& verb = request.verb;
     if (verb == "deploy") {
