@@ -16,8 +16,6 @@
 #include <algorithm>
 #include <array>
 #include <csignal>
-#include <cstdio>
-#include <cstring>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -31,8 +29,8 @@ constexpr int kShim = 4;    // the pidfd of the shim to enter
 constexpr int kStartLimitMs = 5000;
 constexpr rlim_t kFiles = 1024;  // the customary soft limit
 
-/// What the child of clone needs, made before it: the child only makes system calls. It becomes the shim's program in
-/// one of its two forms.
+/// What the child of clone needs, made before it: the child only makes system calls, short of telling a failure. It
+/// becomes the shim's program in one of its two forms.
 struct ChildPlan {
     int netns = -1;                          // to start a service in
     int shim = -1;                           // the pidfd of a shim to enter
@@ -69,13 +67,10 @@ Result<UniqueFd> open_program(const std::string& path) {
     return copy;
 }
 
-/// "ERRNO CONTEXT: REASON", without allocating: it would be our memory.
-[[noreturn]] void fail_child(int report, const char* context) {
-    const int code = errno;
-    char text[512];
-    const int length = snprintf(text, sizeof text, "%d %s: %s", code, context, strerror(code));
-    [[maybe_unused]] const auto ignored =
-        write(report, text, std::min(static_cast<std::size_t>(std::max(length, 0)), sizeof text - 1));
+[[noreturn]] void fail_child(int report, std::string_view context) {
+    const Error error = errno_error(context);
+    const std::string text = cat(error.errno_code, " ", error.what);
+    [[maybe_unused]] const auto ignored = write(report, text.data(), text.size());
     _exit(127);
 }
 
@@ -89,7 +84,7 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
 }
 
 /// A copy out of the way of the numbers that descriptors are to have.
-int set_aside(int fd, int report, const char* context) {
+int set_aside(int fd, int report, std::string_view context) {
     const int copy = fcntl(fd, F_DUPFD_CLOEXEC, 10);
     if (copy < 0) {
         fail_child(report, context);
@@ -99,9 +94,9 @@ int set_aside(int fd, int report, const char* context) {
 
 /// Descriptors 0-2, the report pipe, the shim's pidfd, and no others.
 int arrange_descriptors(const ChildPlan& plan, int program, int report) {
-    constexpr const char* kStreams = "cannot open the standard streams";
-    constexpr const char* kPipe = "cannot open the report pipe";
-    constexpr const char* kOpen = "cannot open the program";
+    constexpr std::string_view kStreams = "cannot open the standard streams";
+    constexpr std::string_view kPipe = "cannot open the report pipe";
+    constexpr std::string_view kOpen = "cannot open the program";
     report = set_aside(report, report, kPipe);
     program = set_aside(program, report, kOpen);
     const int shim = plan.shim >= 0 ? set_aside(plan.shim, report, kPipe) : -1;
@@ -132,18 +127,8 @@ int arrange_descriptors(const ChildPlan& plan, int program, int report) {
     return kReport;
 }
 
-struct Child {
-    const ChildPlan& plan;
-    int program;
-    char* const* argv;
-    char* const* envp;
-    pid_t parent;
-    int report;
-};
-
-int run_child(void* argument) {
-    const auto& [plan, program, argv, envp, parent, pipe] = *static_cast<const Child*>(argument);
-    int report = pipe;
+[[noreturn]] void run_child(const ChildPlan& plan, int program, char* const* argv, char* const* envp, pid_t parent,
+                            int report) {
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) {
         fail_child(report, "cannot ask to end with the parent");
     }
@@ -174,30 +159,7 @@ int run_child(void* argument) {
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, nullptr);
     syscall(SYS_execveat, kProgram, "", argv, envp, AT_EMPTY_PATH);
-    fail_child(report, "cannot run viscum-shim");
-}
-
-/// As vfork(2) does it: the child has our memory while we wait for its execution or end. A copy of our page tables, and
-/// of each page that is written afterwards, would cost more than all else that it does before. The C library's clone(),
-/// as the child needs a stack of its own. -1 with errno.
-pid_t clone_child(Child& child, int flags, int& pidfd) {
-    constexpr std::size_t kStack = 64UL << 10;
-    void* stack = mmap(nullptr, kStack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-    if (stack == MAP_FAILED) {
-        return -1;
-    }
-    // No handler of ours may run in the child, on our memory.
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    sigprocmask(SIG_SETMASK, &all, &before);
-    const pid_t pid = clone(run_child, static_cast<char*>(stack) + kStack,
-                            flags | CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &child, &pidfd);
-    const int code = errno;
-    sigprocmask(SIG_SETMASK, &before, nullptr);
-    munmap(stack, kStack);
-    errno = code;
-    return pid;
+    fail_child(report, cat("cannot run '", static_cast<const char*>(argv[0]), "'"));
 }
 
 struct Started {
@@ -246,7 +208,7 @@ Error parse_report(const std::string& text) {
 }
 
 /// Starts a process and waits until the shim has said "+", or until the command that enters has been executed.
-Result<Started> start(ChildPlan plan, int flags) {
+Result<Started> start(ChildPlan plan, std::uint64_t flags) {
     const auto program = open_program(plan.command.front());
     if (!program) {
         return program.error();
@@ -259,11 +221,19 @@ Result<Started> start(ChildPlan plan, int flags) {
     UniqueFd writer(ends[1]);
     const std::vector<char*> argv = pointers(plan.command);
     const std::vector<char*> envp = pointers(plan.env);
-    Child child_of{plan, program->get(), argv.data(), envp.data(), getpid(), writer.get()};
+    const pid_t self = getpid();
     int pidfd = -1;
-    const pid_t pid = clone_child(child_of, flags, pidfd);
+    clone_args how{};
+    how.flags = flags | CLONE_PIDFD;
+    how.pidfd = reinterpret_cast<std::uintptr_t>(&pidfd);
+    how.exit_signal = SIGCHLD;
+    // As fork does it, without glibc's handlers: the daemon has one thread, and its memory is small.
+    const auto pid = static_cast<pid_t>(syscall(SYS_clone3, &how, sizeof how));
     if (pid < 0) {
         return errno_error("cannot create a process");
+    }
+    if (pid == 0) {
+        run_child(plan, program->get(), argv.data(), envp.data(), self, writer.get());
     }
     Started child{UniqueFd(pidfd), pid, UniqueFd()};
     writer.reset();
