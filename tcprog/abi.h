@@ -102,9 +102,7 @@ struct vs_rule {
     __u8 admission;  // enum vs_admission
     __u8 flags;      // enum vs_rule_flag
     __u8 zero;
-    __u8 mac[6];  // of the service's end, the same for both backends; programs of ABI 2 read it
-    __u8 zero2[2];
-    __u32 spare[3];
+    __u32 spare[5];
 };
 
 // --- vs_claims: array by rule index: what each rule claims and for whom, so that a new viscumd finds the index, and

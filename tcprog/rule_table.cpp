@@ -38,7 +38,6 @@ vs_rule abi_rule(const Rule& rule) {
     out.active = rule.active;
     out.admission = static_cast<__u8>(rule.admission);
     out.flags = static_cast<__u8>((rule.closed ? VS_RULE_CLOSED : 0) | (rule.several_addresses ? VS_RULE_SEVERAL : 0));
-    std::copy(rule.mac.begin(), rule.mac.end(), out.mac);
     return out;
 }
 

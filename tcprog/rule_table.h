@@ -31,7 +31,6 @@ struct Rule {
     Admission admission = Admission::off;
     bool closed = false;  // on_failure: drop
     bool several_addresses = false;
-    std::array<std::uint8_t, 6> mac{};
     bool operator==(const Rule&) const = default;
 };
 

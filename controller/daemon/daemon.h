@@ -112,7 +112,7 @@ private:
         Response response;
         BootTime since;
     };
-    std::map<ClientId, Finished> finished_;  // sent once the kernel has what they say
+    std::map<ClientId, Finished> finished_;  // sent once the kernel has what they say, reports within a second
     std::optional<BootTime> lease_until_;
     EventLoop::TimerId lease_timer_ = 0;
     EventLoop::TimerId memory_timer_ = 0;

@@ -15,8 +15,8 @@ namespace {
 
 constexpr Millis kDefaultWait{30'000};
 constexpr std::size_t kMaxFiles = 64;
-constexpr Millis kReportPatience{1'000};
-constexpr Millis kQuiet{5'000};  // who asks once may ask again
+constexpr Millis kReportPatience{1'000};  // an operator who looks wants to see something
+constexpr Millis kQuiet{5'000};           // who asks once may ask again
 
 Response refusal(Code code, std::string message, std::string hint = {}, std::vector<std::string> details = {}) {
     Response response = failure(code, std::move(message), std::move(hint));

@@ -67,7 +67,8 @@ Response failure(std::string message, std::string hint) {
 struct Server::Client {
     UniqueFd fd;
     FrameReader reader;
-    std::string out;
+    std::string out;       // answers; empty once all of them are sent
+    std::size_t sent = 0;  // of `out`
     EventLoop::TimerId idle_timer = 0;
     EventLoop::TimerId watch_timer = 0;  // where the kernel had no room to watch it
     bool busy = false;                   // a request of it has no final answer yet
@@ -268,7 +269,7 @@ void Server::send(ClientId id, const Response& response) {
         return;
     }
     Client& client = *found->second;
-    if (client.out.size() > kMaxWaiting) {
+    if (client.out.size() - client.sent > kMaxWaiting) {
         // Shows up as EPOLLHUP in the next turn, so that nobody's on_gone runs inside his own send().
         shutdown(client.fd.get(), SHUT_RDWR);
     } else {
@@ -290,16 +291,19 @@ void Server::send(ClientId id, const Response& response) {
 }
 
 void Server::flush(Client& client) {
-    while (!client.out.empty()) {
-        const auto sent = ::send(client.fd.get(), client.out.data(), client.out.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    while (client.sent < client.out.size()) {
+        const auto left = std::string_view(client.out).substr(client.sent);
+        const auto sent = ::send(client.fd.get(), left.data(), left.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent < 0) {
             if (errno != EAGAIN && errno != EINTR && errno != ENOBUFS && errno != ENOMEM) {
                 shutdown(client.fd.get(), SHUT_RDWR);
             }
             return;
         }
-        client.out.erase(0, static_cast<std::size_t>(sent));
+        client.sent += static_cast<std::size_t>(sent);
     }
+    client.out.clear();
+    client.sent = 0;
 }
 
 // While a request runs only its end is waited for (EPOLLHUP always is): what a client sends ahead stays in the kernel.

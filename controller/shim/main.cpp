@@ -218,9 +218,10 @@ int supervise(pid_t service, int signals, int output) {
                 continue;
             }
             if (reap(service, &status)) {
-                // What it leaves behind ends with us. Its listening sockets hold the clients until then, so do it now.
+                // All of our namespace but us: what the service has left behind would end with us, but its listening
+                // sockets hold clients until then.
                 kill(-1, SIGKILL);
-                // What it printed last; not what its orphans, which end with us, may go on printing.
+                // What they printed last, as much as a pipe holds.
                 for (total = 0; output >= 0 && total < kMaxDrain && read_output(output, &total);) {
                 }
                 service_log.finish();
@@ -299,6 +300,9 @@ int main(int argc, char** argv) {
     }
     if (entering) {
         _exit(viscum::enter(argv + 2));
+    }
+    if (getpid() != 1) {
+        refuse("cannot run", "outside of a pid namespace of its own", EPERM);  // its end is to kill all beside it
     }
     const Arguments args{argv[2], argv[3], parse_number(argv[4]), argv + 5};
     umask(022);

@@ -43,9 +43,10 @@ public:
     void adopted(BootTime now, bool healthy);
     /// One that was not asked changes nothing but the reason.
     void result(const ProbeResult& result, BootTime now);
-    /// `dice` is in [0, 1). `took` is how long the last probe did: on the way down it counts as a part of the pause, so
-    /// that failures which come at once are no closer to each other than those that time out.
-    [[nodiscard]] BootTime next_probe(BootTime now, double dice, Millis took = Millis(0)) const;
+    /// How long until the next one. `dice` is in [0, 1), and counts while it is down or failed last. `took` is how long
+    /// the last probe did: on the way down it counts as a part of the pause, so that failures which come at once are no
+    /// closer to each other than those that time out.
+    [[nodiscard]] std::chrono::nanoseconds next_probe(BootTime now, double dice, Millis took = Millis(0)) const;
 
     [[nodiscard]] bool up() const { return up_; }
     /// Not once up since started().

@@ -12,8 +12,9 @@ constexpr Millis kEagerTime{250};
 constexpr Millis kTransition{500};
 constexpr Millis kDown{5'000};
 
-/// Each probe alone would wake a processor up, viscumd's and the prober's. So those of all services meet on a grid of a
-/// quarter of their interval, which a service reaches in at most three steps of a tenth less than its interval.
+/// Each probe alone would wake a processor up, viscumd's and the prober's. So those of services with the
+/// same interval meet on a grid of a quarter of it, which a service reaches in at most three steps of a tenth less than
+/// its interval.
 BootTime next_on_grid(BootTime now, Millis interval) {
     const BootTime latest = now + interval;
     const BootTime on_grid = latest - latest % std::max<BootTime>(interval / 4, Millis(1));
@@ -62,7 +63,7 @@ void HealthJudge::result(const ProbeResult& result, BootTime) {
     }
 }
 
-BootTime HealthJudge::next_probe(BootTime now, double dice, Millis took) const {
+std::chrono::nanoseconds HealthJudge::next_probe(BootTime now, double dice, Millis took) const {
     if (up_ && streak_ > 0) {
         return next_on_grid(now, spec_.interval) - now;
     }

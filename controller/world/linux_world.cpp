@@ -327,7 +327,6 @@ Rule LinuxWorld::to_rule(const WantedRule& wanted) const {
     rule.admission = wanted.admission;
     rule.closed = wanted.closed;
     rule.several_addresses = wanted.several;
-    rule.mac = service_mac(instance_.name, wanted.service);
     return rule;
 }
 

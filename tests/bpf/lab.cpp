@@ -233,7 +233,6 @@ Rule Lab::rule(const std::string& prefix, std::uint16_t first_port, std::uint16_
     out.service = "lab";
     out.backend[0] = backend_[0];
     out.admission = Admission::serve;
-    out.mac = kServiceMac;
     return out;
 }
 

@@ -40,9 +40,9 @@ int compare(Scale scale) {
     Measurements figures(
         "launch",
         cat("From the request to the first instruction of a static program, ", rounds,
-            " rounds, all in turn. Viscum makes the control groups, starts its shim and builds the sandbox; what "
-            "decides "
-            "that runs already, as viscumd does. crun, podman and ip are programs that are executed first, as whoever "
+            " rounds, all in turn. Viscum makes the control groups, starts its shim and builds the sandbox, from a "
+            "process that runs already, as viscumd does. crun, podman and ip are programs that are executed first, as "
+            "whoever "
             "uses them must. All but podman enter a network namespace that is there; podman makes one."),
         scale);
     const NetNs network = must(NetNs::create(kNetwork));

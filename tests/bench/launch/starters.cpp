@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <cinttypes>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -114,13 +115,15 @@ std::optional<Stamp> last_stamp(const std::string& text) {
     }
     Stamp stamp;
     int filter = 0;
+    std::uint64_t network = 0;
     int length = 0;
     const std::string line = text.substr(at);
-    if (std::sscanf(line.c_str(), "stamp %ld %ld %d %lu\n%n", &stamp.when, &stamp.pid, &filter, &stamp.network,
-                    &length) != 4) {
+    if (std::sscanf(line.c_str(), "stamp %" SCNd64 " %ld %d %" SCNu64 "\n%n", &stamp.when, &stamp.pid, &filter,
+                    &network, &length) != 4) {
         return std::nullopt;
     }
     stamp.filtered = filter == 2;
+    stamp.network = network;
     stamp.groups = line.substr(static_cast<std::size_t>(length));
     return stamp;
 }

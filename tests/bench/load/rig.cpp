@@ -84,8 +84,8 @@ Result<NetNs> Rig::add_backend() const {
     if (!set) {
         return set.error();
     }
-    const auto cubic = use_reno(*ns);
-    return cubic ? std::move(ns) : Result<NetNs>(cubic.error());
+    const auto chosen = use_reno(*ns);
+    return chosen ? std::move(ns) : Result<NetNs>(chosen.error());
 }
 
 Status use_reno(const NetNs& ns) {

@@ -138,6 +138,9 @@ void Measurements::expect_ratio(Target::Bound bound, std::string_view subject, s
                                 std::string_view figure, double wanted, std::optional<double> at) {
     const Series* ours = &measured(subject, figure, at);
     const Series* theirs = find(peer, figure, at);
+    if (theirs == nullptr && at) {
+        theirs = find(peer, figure);
+    }
     if (theirs == nullptr) {
         return;
     }

@@ -36,7 +36,7 @@ struct Series {
     std::vector<double> values;
 };
 
-/// What a median, or a ratio of medians, is to be.
+/// What a median, or the median of the rounds' ratios, is to be.
 struct Target {
     enum class Bound { at_least, at_most };
 
@@ -97,7 +97,7 @@ private:
     std::vector<std::string> notes_;
 };
 
-/// Three significant digits, thousands apart: "17,400", "31.2", "0.97".
+/// Three significant digits, whole numbers in full, thousands apart: "17,412", "31.2", "0.97".
 std::string number_text(double value);
 
 /// --quick or nothing; anything else ends the program with 2.

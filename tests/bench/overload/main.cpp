@@ -225,7 +225,7 @@ private:
 };
 
 int compare(Scale scale) {
-    // Held connections: both ends of none of them are here, but the flooder's are.
+    // Of the connections that are held, this process has the flooder's ends.
     const rlimit many{16'384, 16'384};
     if (setrlimit(RLIMIT_NOFILE, &many) < 0) {
         std::perror("cannot hold many connections");

@@ -2,7 +2,6 @@
 #include "tests/bench/report/figures.h"
 
 #include <algorithm>
-#include <cctype>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -166,8 +165,7 @@ std::string Benchmark::unit_of(const std::string& figure) const {
 }
 
 bool is_ours(const std::string& subject) {
-    return subject == kOurs ||
-           (subject.starts_with(kOurs) && !std::isalnum(static_cast<unsigned char>(subject[kOurs.size()])));
+    return subject == kOurs || subject.starts_with(cat(kOurs, " ")) || subject.starts_with(cat(kOurs, ","));
 }
 
 std::string count_text(double value) {

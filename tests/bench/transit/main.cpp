@@ -100,25 +100,11 @@ private:
 
     void set_targets(Load load, int count) {
         if (is_round_trip(load)) {
-            set_target(cat(name_of(load), " p50"), Target::Bound::at_most, 1 / kShare, count);
+            figures_.expect_ratio(Target::Bound::at_most, kViscum, kNone, cat(name_of(load), " p50"), 1 / kShare,
+                                  count);
         } else {
-            set_target(name_of(load), Target::Bound::at_least, kShare, count);
+            figures_.expect_ratio(Target::Bound::at_least, kViscum, kNone, name_of(load), kShare, count);
         }
-    }
-
-    /// The median of the rounds' ratios: what is without Viscum has no number of rules.
-    void set_target(const std::string& figure, Target::Bound bound, double wanted, int count) {
-        const Series* ours = figures_.find(kViscum, figure, count);
-        const Series* bare = figures_.find(kNone, figure);
-        if (ours == nullptr || bare == nullptr) {
-            give_up(cat(figure, " was not measured"));
-        }
-        std::vector<double> ratios;
-        for (std::size_t round = 0; round < std::min(ours->values.size(), bare->values.size()); ++round) {
-            ratios.push_back(ours->values[round] / bare->values[round]);
-        }
-        figures_.expect({cat(figure, ", viscum with ", count, count == 1 ? " rule" : " rules", " to no Viscum"), bound,
-                         wanted, "x", spread_of(std::move(ratios)).median});
     }
 
     Measurements figures_;

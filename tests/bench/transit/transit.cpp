@@ -43,7 +43,7 @@ std::string service_text(const std::string& name, int first, int end) {
     return text + "run:\n  command: [/bin/sleep, infinity]\nhealth: { process: {} }\n";
 }
 
-/// Of the daemon, with one service: the reports of 10,000 claims do not fit into one answer.
+/// Of the daemon, with one service: that of 10,000 claims takes its time.
 Result<DaemonReport> report_of(const Viscumd& viscumd, const std::string& service) {
     auto client = Client::connect(viscumd.instance().socket_path());
     if (!client) {

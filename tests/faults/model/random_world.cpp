@@ -40,7 +40,6 @@ Rule random_rule(const std::array<RuleBackend, 2>& links, std::mt19937& dice) {
     const std::uint8_t protocol = chance(2, dice) ? 132 : chance(50, dice) ? IPPROTO_TCP : IPPROTO_UDP;
     rule.key = {IpPrefix::parse(one_of(claimed_prefixes(), dice)).value(), range.first, range.last, protocol};
     rule.service = chance(70, dice) ? "one" : "two";
-    rule.mac = kServiceMac;
     if (chance(85, dice)) {
         rule.backend[0] = links[0];
     }

@@ -20,7 +20,7 @@ string(REGEX MATCH "#define VS_ABI ([0-9]+)" next_version_line "${next_text}")
 math(EXPR next_version "${CMAKE_MATCH_1} + 1")
 next_replace("${next_version_line}" "#define VS_ABI ${next_version}")
 # A value of each kind of map that viscumd or the programs write: array, hash, LRU hash, per-CPU array and hash.
-next_replace("    __u32 spare[3];\n" "    __u32 spare[5];\n")
+next_replace("    __u32 spare[5];\n" "    __u32 spare[7];\n")
 next_replace("sizeof(struct vs_rule) == 40" "sizeof(struct vs_rule) == 48")
 next_replace("    __u8 mac[6];\n    __u8 zero[2];\n" "    __u8 mac[6];\n    __u8 zero[2];\n    __u64 next;\n")
 next_replace("sizeof(struct vs_lan_device) == 8" "sizeof(struct vs_lan_device) == 16")

@@ -243,6 +243,7 @@ TEST_CASE("report: ours begin with a word of their own") {
     CHECK(is_ours("viscum"));
     CHECK(is_ours("viscum, a directory"));
     CHECK_FALSE(is_ours("viscumd runs"));
+    CHECK_FALSE(is_ours("viscum-shim"));
     CHECK_FALSE(is_ours("in the router"));
     CHECK_FALSE(is_ours(""));
 }
