@@ -301,9 +301,6 @@ int main(int argc, char** argv) {
     if (entering) {
         _exit(viscum::enter(argv + 2));
     }
-    if (getpid() != 1) {
-        refuse("cannot run", "outside of a pid namespace of its own", EPERM);  // its end is to kill all beside it
-    }
     const Arguments args{argv[2], argv[3], parse_number(argv[4]), argv + 5};
     umask(022);
     sigset_t all;
@@ -335,6 +332,9 @@ int main(int argc, char** argv) {
     }
     if ((parent.revents & POLLERR) != 0) {
         return 1;
+    }
+    if (getpid() != 1) {
+        refuse("cannot run", "outside of a pid namespace of its own", EPERM);  // its end is to kill all beside it
     }
     const int lock = take_lock(run_dir, args.run_dir);
     if (prctl(PR_SET_PDEATHSIG, 0) != 0) {

@@ -114,6 +114,19 @@ TEST_CASE("process: what ended cannot be adopted") {
     CHECK_FALSE(must(Process::adopt(run.spec.run_dir)));
 }
 
+TEST_CASE("process: a shim outside of a pid namespace of its own refuses: its end would kill all beside it") {
+    const Run run({"/bin/true"});
+    int ends[2];
+    REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
+    const UniqueFd reader(ends[0]);
+    const UniqueFd writer(ends[1]);
+    CHECK(run_shim(run, writer.get()) == 1);
+    char said[256] = {};
+    REQUIRE(read(reader.get(), said, sizeof said - 1) > 0);
+    CHECK(std::string(said) == "1 cannot run 'outside of a pid namespace of its own': Operation not permitted");
+    CHECK(read_file(run.spec.run_dir + "/lock", 10).error().errno_code == ENOENT);
+}
+
 TEST_CASE("process: a service outlives its launcher and is adopted") {
     Run run({"/bin/sh", "-c", "trap 'exit 5' TERM; echo ready; while :; do sleep 0.01; done"});
     const pid_t launcher = fork();
