@@ -101,7 +101,7 @@ text_rule '(^|[^[:alnum:]_.])/(home|work)/[a-z]' '// see /home/me' "no path of s
 # Commands of the documentation find the tables of this layout.
 abi=$(sed -n 's/^#define VS_ABI \([0-9]*\)$/\1/p' tcprog/abi.h)
 mapfile -t pages < <(sources README.md 'docs/*.md' | without '^docs/adr/')
-text_rule "/fs/bpf/[[:alnum:]]+/v([^$abi]|$abi[0-9])" '/sys/fs/bpf/NAME/v99/' "the tables are those of layout $abi" "${pages[@]}"
+text_rule "/fs/bpf/[[:alnum:]]+/v([^N$abi]|$abi[0-9])" '/sys/fs/bpf/NAME/v99/' "the tables are those of layout $abi" "${pages[@]}"
 mapfile -t files < <(sources '*.cpp' '*.h' '*.c' '*.S' '*.sh' '*.py' '.github/*' '*CMakeLists.txt' 'Makefile' '.ci/run')
 for file in "${files[@]}"; do
     head -n 2 "$file" | grep -q 'SPDX-License-Identifier: ' || complain "$file has no SPDX line at its top"
