@@ -53,12 +53,17 @@ _viscumctl_offer_options() {
 # The verbs, or what a verb is about; $given: how many of those stand there already.
 _viscumctl_offer_words() {
     case $verb:$given in
-        :*) _viscumctl_offer deploy remove list status logs drain resume restart exec audit image validate plan version ;;
+        :*)
+            _viscumctl_offer deploy remove list status logs drain resume restart exec audit image validate plan \
+                version
+            ;;
         image:*) _viscumctl_offer import list prune remove ;;
         deploy:* | validate:* | plan:*) _viscumctl_offer_files ;;
         'image import:0') compopt -o default ;;
         'image remove:0') _viscumctl_offer_listed image list ;;
-        remove:0 | status:0 | logs:0 | drain:0 | resume:0 | restart:0 | exec:0 | audit:0) _viscumctl_offer_listed list ;;
+        remove:0 | status:0 | logs:0 | drain:0 | resume:0 | restart:0 | exec:0 | audit:0)
+            _viscumctl_offer_listed list
+            ;;
         exec:1) _viscumctl_offer -- ;;
     esac
 }
