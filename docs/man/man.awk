@@ -191,7 +191,7 @@ function width(text) {
 }
 
 # A table becomes a list: its first column are the terms, and each other cell says which column it is of, unless that is
-# plain: "type" is, and the only one. Where the second is plain the cells are a sentence, else each is a line.
+# plain: "type" is, and the only one. Cells behind a short one, as a type is, are a sentence, else each is a line.
 function table(first, last,    heads, cells, columns, count, i, j, wide, body, head, between) {
     flush_text()
     columns = cells_of(lines[first], heads)
@@ -200,7 +200,7 @@ function table(first, last,    heads, cells, columns, count, i, j, wide, body, h
         wide = width(cells[1]) > wide ? width(cells[1]) : wide
     }
     wide = wide > 14 ? 8 : wide + 2
-    between = heads[2] ~ kPlain ? ";\n" : "\001"
+    between = heads[2] ~ /^(type|what|where)$/ ? ";\n" : "\001"
     if (indented) {
         print ".RS 4"
     }
