@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The procd script: what procd is told, and when.
+#include <doctest/doctest.h>
+
+#include <filesystem>
+
+#include "base/text.h"
+#include "tests/openwrt/fixture.h"
+
+using namespace viscum;
+using namespace viscum::test;
+
+namespace {
+
+const std::string kLan = "\tlist lan 'br-lan'\n";
+const std::string kHup = R"(signal {"name":"viscum","signal":1})";
+const std::string kTriggers =
+    R"("triggers":[["config.change",["if",["eq","package","viscum"],["run_script","/etc/init.d/viscum","reload"]],1000]]})";
+/// What has procd end whatever it runs for us.
+const std::string kNothing = R"(set {"name":"viscum","script":"/etc/init.d/viscum","instances":{},)" + kTriggers;
+
+std::string with_viscumd(const Router& router) {
+    return cat(R"(set {"name":"viscum","script":"/etc/init.d/viscum","instances":{"instance1":{)",
+               R"("command":["/usr/sbin/viscumd","--instance","viscum"],"respawn":["3600","5","0"],)",
+               R"("limits":{"core":"1 1"},"stderr":true,"term_timeout":10,"reload_signal":1,)", R"("file":[")",
+               router.path("/etc/viscum/viscum.yaml"), R"("]}},)", kTriggers);
+}
+
+using Lines = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("openwrt: procd gets viscumd, to be started again for ever, and is to tell of a changed configuration") {
+    const Router router;
+    router.configure(kLan);
+    CHECK(router.init("start") == 0);
+    CHECK(router.take_sent() == Lines{with_viscumd(router)});
+    CHECK(router.read("/log").empty());
+}
+
+TEST_CASE("openwrt: a disabled viscumd is not started, and ended where it runs, by a reload as well") {
+    const Router router;
+    router.configure("\toption enabled '0'\n" + kLan);
+    for (const auto* action : {"start", "reload"}) {
+        for (const bool running : {false, true}) {
+            CAPTURE(action);
+            CAPTURE(running);
+            router.set_running(running);
+            CHECK(router.init(action) == 0);
+            CHECK(router.take_sent() == Lines{kNothing});
+            CHECK(!router.exists("/etc/viscum/viscum.yaml"));
+        }
+    }
+}
+
+TEST_CASE("openwrt: a reload is a SIGHUP, once the new viscum.yaml is there") {
+    const Router router;
+    router.configure(kLan);
+    REQUIRE(router.init("start") == 0);
+    router.set_running(true);
+    (void)router.take_sent();
+    router.configure(kLan + "\toption lease '7s'\n");
+    CHECK(router.init("reload") == 0);
+    CHECK(router.take_sent() == Lines{kHup});
+    CHECK(router.read("/etc/viscum/viscum.yaml").find("\nlease: 7s\n") != std::string::npos);
+}
+
+TEST_CASE("openwrt: a reload starts a viscumd that does not run") {
+    const Router router;
+    router.configure(kLan);
+    CHECK(router.init("reload") == 0);
+    CHECK(router.take_sent() == Lines{with_viscumd(router)});
+}
+
+TEST_CASE("openwrt: with a bad configuration nothing is started, and a viscumd that runs goes on as it is") {
+    const Router router;
+    router.configure(kLan);
+    REQUIRE(router.init("start") == 0);
+    (void)router.take_sent();
+    const auto version = router.version("/etc/viscum/viscum.yaml");
+    for (const bool missing : {false, true}) {
+        CAPTURE(missing);
+        router.configure(kLan + "\toption lease 'soon'\n");
+        if (missing) {
+            router.remove("/etc/config/viscum");
+        }
+        router.set_running(true);
+        CHECK(router.init("start") != 0);
+        CHECK(router.init("reload") != 0);
+        CHECK(router.take_sent().empty());
+        router.set_running(false);
+        CHECK(router.init("start") != 0);
+        CHECK(router.take_sent() == Lines{kNothing});
+        CHECK(router.version("/etc/viscum/viscum.yaml") == version);
+        CHECK(router.read("/log").find(missing ? "cannot read /etc/config/viscum" : "option lease 'soon'") !=
+              std::string::npos);
+    }
+}
+
+TEST_CASE("openwrt: stopping has procd end viscumd alone, and uninstalling waits for that") {
+    const Router router;
+    router.configure(kLan);
+    CHECK(router.init("stop") == 0);
+    CHECK(router.take_sent() == Lines{R"(delete {"name":"viscum"})"});
+    CHECK(!router.exists("/called"));
+
+    const auto viscumd = [&](const std::string& body) {
+        router.write("/viscumd", cat("#!/bin/busybox ash\necho \"$*\" >> ", router.path("/called"), '\n', body));
+        std::filesystem::permissions(router.path("/viscumd"), std::filesystem::perms::owner_all);
+    };
+    const std::string call = "--instance viscum --uninstall\n";
+    viscumd(cat("[ $(wc -l < ", router.path("/called"), ") -ge 3 ] || exit 5\n"));
+    CHECK(router.init("uninstall") == 0);
+    CHECK(router.take_sent() == Lines{R"(delete {"name":"viscum"})"});
+    CHECK(router.read("/called") == call + call + call);
+    CHECK(router.read("/log").empty());
+
+    // Anything else is no reason to wait, and waiting has an end.
+    router.remove("/called");
+    viscumd("echo 'no such luck'; exit 1\n");
+    CHECK(router.init("uninstall") != 0);
+    CHECK(router.read("/called") == call);
+    CHECK(router.read("/log").find("no such luck") != std::string::npos);
+    viscumd("exit 5\n");
+    CHECK(router.init("uninstall") != 0);
+}
+
+TEST_CASE("openwrt: where /var is in memory, what viscumd keeps lies in /etc") {
+    const Router router;
+    router.configure(kLan);
+    REQUIRE(router.init("start") == 0);
+    CHECK(!router.exists("/mounts"));  // there is no /var here
+
+    std::filesystem::create_directory(router.path("/tmp"));
+    std::filesystem::create_directory_symlink("tmp", router.path("/var"));
+    const auto sent = router.take_sent();
+    REQUIRE(router.init("start") == 0);
+    const auto state = cat("-o rbind ", router.path("/etc/viscum/state"), ' ', router.path("/tmp/lib/viscum"), '\n');
+    CHECK(router.read("/mounts") == state);
+    CHECK(std::filesystem::status(router.path("/etc/viscum/state")).permissions() == std::filesystem::perms::owner_all);
+    CHECK(std::filesystem::is_directory(router.path("/tmp/lib/viscum")));
+
+    // Once. The kernel tells where it is without links.
+    router.remove("/mounts");
+    router.write("/mounted", cat("overlayfs:/overlay ", router.path("/tmp/lib/viscum"), " overlay rw 0 0\n"));
+    REQUIRE(router.init("start") == 0);
+    CHECK(!router.exists("/mounts"));
+
+    // A medium that holds the images is seen as before.
+    const auto images = router.path("/tmp/lib/viscum/images");
+    router.write("/mounted", cat("/dev/sda1 ", images, " ext4 rw 0 0\n"));
+    REQUIRE(router.init("start") == 0);
+    CHECK(router.read("/mounts") == cat("-o bind ", images, ' ', router.path("/etc/viscum/state/images"), '\n', state));
+    (void)router.take_sent();
+
+    // It is no reason not to start.
+    router.write("/no-mounts", "");
+    CHECK(router.init("start") == 0);
+    CHECK(router.take_sent() == sent);
+    CHECK(router.read("/log").find("stays in memory") != std::string::npos);
+}
