@@ -11,6 +11,7 @@
 #include "base/build_info.h"
 #include "base/text.h"
 #include "controller/ctl/commands.h"
+#include "controller/ctl/doctor.h"
 #include "controller/ctl/exec.h"
 #include "controller/ctl/image.h"
 #include "controller/ctl/logs.h"
@@ -134,6 +135,8 @@ void add_verbs(CLI::App& app, Arguments& args) {
                     args);
     files(verb("validate", "Check files without the daemon", "  viscumctl validate plates.yaml\n"))->required();
     files(verb("plan", "What a deploy would do, step by step", "  viscumctl plan plates.yaml\n  viscumctl plan\n"));
+    verb("doctor", "What keeps traffic from being served here, and what mends it",
+         "  viscumctl doctor\n  viscumctl doctor --json | jq '.findings[] | select(.severity == \"problem\")'\n");
     verb("version", "The versions of viscumctl and of viscumd", "  viscumctl version --json\n");
 }
 
@@ -178,6 +181,9 @@ int run_verb(const std::string& verb, const Arguments& args, const Session& sess
     }
     if (verb == "audit") {
         return audit(session, args.service);
+    }
+    if (verb == "doctor") {
+        return doctor(session);
     }
     if (verb == "version") {
         return version(session);

@@ -55,7 +55,7 @@ _viscumctl_offer_words() {
     case $verb:$given in
         :*)
             _viscumctl_offer deploy remove list status logs drain resume restart exec audit image validate plan \
-                version
+                doctor version
             ;;
         image:*) _viscumctl_offer import list prune remove ;;
         deploy:* | validate:* | plan:*) _viscumctl_offer_files ;;
