@@ -36,11 +36,11 @@ private:
 };
 
 /// A command that brings modules, as OpenWrt packages them and as they are called.
-std::string bring(PackageManager packages, const std::string& openwrt, const std::string& modules) {
+std::string bring(Packages packages, const std::string& openwrt, const std::string& modules) {
     switch (packages) {
-        case PackageManager::opkg: return cat("opkg update && opkg install ", openwrt);
-        case PackageManager::apk: return cat("apk update && apk add ", openwrt);
-        case PackageManager::none: break;
+        case Packages::opkg: return cat("opkg update && opkg install ", openwrt);
+        case Packages::apk: return cat("apk update && apk add ", openwrt);
+        case Packages::none: break;
     }
     return cat("modprobe -a ", modules);
 }

@@ -16,7 +16,7 @@
 namespace viscum {
 
 /// What brings kernel modules: decides the commands that are proposed.
-enum class PackageManager { opkg, apk, none };
+enum class Packages { opkg, apk, none };
 
 /// What the kernel refused of a service's network, tried in namespaces that are gone afterwards.
 enum class TrialStep { none, net_ns, veth, programs, filter };
@@ -31,7 +31,7 @@ struct FreeSpace {
 };
 
 struct Facts {
-    PackageManager packages = PackageManager::none;
+    Packages packages = Packages::none;
     std::string kernel;  // "6.6.73"
     Trial trial;
     std::vector<std::string> missing_limits;           // of "memory", "cpu", "pids"

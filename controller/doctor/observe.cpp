@@ -3,7 +3,6 @@
 
 #include <fnmatch.h>
 #include <sys/statvfs.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,11 +21,11 @@ namespace {
 
 constexpr std::size_t kSmallFile = 64 * 1024;
 
-PackageManager package_manager() {
+Packages packages_of_system() {
     if (access("/etc/openwrt_release", F_OK) != 0) {
-        return PackageManager::none;
+        return Packages::none;
     }
-    return access("/usr/bin/apk", X_OK) == 0 ? PackageManager::apk : PackageManager::opkg;
+    return access("/usr/bin/apk", X_OK) == 0 ? Packages::apk : Packages::opkg;
 }
 
 std::optional<bool> switched_on(const std::string& path) {
@@ -139,10 +138,9 @@ void look_at_devices(Facts& facts) {
 
 Facts observe(const Instance& instance) {
     Facts facts;
-    facts.packages = package_manager();
-    utsname kernel{};
-    uname(&kernel);
-    facts.kernel = static_cast<const char*>(kernel.release);
+    facts.packages = packages_of_system();
+    const auto kernel = read_file("/proc/sys/kernel/osrelease", kSmallFile);
+    facts.kernel = kernel ? kernel->substr(0, kernel->find('\n')) : "";
     facts.trial = try_network();
     if (const auto groups = Cgroups::open(instance.name)) {
         facts.missing_limits = groups->missing({1, 1, 1});

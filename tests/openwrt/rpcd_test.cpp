@@ -87,7 +87,8 @@ TEST_CASE("openwrt: a method is a verb of viscumctl, whose answer comes back as 
         {"deploy", json{{"text", "a"}}, "--json deploy --wait 20s - "},
     };
     for (const auto& [method, input, words] : cases) {
-        CAPTURE(method);
+        const std::string called = method;
+        CAPTURE(called);
         CHECK(plugin.call(method, input) == said);
         CHECK(plugin.words() == words);
         // LuCI's calls carry the session.

@@ -98,16 +98,16 @@ TEST_CASE("doctor: on a healthy router each check says so, in one line, and ther
 TEST_CASE("doctor: what the kernel lacks is named, with the command of this system that brings it") {
     Facts facts = healthy();
     facts.trial = {TrialStep::veth, "cannot create veth 'doctor': Operation not supported"};
-    facts.packages = PackageManager::opkg;
+    facts.packages = Packages::opkg;
     CHECK(diagnose(facts).grade == "none");
     CHECK(has_problem(diagnose(facts)));
     Finding finding = only(facts, "kernel");
     CHECK(finding.severity == Severity::problem);
     CHECK(finding.what == "Linux 6.6.73: cannot create veth 'doctor': Operation not supported");
     CHECK(finding.mend == "opkg update && opkg install kmod-veth");
-    facts.packages = PackageManager::apk;
+    facts.packages = Packages::apk;
     CHECK(only(facts, "kernel").mend == "apk update && apk add kmod-veth");
-    facts.packages = PackageManager::none;
+    facts.packages = Packages::none;
     CHECK(only(facts, "kernel").mend == "modprobe -a veth");
     facts.trial.failed = TrialStep::filter;
     CHECK(only(facts, "kernel").mend == "modprobe -a sch_ingress cls_bpf");
