@@ -121,8 +121,10 @@ TEST_CASE("openwrt: stopping has procd end viscumd alone, and uninstalling waits
     CHECK(router.init("uninstall") != 0);
     CHECK(router.read("/called") == call);
     CHECK(router.read("/log").find("no such luck") != std::string::npos);
+    router.remove("/called");
     viscumd("exit 5\n");
-    CHECK(router.init("uninstall") != 0);
+    CHECK(router.init("uninstall") == 1);
+    CHECK(router.read("/called").size() == 16 * call.size());
 }
 
 TEST_CASE("openwrt: where /var is in memory, what viscumd keeps lies in /etc") {

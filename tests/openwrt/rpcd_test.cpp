@@ -151,6 +151,7 @@ TEST_CASE("openwrt: no argument of a call becomes an option, another word or a c
                                   "a\"b",
                                   "a\\nb",
                                   "a=b",
+                                  "a.b",
                                   "'",
                                   "a\t",
                                   "a\x01",
