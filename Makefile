@@ -5,7 +5,7 @@ JOBS  ?= $(shell nproc)
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: all demo test bench bench-quick benches bench-deps faults soak reliability lint sanitize fuzz fuzz-short fuzzers deps clean help configure need-root
+.PHONY: all demo test bench bench-quick benches bench-deps faults soak reliability lint sanitize fuzz fuzz-short fuzzers cross deps clean help configure need-root
 
 all: configure ## build everything into build/
 	@cmake --build $(BUILD) -j $(JOBS)
@@ -45,6 +45,10 @@ soak: need-root deps all ## faults of all kinds, mixed, for 20 minutes (root)
 reliability: all ## write docs/reliability.md anew, of what the last tests recorded
 	@$(BUILD)/bin/viscum-reliability-report $(BUILD)/figures tests > $(BUILD)/reliability.md
 	@mv $(BUILD)/reliability.md docs/reliability.md
+
+TARGET ?= aarch64_generic
+cross: ## build for another processor, linked statically: TARGET of packaging/cross/targets.sh
+	@packaging/cross/build.sh $(TARGET) $(BUILD)/cross/$(TARGET) $(JOBS)
 
 lint: deps configure ## formatting, the project's own rules, clang-tidy
 	@tests/check/lint.sh $(BUILD) $(JOBS)

@@ -68,7 +68,7 @@ private:
         if (c == '\r' && next() != '\n') {
             return refuse(place_, "a carriage return within a line", "lines end with \\n or \\r\\n");
         }
-        if (c >= 0 && c < 0x20 && c != '\t' && c != '\n' && c != '\r') {
+        if (static_cast<unsigned char>(c) < 0x20 && c != '\t' && c != '\n' && c != '\r') {
             return refuse(place_, cat("control character \\x", hex(static_cast<unsigned char>(c), 2)));
         }
         length_ = character_length(text_.substr(at_));
