@@ -127,7 +127,7 @@ Status EventLoop::arm() {
     }
     itimerspec spec{};
     spec.it_value.tv_sec = std::chrono::duration_cast<std::chrono::seconds>(first).count();
-    spec.it_value.tv_nsec = (first % std::chrono::seconds(1)).count();
+    spec.it_value.tv_nsec = static_cast<long>((first % std::chrono::seconds(1)).count());
     if (timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &spec, nullptr) != 0) {
         return errno_error("cannot set the timer");
     }

@@ -30,6 +30,8 @@
 #define NATIVE_ARCH AUDIT_ARCH_PPC64LE
 #elif defined(__powerpc__) && !defined(__powerpc64__)
 #define NATIVE_ARCH AUDIT_ARCH_PPC
+#elif defined(__s390x__)
+#define NATIVE_ARCH AUDIT_ARCH_S390X
 #elif defined(__loongarch64)
 #define NATIVE_ARCH AUDIT_ARCH_LOONGARCH64
 #else
