@@ -62,6 +62,21 @@ Result<std::string> read_file(const std::string& path, std::size_t limit) {
     }
 }
 
+std::string read_to_end(int fd, std::size_t max) {
+    std::string bytes;
+    char chunk[4096];
+    while (true) {
+        const auto got = read(fd, chunk, sizeof chunk);
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got <= 0) {
+            return bytes;
+        }
+        bytes.append(chunk, std::min(static_cast<std::size_t>(got), max - bytes.size()));
+    }
+}
+
 Status write_file_atomically(const std::string& path, std::string_view bytes, mode_t mode) {
     const std::string fresh = path + ".new";
     const std::string context = cat("cannot write '", path, "'");

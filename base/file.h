@@ -15,6 +15,10 @@ namespace viscum {
 /// The bytes of a file of at most `limit` bytes; errno_code EFBIG for a longer one, ENOENT where there is none.
 Result<std::string> read_file(const std::string& path, std::size_t limit);
 
+/// What comes by a pipe until its end, or until it fails; what lies behind `max` is read and forgotten, so that the
+/// writer never waits for us.
+std::string read_to_end(int fd, std::size_t max);
+
 /// Replaces `path` by `bytes`: a new file beside it, fsync, rename, fsync of the directory (rename(2): atomic for every
 /// reader; without the fsync ext4 may show a size-0 file after a power cut). An error leaves the old file as it was and
 /// no other one, except where the last sync failed: the new file is there then, and a power cut may bring the old one.

@@ -12,6 +12,7 @@
 #include <cstring>
 #include <set>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "base/unique_fd.h"
 #include "controller/ctl/render.h"
@@ -37,22 +38,6 @@ Result<Pipe> open_pipe() {
         return errno_error("cannot make a pipe");
     }
     return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
-}
-
-/// Until its end; what lies behind `max` is read and forgotten, so that the writer never waits for us.
-std::string read_to_end(int fd, std::size_t max) {
-    std::string text;
-    std::array<char, 4096> chunk{};
-    while (true) {
-        const auto got = read(fd, chunk.data(), chunk.size());
-        if (got < 0 && errno == EINTR) {
-            continue;
-        }
-        if (got <= 0) {
-            return text;
-        }
-        text.append(chunk.data(), std::min(static_cast<std::size_t>(got), max - text.size()));
-    }
 }
 
 [[noreturn]] void run_in_child(const std::vector<char*>& words, int output, int failure) {

@@ -6,8 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
-
+#include "base/file.h"
 #include "base/text.h"
 #include "base/unique_fd.h"
 #include "netns/link.h"
@@ -19,6 +18,7 @@ namespace viscum {
 namespace {
 
 constexpr const char* kPins = "/sys/fs/bpf/viscum-doctor";
+constexpr std::size_t kMaxWhy = 4096;
 constexpr DatapathSizes kSmall{16, 64, 64};
 
 Trial refused(TrialStep step, const Error& error) {
@@ -52,18 +52,6 @@ Trial try_here() {
     return attached ? Trial() : refused(TrialStep::filter, attached.error());
 }
 
-std::string read_to_end(int fd) {
-    std::string text;
-    std::array<char, 1024> chunk{};
-    while (true) {
-        const auto got = read(fd, chunk.data(), chunk.size());
-        if (got <= 0 && !(got < 0 && errno == EINTR)) {
-            return text;
-        }
-        text.append(chunk.data(), got < 0 ? 0 : static_cast<std::size_t>(got));
-    }
-}
-
 }  // namespace
 
 Trial try_network() {
@@ -83,7 +71,7 @@ Trial try_network() {
         return refused(TrialStep::net_ns, errno_error("cannot fork"));
     }
     to.reset();
-    Trial trial{TrialStep::none, read_to_end(from.get())};
+    Trial trial{TrialStep::none, read_to_end(from.get(), kMaxWhy)};
     int status = 0;
     while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
     }
