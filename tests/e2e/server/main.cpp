@@ -32,16 +32,22 @@ struct Socket {
     bool tcp = false;
 };
 
-Result<Socket> listen_on(const std::string& protocol, const std::string& address, std::uint16_t port) {
+Result<Socket> bind_to(const std::string& protocol, const std::string& address, std::uint16_t port) {
     const SocketAddress at = to_sockaddr(Endpoint::of(address, port));
     const bool tcp = protocol == "tcp";
     UniqueFd fd(socket(at.get()->sa_family, (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0));
     const int on = 1;
     setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (!fd || bind(fd.get(), at.get(), at.length) < 0 || (tcp && listen(fd.get(), SOMAXCONN) < 0)) {
+    if (!fd || bind(fd.get(), at.get(), at.length) < 0) {
         return errno_error(cat("cannot listen on ", protocol, " ", address, " ", port));
     }
     return Socket{std::move(fd), tcp};
+}
+
+/// Who sees one port listen has all sockets: a snapshot for a leak check is taken at that moment.
+bool listen_all(const std::vector<Socket>& sockets) {
+    return std::ranges::all_of(
+        sockets, [](const Socket& one) { return !one.tcp || listen(one.fd.get(), SOMAXCONN) == 0; });
 }
 
 void answer_connection(int listener, const Answer& answer) {
@@ -109,12 +115,16 @@ int run(std::vector<std::string> words) {
     std::vector<Socket> sockets;
     for (std::size_t index = 1; index < words.size(); index += 3) {
         const auto port = static_cast<std::uint16_t>(parse_decimal(words[index + 2], UINT16_MAX).value_or(0));
-        auto opened = listen_on(words[index], words[index + 1], port);
+        auto opened = bind_to(words[index], words[index + 1], port);
         if (!opened) {
             std::fprintf(stderr, "%s\n", opened.error().what.c_str());
             return 1;
         }
         sockets.push_back(std::move(*opened));
+    }
+    if (!listen_all(sockets)) {
+        std::perror("cannot listen");
+        return 1;
     }
     Answer answer{words[0], once.has_value()};
     answer.body.resize(std::max<std::size_t>(answer.body.size(), once.value_or(0) * 1024));
