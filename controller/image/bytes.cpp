@@ -13,7 +13,15 @@
 namespace viscum {
 namespace {
 
+// Files of any size are read on every machine, on 32 bits as well: what is held in memory at once is what has limits.
+static_assert(sizeof(off_t) == sizeof(std::uint64_t), "files of more than 2 GB: -D_FILE_OFFSET_BITS=64");
+
 constexpr std::size_t kChunk = 64UL * 1024;
+
+/// As much of `left` bytes as `size` has room for.
+std::size_t room(std::size_t size, std::uint64_t left) {
+    return left < size ? static_cast<std::size_t>(left) : size;
+}
 
 la_ssize_t feed(archive* handle, void* data, const void** buffer) {
     auto& input = *static_cast<ArchiveInput*>(data);
@@ -47,10 +55,10 @@ la_int64_t pass_over(archive*, void* data, la_int64_t count) {
 }  // namespace
 
 Result<std::uint64_t> ByteReader::skip(std::uint64_t count) {
-    std::vector<char> buffer(std::min<std::uint64_t>(count, kChunk));
+    std::vector<char> buffer(room(kChunk, count));
     std::uint64_t passed = 0;
     while (passed < count) {
-        const auto got = read(buffer.data(), std::min<std::uint64_t>(count - passed, buffer.size()));
+        const auto got = read(buffer.data(), room(buffer.size(), count - passed));
         if (!got) {
             return got.error();
         }
@@ -63,7 +71,7 @@ Result<std::uint64_t> ByteReader::skip(std::uint64_t count) {
 }
 
 Result<std::size_t> FileReader::read(char* into, std::size_t size) {
-    const auto wanted = std::min<std::uint64_t>(size, left_);
+    const auto wanted = room(size, left_);
     while (true) {
         const auto got = pread(fd_, into, wanted, static_cast<off_t>(offset_));
         if (got < 0 && errno == EINTR) {
@@ -90,7 +98,7 @@ Result<std::size_t> PartReader::read(char* into, std::size_t size) {
     if (left_ == 0) {
         return std::size_t{0};
     }
-    auto got = inner_.read(into, std::min<std::uint64_t>(size, left_));
+    auto got = inner_.read(into, room(size, left_));
     if (got) {
         left_ -= *got;
     }

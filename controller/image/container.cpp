@@ -237,7 +237,7 @@ Result<std::string> Container::text(const std::string& name, std::size_t limit) 
     if (!reader) {
         return std::move(reader).error();
     }
-    std::string text(member->size, '\0');
+    std::string text(static_cast<std::size_t>(member->size), '\0');  // at most `limit`
     std::size_t filled = 0;
     while (filled < text.size()) {
         const auto got = (*reader)->read(text.data() + filled, text.size() - filled);
