@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/sched.h>
 #include <poll.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -249,7 +250,10 @@ Status build(const CageSpec& spec) {
 
 Result<pid_t> start_in_cage(const CageSpec& spec) {
     constexpr unsigned long kFlags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC;
-    const auto pid = static_cast<pid_t>(syscall(SYS_clone, kFlags | SIGCHLD, nullptr, nullptr, nullptr, nullptr));
+    clone_args how{};  // clone itself takes its arguments in another order on s390x
+    how.flags = kFlags;
+    how.exit_signal = SIGCHLD;
+    const auto pid = static_cast<pid_t>(syscall(SYS_clone3, &how, sizeof how));
     if (pid < 0) {
         return errno_error("cannot make namespaces to unpack in");
     }
