@@ -44,7 +44,7 @@ Result<std::string> read_spec_file(const std::string& path) {
     if (!S_ISREG(info.st_mode)) {
         return Error{EINVAL, cat("'", path, "' is no regular file")};
     }
-    if (static_cast<std::size_t>(info.st_size) > kMaxSpecBytes) {
+    if (static_cast<std::uint64_t>(info.st_size) > kMaxSpecBytes) {
         return Error{EFBIG, cat("'", path, "' is longer than ", kMaxSpecBytes, " bytes")};
     }
     // Bounded and non-blocking: what has taken the file's place since then does no harm.
