@@ -173,7 +173,8 @@ int run_verb(const std::string& verb, const Arguments& args, const Session& sess
     }
     if (verb == "logs") {
         const auto lines = parse_decimal(args.lines, kMaxLogLines);
-        return lines ? logs(session, args.service, args.follow, *lines, isatty(STDOUT_FILENO) == 1)
+        return lines ? logs(session, args.service, args.follow, static_cast<std::size_t>(*lines),
+                            isatty(STDOUT_FILENO) == 1)
                      : fail(session.console, Code::invalid, cat("'", args.lines, "' is no number of lines"), "");
     }
     if (verb == "exec") {

@@ -33,7 +33,7 @@ Status arm(timer_t timer, std::chrono::milliseconds limit) {
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(limit);
     itimerspec when{};
     when.it_value.tv_sec = seconds.count();
-    when.it_value.tv_nsec = std::chrono::nanoseconds(limit - seconds).count();
+    when.it_value.tv_nsec = static_cast<long>(std::chrono::nanoseconds(limit - seconds).count());
     return timer_settime(timer, 0, &when, nullptr) == 0 ? Status() : Status(errno_error("cannot set a timer"));
 }
 
