@@ -12,8 +12,11 @@ mkdir -p "$2"
 root=$(readlink -f "$2")
 [ ! -e "$root/whole" ] || exit 0
 
-# libmnl of Debian 13: that of 12 has no static library.
-libraries=(libbpf-dev libelf-dev zlib1g-dev libnl-3-dev libnl-route-3-dev libmnl-dev/trixie libnftnl-dev libyaml-cpp-dev
+# libmnl of Debian 13: that of 12 has no static library. 13 has no mipsel, for which mnl.c stands in.
+mnl=libmnl-dev/trixie
+releases=(bookworm trixie)
+[ "$debian" != mipsel ] || mnl=libmnl-dev releases=(bookworm)
+libraries=(libbpf-dev libelf-dev zlib1g-dev libnl-3-dev libnl-route-3-dev "$mnl" libnftnl-dev libyaml-cpp-dev
     libseccomp-dev libarchive-dev libsodium-dev libzstd-dev liblzma-dev libbz2-dev liblz4-dev musl-dev)
 headers=(nlohmann-json3-dev libcli11-dev libspdlog-dev libfmt-dev)
 
@@ -35,7 +38,7 @@ Dir::Etc::preferencesparts "-";
 Acquire::Languages "none";
 CONF
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-for release in bookworm trixie; do
+for release in "${releases[@]}"; do
     echo "deb [signed-by=$keyring] http://deb.debian.org/debian $release main"
 done > "$apt/etc/sources.list"
 export APT_CONFIG=$apt/apt.conf
@@ -45,6 +48,8 @@ apt-get -q update > "$apt/log" 2>&1 || { cat "$apt/log" >&2; exit 1; }
 for package in "$apt"/packages/*.deb; do
     dpkg-deb -x "$package" "$root"
 done
+# Of what is there in both ways, only this one: some links would lead to the libraries of the machine that builds.
+find "$root" -name '*.so*' -delete
 
 # What is linked statically says here what it needs of others, and no more: libarchive without XML, ACLs and ciphers.
 pc=$root/usr/lib/$triplet/pkgconfig
@@ -54,6 +59,11 @@ needs() {
 }
 needs libarchive "-llzma -lzstd -llz4 -lbz2 -lz"
 needs libbpf "-lelf -lz"
+if [ "$mnl" = libmnl-dev ]; then
+    "$triplet-gcc" -std=c11 -Os -Wall -Wextra -Werror -ffunction-sections -I "$root/usr/include" -c "$here/mnl.c" \
+        -o "$apt/mnl.o"
+    "$triplet-ar" rcs "$root/usr/lib/$triplet/libmnl.a" "$apt/mnl.o"
+fi
 # Debian has neither fmt nor spdlog as a static library; both can be headers alone.
 # shellcheck disable=SC2016  # pkg-config's own variable
 sed -i '/^Requires:/d; s/^Libs:.*/Libs:/; s/^C[Ff]lags:.*/Cflags: -I${includedir} -DSPDLOG_FMT_EXTERNAL -DFMT_HEADER_ONLY/' \

@@ -10,6 +10,8 @@ set(CMAKE_ASM_COMPILER ${VISCUM_TRIPLET}-gcc)
 # Of 32 bits as well: beyond 2038, and files of more than 2 GB.
 set(CMAKE_C_FLAGS_INIT "-D_TIME_BITS=64 -D_FILE_OFFSET_BITS=64")
 set(CMAKE_CXX_FLAGS_INIT "${CMAKE_C_FLAGS_INIT}")
+# Debian 12's libarchive says the time with as many bits as the machine has.
+set(VISCUM_LIBARCHIVE_FLAGS -U_TIME_BITS)
 set(CMAKE_LIBRARY_ARCHITECTURE ${VISCUM_TRIPLET})
 set(CMAKE_FIND_ROOT_PATH ${VISCUM_SYSROOT})
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
