@@ -14,6 +14,12 @@
 
 #include "tcprog/abi.h"
 
+// The order of bit fields is that of the headers' own processor: such of another byte order turn a length into a
+// version.
+#if (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__) != defined(__BIG_ENDIAN_BITFIELD)
+#error "the kernel's headers are those of a processor of another byte order"
+#endif
+
 #define VS_TCP_FIN 0x01
 #define VS_TCP_SYN 0x02
 #define VS_TCP_RST 0x04
