@@ -8,7 +8,7 @@ here=$(dirname "$(readlink -f "$0")")
 . "$here/targets.sh"
 target "$1"
 command -v "$triplet-g++" > /dev/null || {
-    echo "there is no $triplet-g++: apt-get install g++-$triplet" >&2
+    echo "there is no $triplet-g++: apt-get install g++-${triplet/_/-}" >&2
     exit 2
 }
 mkdir -p "$2"
@@ -19,12 +19,30 @@ cmake -S "$here/../.." -B "$root/build" -DCMAKE_BUILD_TYPE=Release -DCMAKE_TOOLC
     > "$root/log" || { cat "$root/log" >&2; exit 1; }
 cmake --build "$root/build" -j "${3:-2}" > "$root/log" 2>&1 || { cat "$root/log" >&2; exit 1; }
 
+# The kernel takes programs of its own byte order alone: the sixth byte of an ELF file says which.
+byte_order() {
+    od -An -tx1 -j5 -N1 "$1"
+}
+[ "$(byte_order "$root/build/tcprog/programs.bpf.o")" = "$(byte_order "$root/build/bin/viscumd")" ] || {
+    echo "the BPF programs have another byte order than viscumd" >&2
+    exit 1
+}
+
 command -v "$emulator" > /dev/null || exit 0
 for program in viscumd viscumctl viscum-image; do
     "$emulator" "$root/build/bin/$program" --version
 done
-# Both say how they are used, and that they are not: not by hand.
+for service in "$here"/../../examples/*/service.yaml; do
+    "$emulator" "$root/build/bin/viscumctl" validate "$service" > "$root/log" 2>&1 || { cat "$root/log" >&2; exit 1; }
+done
+# Both say how they are used, and that they are not: not by hand. 128 and more would be a crash.
 for program in viscum-shim viscum-prober; do
-    "$emulator" "$root/build/bin/$program" < /dev/null > "$root/log" 2>&1 && exit 1
+    status=0
+    "$emulator" "$root/build/bin/$program" < /dev/null > "$root/log" 2>&1 || status=$?
+    if [ "$status" -eq 0 ] || [ "$status" -ge 126 ] || [ ! -s "$root/log" ]; then
+        echo "$program: status $status" >&2
+        cat "$root/log" >&2
+        exit 1
+    fi
     head -n 1 "$root/log"
 done
