@@ -5,7 +5,7 @@ JOBS  ?= $(shell nproc)
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: all demo test bench bench-quick benches bench-deps faults soak reliability lint sanitize fuzz fuzz-short fuzzers cross deps clean help configure need-root
+.PHONY: all demo test bench bench-quick benches bench-deps faults soak reliability lint sanitize fuzz fuzz-short fuzzers cross packages packages-reproducible deps clean help configure need-root
 
 all: configure ## build everything into build/
 	@cmake --build $(BUILD) -j $(JOBS)
@@ -49,6 +49,14 @@ reliability: all ## write docs/reliability.md anew, of what the last tests recor
 TARGET ?= aarch64_generic
 cross: ## build for another processor, linked statically: TARGET of packaging/cross/targets.sh
 	@packaging/cross/build.sh $(TARGET) $(BUILD)/cross/$(TARGET) $(JOBS)
+
+# Each kind has a packaging/KIND/build.sh DIRECTORY JOBS.
+PACKAGES ?= debian
+packages: deps ## build packages for operators into build/packages: Debian's
+	@for kind in $(PACKAGES); do packaging/$$kind/build.sh $(BUILD)/packages $(JOBS) || exit 1; done
+
+packages-reproducible: deps ## build the same packages twice, in two places, and compare: minutes
+	@for kind in $(PACKAGES); do packaging/packages/reproducible.sh $(BUILD)/reproducible/$$kind $$kind $(JOBS) || exit 1; done
 
 lint: deps configure ## formatting, the project's own rules, clang-tidy
 	@tests/check/lint.sh $(BUILD) $(JOBS)
