@@ -37,7 +37,7 @@ static __always_inline int finishes_cookie(struct __sk_buff* skb, const struct v
                                            struct bpf_sock* listener) {
     const void* end = (const void*)(long)skb->data_end;
     void* ip = (void*)(long)skb->data + ETH_HLEN;
-    struct tcphdr* tcp = (void*)(long)skb->data + (packet->l4_offset & 0x3fff);
+    struct tcphdr* tcp = l4_header(skb, packet);
     if ((const void*)(tcp + 1) > end)
         return 0;
     if (packet->v6) {
