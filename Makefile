@@ -5,7 +5,7 @@ JOBS  ?= $(shell nproc)
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: all demo test bench bench-quick benches bench-deps faults soak reliability lint sanitize fuzz fuzz-short fuzzers cross packages packages-reproducible deps clean help configure need-root
+.PHONY: all demo test bench bench-quick benches bench-deps faults soak reliability lint sanitize fuzz fuzz-short fuzzers cross kernels packages packages-reproducible deps clean help configure need-root
 
 all: configure ## build everything into build/
 	@cmake --build $(BUILD) -j $(JOBS)
@@ -57,6 +57,12 @@ packages: deps ## build packages for operators into build/packages: Debian's
 
 packages-reproducible: deps ## build the same packages twice, in two places, and compare: minutes
 	@for kind in $(PACKAGES); do packaging/packages/reproducible.sh $(BUILD)/reproducible/$$kind $$kind $(JOBS) || exit 1; done
+
+# Those of tests/kernels/kernels.sh; KERNELS="x86_64-6.1 arm64-6.1": only these.
+KERNELS ?= x86_64-5.10 x86_64-6.1 x86_64-6.12 arm64-6.1 armv7-6.1 armv7-6.12 mipsel-6.1 s390x-6.1
+kernels: ## boot real kernels of several processors in QEMU, and write docs/kernels.md
+	@tests/support/install-packages.sh tests/kernels/packages.txt
+	@tests/kernels/run.sh $(BUILD) $(JOBS) $(KERNELS)
 
 lint: deps configure ## formatting, the project's own rules, clang-tidy
 	@tests/check/lint.sh $(BUILD) $(JOBS)
