@@ -68,6 +68,11 @@ FILES
     for name in copyright changelog.gz debian.md examples/nginx/service.yaml; do
         grep -qF " ./usr/share/doc/viscum/$name" <<< "$all" || fail "viscum has no $name"
     done
+    # Where they were built is nothing that a package may tell: built elsewhere, it would be another.
+    for name in viscum viscum-image; do
+        all=$(dpkg-deb --fsys-tarfile "$(package "$name")" | grep -caF "$(readlink -f "$directory")/" || true)
+        [[ $all = 0 ]] || fail "$name has the place in it where it was built"
+    done
     diff <(echo /etc/viscum/viscum.yaml) <(dpkg-deb -I "$(package viscum)" conffiles) || fail 'conffiles: as above'
 }
 
