@@ -88,10 +88,12 @@ constexpr std::uint32_t kNewest = kFirstNumber + 469;        // file_setattr, ke
 constexpr std::uint32_t kOpenTreeAttr = kFirstNumber + 467;  // younger than most libseccomp
 constexpr std::uint32_t kPrivateNumbers = 0xf0000;           // ARM's own: cacheflush, set_tls
 
-#ifdef __i386__
-constexpr bool kNeedsSocketcall = true;
+#if defined __i386__
+constexpr std::uint32_t kSocketcallFor = SCMP_ARCH_X86;
+#elif defined __s390x__
+constexpr std::uint32_t kSocketcallFor = SCMP_ARCH_S390X;
 #else
-constexpr bool kNeedsSocketcall = false;
+constexpr std::uint32_t kSocketcallFor = 0;
 #endif
 
 constexpr std::uint32_t kEperm = SCMP_ACT_ERRNO(EPERM);
@@ -231,10 +233,10 @@ constexpr sock_filter answer(std::uint32_t action) {
 /// libseccomp would deny every socket of socketcall for the few that a rule for socket denies.
 std::string let_socketcall_in() {
     constexpr std::uint32_t kSocketcall = 102;
-    return as_bytes(load(offsetof(seccomp_data, arch)),  //
-                    jump(BPF_JEQ, SCMP_ARCH_X86, 0, 3),  //
-                    load(offsetof(seccomp_data, nr)),    //
-                    jump(BPF_JEQ, kSocketcall, 0, 1),    //
+    return as_bytes(load(offsetof(seccomp_data, arch)),   //
+                    jump(BPF_JEQ, kSocketcallFor, 0, 3),  //
+                    load(offsetof(seccomp_data, nr)),     //
+                    jump(BPF_JEQ, kSocketcall, 0, 1),     //
                     answer(SCMP_ACT_ALLOW));
 }
 
@@ -279,7 +281,7 @@ Result<std::string> seccomp_filter(const Allow& allow) {
         deny_namespaces(rules);
     }
     deny_sockets(rules, allow.contains("cap_net_raw"));
-    if (!kNeedsSocketcall) {
+    if (kSocketcallFor == 0) {
         rules.deny("socketcall");
     }
     constexpr std::array<std::uint64_t, 3> kRequests{TIOCSTI, TIOCLINUX, TIOCSETD};
@@ -303,7 +305,7 @@ Result<std::string> seccomp_filter(const Allow& allow) {
     if (!program) {
         return std::move(program).error();
     }
-    return (kNeedsSocketcall ? let_socketcall_in() : std::string()) + prelude() + *program;
+    return (kSocketcallFor != 0 ? let_socketcall_in() : std::string()) + prelude() + *program;
 }
 
 std::uint64_t capability_mask(const Allow& allow) {

@@ -11,8 +11,8 @@
 //   personality  but 0 and the question for it
 //
 // Numbers above those of kernel 6.18 answer ENOSYS, as on an older kernel: what this list cannot judge is not there.
-// socketcall(2), which hides its arguments, is denied but on 32-bit x86, whose C libraries still need it: there the
-// network namespace and the lack of capabilities alone limit sockets.
+// socketcall(2), which hides its arguments, is denied but on 32-bit x86 and s390x, whose C libraries still need it:
+// there the network namespace and the lack of capabilities alone limit sockets.
 #pragma once
 
 #include <cstdint>
