@@ -5,7 +5,7 @@ JOBS  ?= $(shell nproc)
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: all demo test bench bench-quick benches bench-deps faults soak reliability lint sanitize fuzz fuzz-short fuzzers cross kernels packages packages-reproducible deps clean help configure need-root
+.PHONY: all demo test bench bench-quick benches bench-deps faults soak reliability lint sanitize fuzz fuzz-short fuzzers cross kernels packages packages-test packages-reproducible deps clean help configure need-root
 
 all: configure ## build everything into build/
 	@cmake --build $(BUILD) -j $(JOBS)
@@ -51,12 +51,21 @@ cross: ## build for another processor, linked statically: TARGET of packaging/cr
 	@packaging/cross/build.sh $(TARGET) $(BUILD)/cross/$(TARGET) $(JOBS)
 
 # Each kind has a packaging/KIND/build.sh DIRECTORY JOBS.
-PACKAGES ?= debian
-packages: deps ## build packages for operators into build/packages: Debian's
-	@for kind in $(PACKAGES); do packaging/$$kind/build.sh $(BUILD)/packages $(JOBS) || exit 1; done
+PACKAGES ?= debian ipk
+# OpenWrt's are built for these; empty: for all of packaging/cross/targets.sh whose compiler is installed.
+TARGETS ?=
+packages: deps ## build packages into build/packages: Debian's, and OpenWrt's for each of TARGETS (minutes each)
+	@for kind in $(PACKAGES); do \
+		VISCUM_TARGETS="$(TARGETS)" VISCUM_CROSS="$(BUILD)/cross" packaging/$$kind/build.sh $(BUILD)/packages $(JOBS) || exit 1; \
+	done
 
-packages-reproducible: deps ## build the same packages twice, in two places, and compare: minutes
-	@for kind in $(PACKAGES); do packaging/packages/reproducible.sh $(BUILD)/reproducible/$$kind $$kind $(JOBS) || exit 1; done
+packages-test: deps ## test OpenWrt's packages in build/packages, of all processors (make test: of this one alone; root)
+	@tests/packages/ipk_every.sh $(BUILD)/packages
+
+packages-reproducible: deps ## build the same packages twice, in two places, and compare: minutes, for each of TARGETS too
+	@for kind in $(PACKAGES); do \
+		VISCUM_TARGETS="$(TARGETS)" packaging/packages/reproducible.sh $(BUILD)/reproducible/$$kind $$kind $(JOBS) || exit 1; \
+	done
 
 # Those of tests/kernels/kernels.sh; KERNELS="x86_64-6.1 arm64-6.1": only these.
 KERNELS ?= x86_64-5.10 x86_64-6.1 x86_64-6.12 arm64-6.1 armv7-6.1 armv7-6.12 mipsel-6.1 s390x-6.1
