@@ -59,7 +59,7 @@ packages: deps ## build packages into build/packages: Debian's, and OpenWrt's fo
 		VISCUM_TARGETS="$(TARGETS)" VISCUM_CROSS="$(BUILD)/cross" packaging/$$kind/build.sh $(BUILD)/packages $(JOBS) || exit 1; \
 	done
 
-packages-test: deps ## test OpenWrt's packages in build/packages, of all processors (make test: of this one alone; root)
+packages-test: deps ## test OpenWrt's packages in build/packages, of all processors (make test: of this one and of aarch64; root)
 	@tests/packages/ipk_every.sh $(BUILD)/packages
 
 packages-reproducible: deps ## build the same packages twice, in two places, and compare: minutes, for each of TARGETS too
