@@ -2,6 +2,7 @@
 #include "netns/conntrack.h"
 
 #include <arpa/inet.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <netlink/msg.h>
@@ -20,10 +21,10 @@ namespace {
 constexpr std::uint32_t kFilterDestination = 1 << 1;
 constexpr std::uint32_t kFilterProtocol = 1 << 3;
 
-/// Asks for UDP flows only, and to one IPv4 destination only where it is given: a router tracks tens of thousands.
-/// Kernels before 5.8 ignore the filter and answer with everything. By IPv6 address it is the wrong way round: such a
-/// filter keeps what does not match (ctnetlink_filter_match_tuple, seen in 6.18).
-void put_filter(nlmsghdr* request, const IpAddress* destination) {
+/// Asks for flows of one protocol only, and to one IPv4 destination only where it is given: a router tracks tens of
+/// thousands. Kernels before 5.8 ignore the filter and answer with everything. By IPv6 address it is the wrong way
+/// round: such a filter keeps what does not match (ctnetlink_filter_match_tuple, seen in 6.18).
+void put_filter(nlmsghdr* request, Transport transport, const IpAddress* destination) {
     nlattr* const tuple = mnl_attr_nest_start(request, CTA_TUPLE_ORIG);
     if (destination != nullptr) {
         nlattr* const ip = mnl_attr_nest_start(request, CTA_TUPLE_IP);
@@ -31,7 +32,7 @@ void put_filter(nlmsghdr* request, const IpAddress* destination) {
         mnl_attr_nest_end(request, ip);
     }
     nlattr* const protocol = mnl_attr_nest_start(request, CTA_TUPLE_PROTO);
-    mnl_attr_put_u8(request, CTA_PROTO_NUM, IPPROTO_UDP);
+    mnl_attr_put_u8(request, CTA_PROTO_NUM, static_cast<std::uint8_t>(transport));
     mnl_attr_nest_end(request, protocol);
     mnl_attr_nest_end(request, tuple);
     nlattr* const filter = mnl_attr_nest_start(request, CTA_FILTER);
@@ -68,14 +69,14 @@ nlmsghdr* begin_request(char* bytes, std::uint16_t type, int flags, int family) 
 }
 
 /// Adds the flows to `destinations`, all of `family`.
-Status add_flows(int fd, int family, const std::vector<IpPrefix>& destinations, std::size_t limit,
+Status add_flows(int fd, int family, Transport transport, const std::vector<IpPrefix>& destinations, std::size_t limit,
                  std::vector<TrackedFlow>& flows) {
     alignas(nlmsghdr) std::array<char, 256> bytes{};
     nlmsghdr* const request = begin_request(bytes.data(), IPCTNL_MSG_CT_GET, NLM_F_DUMP, family);
     const bool one = family == AF_INET && destinations.size() == 1 && destinations.front().is_single();
-    put_filter(request, one ? &destinations.front().address : nullptr);
+    put_filter(request, transport, one ? &destinations.front().address : nullptr);
     return dump(fd, request, [&](nlmsghdr* answer) {
-        const auto flow = read_udp_flow(answer);
+        const auto flow = read_flow(answer, transport);
         if (flow && flows.size() < limit && any_contains(destinations, flow->destination)) {
             flows.push_back(*flow);
         }
@@ -138,6 +139,13 @@ std::optional<IpAddress> read_end(nlmsghdr* answer, const nlattr* tuple, Directi
     return read_address(family, nested(ip, type));
 }
 
+/// A TCP connection that both sides have closed, or that was reset.
+bool ends(nlmsghdr* answer) {
+    const nlattr* const tcp = nested(nlmsg_find_attr(answer, sizeof(nfgenmsg), CTA_PROTOINFO), CTA_PROTOINFO_TCP);
+    const auto state = read_value<std::uint8_t>(nested(tcp, CTA_PROTOINFO_TCP_STATE));
+    return state && *state >= TCP_CONNTRACK_LAST_ACK && *state <= TCP_CONNTRACK_CLOSE;
+}
+
 }  // namespace
 
 std::optional<IpAddress> read_untranslated_source(nlmsghdr* answer) {
@@ -146,21 +154,23 @@ std::optional<IpAddress> read_untranslated_source(nlmsghdr* answer) {
     return source == answered ? source : std::nullopt;
 }
 
-std::optional<TrackedFlow> read_udp_flow(nlmsghdr* answer) {
+std::optional<TrackedFlow> read_flow(nlmsghdr* answer, Transport transport) {
     const nlattr* const tuple = tuple_of(answer, CTA_TUPLE_ORIG);
     const nlattr* const protocol = nested(tuple, CTA_TUPLE_PROTO);
     const auto source = read_end(answer, tuple, Direction::source);
     const auto destination = read_end(answer, tuple, Direction::destination);
     const auto source_port = read_value<std::uint16_t>(nested(protocol, CTA_PROTO_SRC_PORT));
     const auto destination_port = read_value<std::uint16_t>(nested(protocol, CTA_PROTO_DST_PORT));
-    const bool udp = read_value<std::uint8_t>(nested(protocol, CTA_PROTO_NUM)) == IPPROTO_UDP;
-    if (!udp || !source || !destination || !source_port || !destination_port) {
+    const bool meant =
+        read_value<std::uint8_t>(nested(protocol, CTA_PROTO_NUM)) == static_cast<std::uint8_t>(transport);
+    if (!meant || ends(answer) || !source || !destination || !source_port || !destination_port) {
         return std::nullopt;
     }
     return TrackedFlow{*source, *destination, ntohs(*source_port), ntohs(*destination_port)};
 }
 
-Result<std::vector<TrackedFlow>> tracked_udp_flows(const std::vector<IpPrefix>& destinations, std::size_t limit) {
+Result<std::vector<TrackedFlow>> tracked_flows(Transport transport, const std::vector<IpPrefix>& destinations,
+                                               std::size_t limit) {
     std::vector<TrackedFlow> flows;
     if (!tracks_anything()) {
         return flows;
@@ -172,7 +182,7 @@ Result<std::vector<TrackedFlow>> tracked_udp_flows(const std::vector<IpPrefix>& 
         std::copy_if(destinations.begin(), destinations.end(), std::back_inserter(of_family),
                      [&](const IpPrefix& prefix) { return prefix.address.is_v4() == (family == AF_INET); });
         if (status && !of_family.empty()) {
-            status = add_flows(fd->get(), family, of_family, limit, flows);
+            status = add_flows(fd->get(), family, transport, of_family, limit, flows);
         }
     }
     if (!status && !means_none(status.error().errno_code)) {

@@ -19,9 +19,12 @@ struct TrackedFlow {
     bool operator==(const TrackedFlow&) const = default;
 };
 
-/// The UDP flows to any of `destinations` that the calling thread's namespace tracks; at most `limit`.
-/// A kernel without connection tracking has none: an empty list, no error.
-Result<std::vector<TrackedFlow>> tracked_udp_flows(const std::vector<IpPrefix>& destinations, std::size_t limit);
+enum class Transport : std::uint8_t { tcp = 6, udp = 17 };  // IANA protocol numbers
+
+/// The flows to any of `destinations` that the calling thread's namespace tracks; at most `limit`. TCP: connections
+/// that are not at their end. A kernel without connection tracking has none: an empty list, no error.
+Result<std::vector<TrackedFlow>> tracked_flows(Transport transport, const std::vector<IpPrefix>& destinations,
+                                               std::size_t limit);
 
 /// Ends the tracking of flows that began at any of `sources` while nothing translated their source: NAT asks its rules
 /// at a flow's first packet alone, so they would stay as they are for as long as packets come. Their next packet is the

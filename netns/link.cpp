@@ -62,10 +62,10 @@ Status set_up(const NlSocket& socket, const Link& link) {
 }
 
 /// Brings one end of a pair to what it shall be; it goes up last, so that no link-local address is ever made.
-Status settle(const NlSocket& socket, const Observed& is, std::uint32_t mtu, const Mac& mac) {
+Status settle(const NlSocket& socket, const Observed& is, std::uint32_t mtu, const Mac& mac, bool arp) {
     const bool generates = is.addr_gen_mode.value_or(IN6_ADDR_GEN_MODE_NONE) != IN6_ADDR_GEN_MODE_NONE;
-    if (generates || is.link.arp || is.link.mtu != mtu || is.link.mac != mac) {
-        auto message = set_link(is.link.index, IFF_NOARP, IFF_NOARP);
+    if (generates || is.link.arp != arp || is.link.mtu != mtu || is.link.mac != mac) {
+        auto message = set_link(is.link.index, arp ? 0 : IFF_NOARP, IFF_NOARP);
         message.put_u32(IFLA_MTU, mtu);
         if (is.link.mac != mac) {
             message.put(IFLA_ADDRESS, mac.data(), mac.size());
@@ -92,7 +92,8 @@ Status make_pair(const NlSocket& socket, const VethSpec& spec, const NetNs& peer
     ifinfomsg near{};
     near.ifi_flags = near.ifi_change = IFF_UP | IFF_NOARP;
     ifinfomsg far{};
-    far.ifi_flags = far.ifi_change = IFF_NOARP;
+    far.ifi_flags = spec.arp ? 0 : IFF_NOARP;
+    far.ifi_change = IFF_NOARP;
     NlMessage message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, near);
     message.put_string(IFLA_IFNAME, spec.name);
     message.put_u32(IFLA_MTU, spec.mtu);
@@ -267,7 +268,7 @@ Result<Link> create_veth(const NlSocket& socket, const VethSpec& spec, const Net
         status = near ? Status() : Status(near.error());
     }
     if (status) {
-        status = settle(socket, *near, spec.mtu, near->link.mac);
+        status = settle(socket, *near, spec.mtu, near->link.mac, false);
     }
     if (!status) {
         return std::move(status).error().in(context);
@@ -301,7 +302,7 @@ Status prepare_peer(const NlSocket& inside, const VethSpec& spec) {
     if (!loopback) {
         return std::move(loopback).error().in(context);
     }
-    auto status = settle(inside, *far, spec.mtu, spec.peer_mac);
+    auto status = settle(inside, *far, spec.mtu, spec.peer_mac, spec.arp);
     if (status) {
         status = set_up(inside, *loopback);
     }

@@ -46,6 +46,7 @@ struct VethSpec {
     std::string peer_name;  // "eth0"
     Mac peer_mac{};
     std::uint32_t mtu = 1500;
+    bool arp = false;  // of the far end: it asks for its neighbours' MACs
 };
 
 /// Makes the pair and sets the near end up, in one request: the far end is born inside `peer_ns`, never here.
@@ -57,8 +58,8 @@ Result<Link> create_veth(const NlSocket& socket, const VethSpec& spec, const Net
 /// such pair is success. errno_code EEXIST: another device has the name.
 Status keep_link_name(const NlSocket& socket, const VethSpec& spec, const NetNs& peer_ns);
 
-/// In the service's namespace (`inside` is a socket opened there): sets the device's MAC, MTU and NOARP, no IPv6
-/// address generation, then up. Brings `lo` up. Writes only what differs.
+/// In the service's namespace (`inside` is a socket opened there): sets the device's MAC, MTU and NOARP or not, no
+/// IPv6 address generation, then up. Brings `lo` up. Writes only what differs.
 Status prepare_peer(const NlSocket& inside, const VethSpec& spec);
 
 /// Idempotent: ENODEV and ENOENT are success.

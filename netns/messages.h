@@ -47,7 +47,8 @@ struct OwnRoute {
 };
 std::optional<OwnRoute> read_own_route(nlmsghdr* answer);
 
-std::optional<TrackedFlow> read_udp_flow(nlmsghdr* answer);
+/// nullopt: another protocol, a TCP connection at its end, or unreadable.
+std::optional<TrackedFlow> read_flow(nlmsghdr* answer, Transport transport);
 /// Of a flow whose answers go to where its first packet came from: there. nullopt: it is translated, or unreadable.
 std::optional<IpAddress> read_untranslated_source(nlmsghdr* answer);
 

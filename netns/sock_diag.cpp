@@ -24,6 +24,7 @@ constexpr std::uint32_t kUdpWithoutPeer = state(TCP_CLOSE);
 constexpr std::uint32_t kTcpOpen = state(TCP_ESTABLISHED) | state(TCP_SYN_RECV) | state(TCP_FIN_WAIT1) |
                                    state(TCP_FIN_WAIT2) | state(TCP_CLOSE_WAIT) | state(TCP_LAST_ACK) |
                                    state(TCP_CLOSING);
+constexpr std::uint32_t kHandshake = state(12);  // TCP_NEW_SYN_RECV (include/net/tcp_states.h, since 4.4)
 
 /// Hands every socket of both families in `states` to `each`. An AF_INET6 socket that talks IPv4 shows mapped
 /// addresses, which is how IpAddress keeps IPv4 anyway.
@@ -63,6 +64,21 @@ Result<std::vector<SockDiag::Listener>> listeners(int fd, int protocol, std::uin
     return found;
 }
 
+template <class Each>
+Status each_connection(int fd, std::uint32_t states, const SockDiag::Ports& own, Each each) {
+    return each_socket(fd, IPPROTO_TCP, states, [&](const inet_diag_msg& socket) {
+        const SockDiag::Connection connection{
+            {address_from_wire(socket.idiag_family, socket.id.idiag_src), ntohs(socket.id.idiag_sport)},
+            {address_from_wire(socket.idiag_family, socket.id.idiag_dst), ntohs(socket.id.idiag_dport)}};
+        // The program has closed it and the client has got everything: only the client's end is open.
+        const bool finished = socket.idiag_state == TCP_FIN_WAIT2 && socket.idiag_inode == 0;
+        const bool began = connection.here.port >= own.first && connection.here.port <= own.last;
+        if (connection.here.address != connection.there.address && !finished && !began) {
+            each(connection);
+        }
+    });
+}
+
 }  // namespace
 
 const inet_diag_msg* read_socket(const nlmsghdr* answer) {
@@ -87,19 +103,24 @@ Result<std::vector<SockDiag::Listener>> SockDiag::udp_listeners() const {
 
 Result<std::uint32_t> SockDiag::open_connections(const Ports& own) const {
     std::uint32_t count = 0;
-    auto status = each_socket(fd_.get(), IPPROTO_TCP, kTcpOpen, [&](const inet_diag_msg& socket) {
-        const auto source = address_from_wire(socket.idiag_family, socket.id.idiag_src);
-        const auto destination = address_from_wire(socket.idiag_family, socket.id.idiag_dst);
-        // The program has closed it and the client has got everything: only the client's end is open.
-        const bool finished = socket.idiag_state == TCP_FIN_WAIT2 && socket.idiag_inode == 0;
-        const auto port = ntohs(socket.id.idiag_sport);
-        const bool began = port >= own.first && port <= own.last;
-        count += source == destination || finished || began ? 0U : 1U;
-    });
+    auto status = each_connection(fd_.get(), kTcpOpen, own, [&](const Connection&) { ++count; });
     if (!status) {
         return std::move(status).error();
     }
     return count;
+}
+
+Result<std::vector<SockDiag::Connection>> SockDiag::list_connections(std::size_t limit) const {
+    std::vector<Connection> found;
+    auto status = each_connection(fd_.get(), kTcpOpen | kHandshake, {}, [&](const Connection& connection) {
+        if (found.size() < limit) {
+            found.push_back(connection);
+        }
+    });
+    if (!status) {
+        return std::move(status).error();
+    }
+    return found;
 }
 
 }  // namespace viscum

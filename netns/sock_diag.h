@@ -35,6 +35,12 @@ public:
     /// all arrived, and not those from `own` ports, which the service began itself.
     Result<std::uint32_t> open_connections(const Ports& own) const;
     Result<std::uint32_t> open_connections() const { return open_connections(Ports{}); }
+    struct Connection {
+        Listener here, there;
+        bool operator==(const Connection&) const = default;
+    };
+    /// The same connections and those whose handshake is under way, at most `limit` of them.
+    Result<std::vector<Connection>> list_connections(std::size_t limit) const;
 
 private:
     explicit SockDiag(UniqueFd fd) : fd_(std::move(fd)) {}

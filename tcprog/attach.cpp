@@ -3,6 +3,9 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <sched.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -14,7 +17,8 @@
 namespace viscum {
 namespace {
 
-constexpr std::size_t kMostMaps = 64;  // of a program: ours have 16
+constexpr std::uint32_t kLoopback = 1;  // in every namespace
+constexpr std::size_t kMostMaps = 64;   // of a program: ours have 16
 
 bpf_tc_hook hook_of(std::uint32_t ifindex, Direction direction) {
     bpf_tc_hook hook{};
@@ -103,6 +107,29 @@ const BpfProgram* successor_of(std::string_view name, const Datapath& datapath) 
 std::uint32_t filter_handle(std::string_view instance) {
     const auto hash = static_cast<std::uint32_t>(fnv1a(instance) & 0xffff);
     return hash == 0 ? 1 : hash;
+}
+
+Status try_filters(const BpfProgram& program) {
+    const pid_t child = fork();
+    if (child == 0) {
+        if (unshare(CLONE_NEWNET) != 0) {
+            _exit(0);  // whoever asks goes on, and is told by the kernel
+        }
+        const auto attached = attach_filter(kLoopback, 1, program);
+        _exit(attached ? 0 : std::clamp(attached.error().errno_code, 1, 255));
+    }
+    if (child < 0) {
+        return errno_error("cannot fork");
+    }
+    int status = 0;
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
+    if (WIFEXITED(status) && WEXITSTATUS(status) != 0) {
+        Error error = errno_error("the kernel takes no TC filters with BPF programs", WEXITSTATUS(status));
+        error.errno_code = ENOEXEC;
+        return error;
+    }
+    return {};
 }
 
 Status add_clsact(std::uint32_t ifindex) {

@@ -19,6 +19,10 @@ constexpr std::uint32_t kFilterPriority = 86;
 /// Tells instances apart on a device that both serve.
 std::uint32_t filter_handle(std::string_view instance);
 
+/// Whether this kernel takes filters that hold a program (cls_bpf, clsact): tried by a child in a network namespace of
+/// its own, which is gone with it. errno_code ENOEXEC: it does not. Needs CAP_SYS_ADMIN.
+Status try_filters(const BpfProgram& program);
+
 /// What a device receives, or what it sends.
 enum class Direction { ingress, egress };
 

@@ -59,10 +59,15 @@ __attribute__((format(printf, 2, 0))) int keep_words(libbpf_print_level level, c
     return 0;
 }
 
+/// What may be otherwise the next time.
+bool is_for_now(int code) {
+    return code == ENOMEM || code == EMFILE || code == ENFILE || code == EAGAIN || code == EINTR || code == ENOSPC;
+}
+
 /// The text has the kernel's reason. The code has not: EINVAL and EBUSY mean something else to who asks.
 Error libbpf_failure(const std::string& context, int code) {
     Error error = errno_error(context, code);
-    error.errno_code = EIO;
+    error.errno_code = is_for_now(std::abs(code)) ? EIO : ENOEXEC;
     if (!last_words().empty()) {
         error.what += cat(" (", last_words(), ")");
     }
@@ -75,7 +80,9 @@ Status ensure_bpf_fs() {
         return {};
     }
     if (mount("bpf", kBpfFs, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") != 0) {
-        return errno_error(cat("cannot mount bpffs on ", kBpfFs));
+        Error error = errno_error(cat("cannot mount bpffs on ", kBpfFs));
+        error.errno_code = error.errno_code == ENODEV ? ENOEXEC : error.errno_code;  // this kernel has none
+        return error;
     }
     return {};
 }

@@ -90,7 +90,8 @@ enum class NewerTables {
 /// whose size differs from `sizes` is made anew with what the old one held; programs that were loaded for others go on
 /// where they are attached, but lose their pins. Where there are pins of an older layout, this is step 1 of migrate.h;
 /// they stay until retire_pins(). Where our own are new and cannot be made whole, they are removed again, so that the
-/// older viscumd can still be started. An error says which program or map the kernel refused, and its last words.
+/// older viscumd can still be started. An error says which program or map the kernel refused, and its last words;
+/// errno_code ENOEXEC: this kernel cannot have them.
 Result<std::unique_ptr<Datapath>> open_datapath(const std::string& dir, const DatapathSizes& sizes,
                                                 NewerTables newer = NewerTables::refuse);
 

@@ -107,6 +107,9 @@ std::string render_list(const std::vector<ServiceReport>& services, bool colour)
 std::string render_daemon(const DaemonReport& report, bool colour) {
     std::string out = cat(paint(cat("viscumd ", printable(report.version)), Tone::strong, colour), ", instance '",
                           printable(report.instance), "', pid ", report.pid, ", grade ", printable(report.grade), "\n");
+    if (!report.grade_reason.empty()) {
+        out += fact("grade", cat(printable(report.grade), ": ", printable(report.grade_reason)));
+    }
     out += fact("lease", render_lease(report.lease_ms_left, colour));
     out += render_lan(report.lan, colour);
     Totals sum;

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "controller/daemon/choose_grade.h"
 #include "controller/daemon/footprint.h"
 #include "controller/daemon/numbers.h"
 #include "controller/spec/check.h"
@@ -59,19 +60,6 @@ Result<UniqueFd> take_lock(const Instance& instance) {
         return errno_error(cat("cannot lock '", instance.lock_file(), "'"));
     }
     return lock;
-}
-
-void tell(const Carryover& carryover) {
-    if (!carryover.older.empty()) {
-        log_info(cat("tables of version ", carryover.older.back(), " are carried over to version ", VS_ABI));
-    }
-    for (const auto& table : carryover.lost) {
-        log_warn(cat("table ", table, " cannot be carried over: what it held is lost"));
-    }
-    for (const auto version : carryover.discarded) {
-        log_warn(cat("tables of version ", version, ", of a newer viscumd, are discarded: counters begin at 0 and UDP ",
-                     "flows are forgotten; TCP connections go on"));
-    }
 }
 
 }  // namespace
@@ -167,12 +155,15 @@ Status Daemon::open_world(const Programs& programs, NewerTables newer) {
     if (!home) {
         return std::move(home).error();
     }
-    auto world = LinuxWorld::open(instance_, config_, newer);
+    auto grade = choose_grade(instance_, config_, newer);
+    if (!grade) {
+        return std::move(grade).error();
+    }
+    auto world = LinuxWorld::open(instance_, config_, *std::move(grade));
     if (!world) {
         return std::move(world).error();
     }
     world_ = std::move(*world);
-    tell(world_->carryover());
     world_->before_closing([this](int fd) {
         loop_->unwatch(fd);
         std::erase_if(backend_watches_, [fd](const auto& watch) { return watch.second == fd; });
@@ -199,7 +190,12 @@ ClaimCheck Daemon::claim_check() {
         if (!own) {
             return own.error().in("cannot read the router's own addresses");
         }
-        return check_claims(service, config_, *own, others);
+        auto against = check_claims(service, config_, *own, others);
+        if (service.egress.any() && !world_->grade().has_egress()) {
+            against.push_back(cat("'egress' needs the grade socket, and this router has ", world_->grade().name(), ": ",
+                                  world_->grade().reason()));
+        }
+        return against;
     };
 }
 
@@ -221,6 +217,7 @@ Status Daemon::uninstall(const Instance& instance, NewerTables newer) {
     RouterConfig config;
     if (const auto known = load_router_config(instance)) {
         config.tables = known->tables;
+        config.datapath = known->datapath;
     }
     // Without a LAN and without files: what is there is unwanted, and the reconciler takes it down.
     auto assembled = assemble(instance, *std::move(lock), std::move(config));
@@ -309,17 +306,19 @@ Status Daemon::start(const Programs& programs, NewerTables newer) {
 }
 
 Status Daemon::keep_files() {
-    auto pins = KeptPins::open(instance_.bpf_dir());
-    if (!pins) {
-        return std::move(pins).error();
-    }
-    pins_ = std::move(*pins);
-    const auto restore_pins = [this]() -> Result<bool> {
-        const auto restored = pins_->restore();
-        return restored ? Result<bool>(*restored > 0) : Result<bool>(restored.error());
-    };
     std::vector<Keeper::Thing> things;
-    things.push_back({cat("pins in ", pins_->directory()), pins_->directory(), restore_pins});
+    if (access(instance_.bpf_dir().c_str(), F_OK) == 0) {  // the classic grade has none
+        auto pins = KeptPins::open(instance_.bpf_dir());
+        if (!pins) {
+            return std::move(pins).error();
+        }
+        pins_ = std::move(*pins);
+        const auto restore_pins = [this]() -> Result<bool> {
+            const auto restored = pins_->restore();
+            return restored ? Result<bool>(*restored > 0) : Result<bool>(restored.error());
+        };
+        things.push_back({cat("pins in ", pins_->directory()), pins_->directory(), restore_pins});
+    }
     // Before the socket, which lies in the same directory.
     things.push_back({cat("'", instance_.lock_file(), "'"), instance_.run_dir(), [this] { return keep_lock(); }});
     things.push_back({cat("'", instance_.socket_path(), "'"), instance_.run_dir(),
@@ -366,8 +365,8 @@ void Daemon::reload() {
         return;
     }
     if (config->tables.rules != table_size_ || config->tables != config_.tables ||
-        config->aliases != context_->aliases) {
-        log_warn("a change of 'tables' or 'aliases' counts from the next start on");
+        config->aliases != context_->aliases || config->datapath != config_.datapath) {
+        log_warn("a change of 'tables', 'aliases' or 'datapath' counts from the next start on");
     }
     config_ = std::move(*config);
     set_log_level(level_of(config_.log_level));
@@ -399,7 +398,8 @@ void Daemon::rest_prober() {
 }
 
 void Daemon::renew_lease() {
-    lease_until_ = config_.lease ? std::optional(boot_now() + *config_.lease) : std::nullopt;
+    lease_until_ =
+        config_.lease && world_->grade().has_lease() ? std::optional(boot_now() + *config_.lease) : std::nullopt;
     loop_->cancel(lease_timer_);
     const Millis interval = config_.lease ? Millis(*config_.lease / 3) : kLookInterval;
     feed_watchdog(std::max(3 * interval, kHangLimit));

@@ -19,6 +19,7 @@
 #include "controller/ipc/server.h"
 #include "controller/world/linux_world.h"
 #include "tcprog/kept_pins.h"
+#include "tcprog/loader.h"
 
 namespace viscum {
 

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "controller/sandbox/audit.h"
+#include "controller/world/grade.h"
 #include "netns/ifname.h"
 
 namespace viscum {
@@ -189,7 +190,8 @@ DaemonReport report_daemon(const Services& services, World& world, const RunCont
     DaemonReport out;
     out.instance = context.instance.name;
     out.version = kVersion;
-    out.grade = "socket";
+    out.grade = world.grade().name();
+    out.grade_reason = world.grade().reason();
     out.pid = getpid();
     out.lease_ms_left = lease_until ? std::max<std::int64_t>(0, millis(*lease_until - boot_now())) : -1;
     for (const auto& lan : world.lan_devices()) {

@@ -45,26 +45,50 @@ std::string bring(Packages packages, const std::string& openwrt, const std::stri
     return cat("modprobe -a ", modules);
 }
 
-void check_kernel(const Facts& facts, Findings& findings) {
-    const std::string kernel = cat("Linux ", facts.kernel, ": ", facts.trial.why);
+bool needs_bpf(TrialStep failed) {
+    return failed == TrialStep::programs || failed == TrialStep::filter;
+}
+
+/// What runs, where something does; else what would.
+std::string grade_of(const Facts& facts) {
+    const bool bpf = facts.trial.failed == TrialStep::none && facts.config.datapath != DatapathChoice::classic;
+    const bool classic = (facts.trial.failed == TrialStep::none || needs_bpf(facts.trial.failed)) &&
+                         facts.config.datapath != DatapathChoice::socket && facts.trial.classic;
+    if (!bpf && !classic) {
+        return "none";
+    }
+    return facts.daemon && !facts.daemon->grade.empty() ? facts.daemon->grade : bpf ? "socket" : "classic";
+}
+
+std::string mend_of(const Facts& facts) {
     switch (facts.trial.failed) {
-        case TrialStep::none:
-            findings.good("kernel",
-                          cat("Linux ", facts.kernel, " makes namespaces, links and filters as services need"));
-            break;
-        case TrialStep::net_ns:
-            findings.problem("kernel", kernel,
-                             "a kernel with network namespaces; OpenWrt's small_flash targets have none");
-            break;
-        case TrialStep::veth: findings.problem("kernel", kernel, bring(facts.packages, "kmod-veth", "veth")); break;
-        case TrialStep::programs:
-            findings.problem("kernel", kernel,
-                             "a kernel from 5.10 on with BPF (CONFIG_BPF_SYSCALL, CONFIG_NET_CLS_BPF)");
-            break;
-        case TrialStep::filter:
-            findings.problem("kernel", kernel,
-                             bring(facts.packages, "kmod-sched-core kmod-sched-bpf", "sch_ingress cls_bpf"));
-            break;
+        case TrialStep::none: return "";
+        case TrialStep::net_ns: return "a kernel with network namespaces; OpenWrt's small_flash targets have none";
+        case TrialStep::veth: return bring(facts.packages, "kmod-veth", "veth");
+        case TrialStep::programs: return "a kernel from 5.10 on with BPF (CONFIG_BPF_SYSCALL, CONFIG_NET_CLS_BPF)";
+        case TrialStep::filter: return bring(facts.packages, "kmod-sched-core kmod-sched-bpf", "sch_ingress cls_bpf");
+    }
+    return "";
+}
+
+constexpr const char* kClassicLacks =
+    "no egress, no lease, no fragments, and the cloud takes over when viscumd sees that a service ended";
+
+void check_kernel(const Facts& facts, Findings& findings) {
+    const std::string grade = grade_of(facts);
+    const std::string kernel = cat("Linux ", facts.kernel);
+    if (grade == "none") {
+        findings.problem("kernel", cat(kernel, ": ", facts.trial.why), mend_of(facts));
+    } else if (needs_bpf(facts.trial.failed)) {
+        findings.warn("kernel", cat(kernel, " serves by the classic grade (", kClassicLacks, "): ", facts.trial.why),
+                      mend_of(facts));
+    } else if (grade == "classic") {
+        findings.warn("kernel",
+                      cat(kernel, " could do better than the classic grade (", kClassicLacks,
+                          "): ", facts.daemon ? facts.daemon->grade_reason : "viscum.yaml says so"),
+                      cat("take `datapath: classic` out of ", facts.config_file, ", and start viscumd again"));
+    } else {
+        findings.good("kernel", cat(kernel, " makes namespaces, links and filters as services need"));
     }
 }
 
@@ -229,7 +253,7 @@ Diagnosis diagnose(const Facts& facts) {
     check_limits(facts, findings);
     check_network(facts, findings);
     check_room(facts, findings);
-    return {facts.trial.failed == TrialStep::none ? "socket" : "none", std::move(findings).take()};
+    return {grade_of(facts), std::move(findings).take()};
 }
 
 bool has_problem(const Diagnosis& diagnosis) {

@@ -24,7 +24,7 @@ struct Finding {
 };
 
 struct Diagnosis {
-    std::string grade;  // "socket", or "none": this kernel can serve nothing
+    std::string grade;  // "socket" or "classic", or "none": this kernel can serve nothing
     std::vector<Finding> findings;
 };
 

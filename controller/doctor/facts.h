@@ -23,6 +23,7 @@ enum class TrialStep { none, net_ns, veth, programs, filter };
 struct Trial {
     TrialStep failed = TrialStep::none;
     std::string why;
+    bool classic = true;  // the filters of the grade `classic` can be had, whatever failed
 };
 
 struct FreeSpace {

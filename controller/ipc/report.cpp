@@ -64,6 +64,7 @@ void fields(auto& io, FieldsOf<DaemonReport> auto& daemon) {
     io.field("instance", daemon.instance);
     io.field("version", daemon.version);
     io.field("grade", daemon.grade);
+    io.field("grade_reason", daemon.grade_reason);
     io.field("pid", daemon.pid);
     io.field("lease_ms_left", daemon.lease_ms_left);
     io.field("lan", daemon.lan);

@@ -70,7 +70,8 @@ struct LanReport {
 struct DaemonReport {
     std::string instance;
     std::string version;
-    std::string grade;  // "socket"
+    std::string grade;         // "socket" or "classic"
+    std::string grade_reason;  // why it is not the best one
     std::int64_t pid = 0;
     std::int64_t lease_ms_left = -1;  // -1: lease off
     std::vector<LanReport> lan;

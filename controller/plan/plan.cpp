@@ -130,6 +130,7 @@ std::vector<std::string> describe(const std::vector<Step>& plan) {
 
 WantedBackend owned_by(const ServiceSpec& spec) {
     WantedBackend owned;
+    owned.claims = spec.intercept;
     const auto add = [](auto& list, const auto& item) {
         if (std::find(list.begin(), list.end(), item) == list.end()) {
             list.push_back(item);

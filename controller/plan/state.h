@@ -34,6 +34,7 @@ struct WantedEgress {
 };
 
 struct WantedBackend {
+    std::vector<Claim> claims;
     std::vector<IpAddress> addresses;  // owned singly; the first of a family is the preferred source
     std::vector<IpPrefix> prefixes;    // owned as local routes
     std::optional<WantedEgress> egress;

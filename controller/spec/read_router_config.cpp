@@ -131,13 +131,17 @@ AliasRange read_aliases(const YamlNode* node, Mistakes& mistakes) {
 
 RouterConfig read_router_config(const YamlNode& root, Mistakes& mistakes) {
     RouterConfig config;
-    const Fields fields(root, {{"viscum", "lan", "claimable", "lease", "tables", "aliases", "log_level"}}, mistakes);
+    const Fields fields(root, {{"viscum", "lan", "claimable", "lease", "tables", "aliases", "datapath", "log_level"}},
+                        mistakes);
     check_version(fields.find("viscum"), mistakes);
     config.lan = read_lan(fields.require("lan", "lan: [br-lan]"), mistakes);
     config.claimable = read_claimable(fields.find("claimable"), mistakes);
     config.lease = read_lease(fields.find("lease"), config.lease, mistakes);
     config.tables = read_tables(fields.find("tables"), mistakes);
     config.aliases = read_aliases(fields.find("aliases"), mistakes);
+    const Choices<DatapathChoice> datapaths{
+        {"auto", DatapathChoice::any}, {"socket", DatapathChoice::socket}, {"classic", DatapathChoice::classic}};
+    config.datapath = read_choice(fields.find("datapath"), datapaths, mistakes).value_or(config.datapath);
     const Choices<std::string> levels{{"debug", "debug"}, {"info", "info"}, {"warn", "warn"}, {"error", "error"}};
     config.log_level = read_choice(fields.find("log_level"), levels, mistakes).value_or(config.log_level);
     return config;

@@ -217,12 +217,20 @@ struct AliasRange {
 };
 
 /// /etc/NAME/viscum.yaml
+/// How packets are directed; see docs/adr/0015.
+enum class DatapathChoice : std::uint8_t {
+    any,      // the best that this kernel has
+    socket,   // BPF programs, or no start
+    classic,  // u32 and mirred, also where there are programs
+};
+
 struct RouterConfig {
     std::vector<std::string> lan;                  // device names or fnmatch(3) patterns; a bridge stands for its ports
     std::vector<ClaimableSpec> claimable;          // empty: nothing may be claimed
     std::optional<Millis> lease = Millis{30'000};  // nullopt: `lease: off`
     TableSizes tables;
     AliasRange aliases;
+    DatapathChoice datapath = DatapathChoice::any;
     std::string log_level = "info";  // debug, info, warn, error
     bool operator==(const RouterConfig&) const = default;
 };

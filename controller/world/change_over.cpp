@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "classic/u32.h"
 #include "tcprog/attach.h"
 
 namespace viscum {
@@ -43,6 +44,13 @@ void retire_earlier(const std::vector<Link>& links, Datapath& datapath, std::uin
     if (!used) {
         catch_up(datapath.dir, datapath.carryover);
         [[maybe_unused]] const auto status = retire_pins(datapath.dir, datapath.carryover);
+    }
+}
+
+void remove_classic(const std::vector<Link>& links, std::string_view instance) {
+    const auto socket = NlSocket::open();
+    for (const Link& link : socket ? links : std::vector<Link>()) {
+        [[maybe_unused]] const auto removed = apply_u32(*socket, link.index, u32_instance(instance), {});
     }
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -18,5 +19,8 @@ Status change_over(const NlSocket& socket, const Datapath& datapath, std::uint32
 /// Removes the older pins once no device has an earlier program any more. What cannot be removed is left for the next
 /// time.
 void retire_earlier(const std::vector<Link>& links, Datapath& datapath, std::uint32_t filter_handle);
+
+/// Takes away the filters of the grade `classic`, as far as they are there and can be.
+void remove_classic(const std::vector<Link>& links, std::string_view instance);
 
 }  // namespace viscum

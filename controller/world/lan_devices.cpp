@@ -13,7 +13,6 @@ namespace viscum {
 namespace {
 
 constexpr std::uint32_t kDefaultMtu = 1500;
-constexpr std::size_t kMaxMarked = 4096;  // of entries in vs_lans, which has fewer
 
 bool matches(const std::vector<std::string>& patterns, const std::string& name) {
     return std::any_of(patterns.begin(), patterns.end(),
@@ -24,9 +23,8 @@ bool matches(const std::vector<std::string>& patterns, const std::string& name) 
 
 LanDevices::Device LanDevices::describe(const Link& link, const std::vector<Link>& links) const {
     Device device;
-    device.name = link.name;
+    device.port = {link.index, link.name, link.index, link.mac, false, link.ethernet};
     device.mtu = link.mtu;
-    device.ethernet = link.ethernet;
     device.wanted = matches(patterns_, link.name);
     const auto bridge = std::find_if(links.begin(), links.end(), [&](const Link& other) {
         return number(link.master) != 0 && other.index == link.master && other.kind == "bridge";
@@ -34,76 +32,98 @@ LanDevices::Device LanDevices::describe(const Link& link, const std::vector<Link
     if (bridge != links.end()) {
         device.wanted = device.wanted || matches(patterns_, bridge->name);
         device.bridge = bridge->name;
-        device.bridge_mac = bridge->mac;
+        device.port.router = bridge->index;
+        device.port.mac = bridge->mac;
+        device.port.is_port = true;
     }
     return device;
 }
 
-Status LanDevices::observe(const NlSocket& socket, const std::vector<Link>& links, const std::set<std::string>& own) {
+/// Those that `lan:` names, and those that it does not name and that still carry our filter. Every device is asked
+/// once, at the start: the viscumd before may have had another `lan:`.
+Result<LanDevices::Numbered> LanDevices::meant(const std::vector<Link>& links, const std::set<std::string>& own) {
     Numbered seen;
     for (const auto& link : links) {
         if (link.kind == "bridge" || link.name == "lo" || own.contains(link.name)) {
             continue;
         }
-        const std::uint32_t index = number(link.index);
         Device device = describe(link, links);
-        const auto known = devices_.find(index);
-        // Every device is asked once, at the start: the viscumd before may have had another `lan:`.
-        const bool ask = device.wanted || first_look_ || (known != devices_.end() && known->second.attached);
-        if (!ask) {
+        const auto known = devices_.find(number(link.index));
+        const bool carried = known != devices_.end() && known->second.attached;
+        if (!device.wanted && ((!first_look_ && !carried) || !grade_.carries(link.index))) {
             continue;
         }
-        const auto attached = filter_attached(index, filter_handle_, datapath_.lan);
-        if (!attached) {
-            return attached.error();
-        }
-        device.attached = *attached || (!device.wanted && carries_filter(index, filter_handle_));
-        if (!device.wanted && !device.attached) {
-            continue;
-        }
+        device.attached = !device.wanted;
         if (known != devices_.end()) {
             device.prepared = known->second.prepared;
-            device.problem = device.attached ? "" : known->second.problem;
+            device.problem = known->second.problem;
         }
-        if (device.attached && device.wanted) {
-            // For a warning only: where it cannot be seen there is none.
-            const auto first = first_filter(socket, link.index);
-            if (first && *first && (*first)->priority < kFilterPriority) {
-                device.problem = cat("another tool's TC filter comes first (", (*first)->kind, ", pref ",
-                                     (*first)->priority, "): what that keeps or drops is not served");
-            }
-            const auto marked = rules_.set_lan_device(index, device.bridge_mac);
-            if (!marked) {
-                return marked.error();
-            }
-        }
-        seen.emplace(index, std::move(device));
+        seen.emplace(number(link.index), std::move(device));
     }
-    if (auto status = forget_gone(seen); !status) {
+    return seen;
+}
+
+/// A device that `lan:` names.
+Status LanDevices::look_at(const NlSocket& socket, Device& device) {
+    device.unfit = grade_.unfit(device.port);
+    const auto attached = grade_.attached(device.port.device);
+    if (!attached) {
+        return attached.error();
+    }
+    device.attached = *attached;
+    if (!device.attached) {
+        return {};
+    }
+    device.problem.clear();
+    // For a warning only: where it cannot be seen there is none.
+    const auto first = first_filter(socket, device.port.device);
+    if (first && *first && (*first)->priority < kFilterPriority) {
+        device.problem = cat("another tool's TC filter comes first (", (*first)->kind, ", pref ", (*first)->priority,
+                             "): what that keeps or drops is not served");
+    }
+    return grade_.refresh(device.port);
+}
+
+Status LanDevices::observe(const NlSocket& socket, const std::vector<Link>& links, const std::set<std::string>& own) {
+    auto seen = meant(links, own);
+    if (!seen) {
+        return std::move(seen).error();
+    }
+    std::vector<LanPort> ports;
+    for (const auto& [index, device] : *seen) {
+        if (device.wanted) {
+            ports.push_back(device.port);
+        }
+    }
+    if (auto status = grade_.look(socket, ports); !status) {
         return status;
     }
-    devices_ = std::move(seen);
+    for (auto& [index, device] : *seen) {
+        if (auto status = device.wanted ? look_at(socket, device) : Status{}; !status) {
+            return status;
+        }
+    }
+    if (auto status = forget_gone(*seen); !status) {
+        return status;
+    }
+    devices_ = *std::move(seen);
     first_look_ = false;
     return {};
 }
 
 /// The map that tells bridges' MACs is small, and numbers are not used twice: what is gone must go.
 Status LanDevices::forget_gone(const Numbered& seen) {
-    std::set<std::uint32_t> gone;
+    std::set<IfIndex> gone;
     if (first_look_) {
-        for (const auto& [index, mark] : datapath_.lans.entries(kMaxMarked)) {
-            gone.insert(index);
-        }
+        const auto remembered = grade_.remembered();
+        gone.insert(remembered.begin(), remembered.end());
     }
     for (const auto& [index, device] : devices_) {
-        gone.insert(index);
+        gone.insert(device.port.device);
     }
-    for (const auto index : gone) {
-        if (seen.contains(index)) {
-            continue;
-        }
-        if (const auto forgotten = rules_.set_lan_device(index, std::nullopt); !forgotten) {
-            return forgotten.error();
+    for (const auto device : gone) {
+        if (auto status = seen.contains(number(device)) ? Status{} : grade_.forget(device); !status) {
+            return status;
         }
     }
     return {};
@@ -111,15 +131,16 @@ Status LanDevices::forget_gone(const Numbered& seen) {
 
 void LanDevices::add_to(Actual& actual) const {
     for (const auto& [index, device] : devices_) {
-        actual.lan[device.name] = device.attached;
-        if (device.wanted && device.ethernet && !device.prepared) {
-            actual.unprepared_lan.insert(device.name);
+        actual.lan[device.port.name] = device.attached;
+        if (device.wanted && device.port.ethernet && !device.prepared) {
+            actual.unprepared_lan.insert(device.port.name);
         }
     }
 }
 
 LanDevices::Numbered::iterator LanDevices::find(const std::string& name) {
-    return std::find_if(devices_.begin(), devices_.end(), [&](const auto& entry) { return entry.second.name == name; });
+    return std::find_if(devices_.begin(), devices_.end(),
+                        [&](const auto& entry) { return entry.second.port.name == name; });
 }
 
 Status LanDevices::prepare(const std::string& name) {
@@ -136,14 +157,11 @@ Status LanDevices::attach(const std::string& name) {
     if (found == devices_.end()) {
         return {};
     }
-    auto& [index, device] = *found;
-    if (const auto marked = rules_.set_lan_device(index, device.bridge_mac); !marked) {
-        return marked.error();
-    }
-    const auto attached = attach_filter(index, filter_handle_, datapath_.lan);
+    Device& device = found->second;
+    auto attached = grade_.attach(device.port);
     device.attached = static_cast<bool>(attached);
     device.problem = attached ? "" : attached.error().what;
-    return attached ? Status{} : Status{attached.error()};
+    return attached;
 }
 
 Status LanDevices::detach(const std::string& name) {
@@ -151,21 +169,17 @@ Status LanDevices::detach(const std::string& name) {
     if (found == devices_.end()) {
         return {};
     }
-    auto& [index, device] = *found;
-    if (auto status = detach_filter(index, filter_handle_); !status) {
-        return status;
-    }
-    device.attached = false;
-    const auto forgotten = rules_.set_lan_device(index, std::nullopt);
-    return forgotten ? Status{} : Status{forgotten.error()};
+    auto status = grade_.detach(found->second.port.device);
+    found->second.attached = found->second.attached && !status;
+    return status;
 }
 
 std::vector<LanDevice> LanDevices::list() const {
     std::vector<LanDevice> out;
     for (const auto& [index, device] : devices_) {
         if (device.wanted) {
-            out.push_back({device.name, device.bridge, device.attached,
-                           device.ethernet ? device.problem : "carries no Ethernet frames", device.ethernet});
+            out.push_back({device.port.name, device.bridge, device.attached,
+                           device.unfit.empty() ? device.problem : device.unfit, device.unfit.empty()});
         }
     }
     std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.device < b.device; });

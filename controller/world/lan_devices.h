@@ -11,18 +11,17 @@
 #include <vector>
 
 #include "controller/plan/state.h"
+#include "controller/world/grade.h"
 #include "controller/world/world.h"
 #include "netns/link.h"
 #include "netns/nl_socket.h"
-#include "tcprog/rule_table.h"
 
 namespace viscum {
 
 class LanDevices {
 public:
-    /// `datapath` and `rules` must outlive this object.
-    LanDevices(const Datapath& datapath, RuleTable& rules, std::uint32_t filter_handle)
-        : datapath_(datapath), rules_(rules), filter_handle_(filter_handle) {}
+    /// `grade` must outlive this object.
+    explicit LanDevices(Grade& grade) : grade_(grade) {}
 
     void set_patterns(const std::vector<std::string>& patterns) { patterns_ = patterns; }
 
@@ -42,25 +41,24 @@ public:
 
 private:
     struct Device {
-        std::string name;
+        LanPort port;
         std::string bridge;
-        std::optional<Mac> bridge_mac;
         std::uint32_t mtu = 0;
-        bool ethernet = true;
         bool wanted = false;  // named by `lan:`; otherwise it only still carries our filter
         bool attached = false;
         bool prepared = false;
+        std::string unfit;  // why it cannot be served; empty: it can
         std::string problem;
         bool operator==(const Device&) const = default;
     };
     using Numbered = std::map<std::uint32_t, Device>;
     [[nodiscard]] Device describe(const Link& link, const std::vector<Link>& links) const;
+    [[nodiscard]] Result<Numbered> meant(const std::vector<Link>& links, const std::set<std::string>& own);
+    Status look_at(const NlSocket& socket, Device& device);
     Numbered::iterator find(const std::string& name);
     Status forget_gone(const Numbered& seen);
 
-    const Datapath& datapath_;
-    RuleTable& rules_;
-    std::uint32_t filter_handle_;
+    Grade& grade_;
     std::vector<std::string> patterns_;
     Numbered devices_;
     bool first_look_ = true;

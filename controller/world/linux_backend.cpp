@@ -4,7 +4,6 @@
 
 #include "base/text.h"
 #include "controller/world/linux_world.h"
-#include "tcprog/attach.h"
 
 namespace viscum {
 namespace {
@@ -25,6 +24,11 @@ Status prepare_sysctls() {
         }
     }
     return {};
+}
+
+bool owns_v6_prefix(const WantedBackend& wanted) {
+    return std::any_of(wanted.prefixes.begin(), wanted.prefixes.end(),
+                       [](const auto& prefix) { return !prefix.address.is_v4(); });
 }
 
 }  // namespace
@@ -59,14 +63,15 @@ Status LinuxWorld::open_watch(Backend& backend) {
 }
 
 Status LinuxWorld::make_link(const BackendKey& key, Backend& backend) {
-    const VethSpec spec{backend.link_name, kServiceDevice, service_mac(instance_.name, key.service), lan_.mtu()};
+    const auto shape = grade_->link_shape(key.service);
+    const VethSpec spec{backend.link_name, kServiceDevice, shape.mac, lan_.mtu(), shape.arp};
     auto link = create_veth(socket_, spec, *backend.net_ns);
     if (!link && link.error().errno_code == EEXIST && keep_link_name(socket_, spec, *backend.net_ns)) {
         link = create_veth(socket_, spec, *backend.net_ns);
     }
     if (!link) {
-        if (!backend.link_stands && number(backend.link) != 0) {
-            backend.link = IfIndex{};  // gone, and not to be had: the cloud serves meanwhile
+        if (!backend.link_stands && number(backend.link.device) != 0) {
+            backend.link = LinkEnd{};  // gone, and not to be had: the cloud serves meanwhile
             written_.reset();
         }
         return link.error();
@@ -86,12 +91,11 @@ Status LinuxWorld::make_link(const BackendKey& key, Backend& backend) {
         return prepared;
     }
     // A number that was another link's may have an entry still.
-    if (const auto cleared = links_.apply(number(link->index), std::nullopt); !cleared) {
-        return cleared.error();
+    if (auto cleared = grade_->clear(link->index); !cleared) {
+        return cleared;
     }
-    backend.link = link->index;
+    backend.link = {link->index, *nsid};
     backend.link_stands = true;
-    backend.nsid = *nsid;
     backend.actual.link = true;
     backend.actual.addresses = false;
     backend.actual.fence = false;
@@ -111,8 +115,7 @@ Status LinuxWorld::set_sysctls(const Backend& backend, const WantedBackend& want
     }
     return backend.net_ns->inside([&]() -> Status {
         // An IPv6 address that is ours by a `local` route alone cannot be bound otherwise.
-        if (std::any_of(wanted.prefixes.begin(), wanted.prefixes.end(),
-                        [](const auto& prefix) { return !prefix.address.is_v4(); })) {
+        if (owns_v6_prefix(wanted)) {
             if (auto status = set_net_sysctl("ipv6/ip_nonlocal_bind", "1"); !status) {
                 return status;
             }
@@ -124,10 +127,10 @@ Status LinuxWorld::set_sysctls(const Backend& backend, const WantedBackend& want
 /// Our own writes are no news. But another tool's may be among them, so what is there is looked at once more after they
 /// were read.
 Status LinuxWorld::write_addresses(const NlSocket& inside, IfIndex device, Backend& backend,
-                                   const WantedBackend& wanted) {
+                                   const OwnedAddresses& owned) {
     for (int round = 0; round < kAddressRounds; ++round) {
         backend.watch->drain();
-        const auto written = apply_addresses(inside, device, {wanted.addresses, wanted.prefixes});
+        const auto written = apply_addresses(inside, device, owned);
         if (!written) {
             return written.error();
         }
@@ -142,6 +145,7 @@ Status LinuxWorld::set_addresses(Backend& backend, const WantedBackend& wanted) 
     if (auto status = set_sysctls(backend, wanted); !status) {
         return status;
     }
+    const auto shape = grade_->link_shape(backend.service);
     bool end_is_there = true;
     // A backend that was adopted has its watch from here on.
     auto status = backend.net_ns->inside([&]() -> Status {
@@ -157,11 +161,15 @@ Status LinuxWorld::set_addresses(Backend& backend, const WantedBackend& wanted) 
             end_is_there = device.error().errno_code != ENODEV;
             return device.error();
         }
-        const VethSpec spec{{}, kServiceDevice, device->mac, device->mtu};
+        const VethSpec spec{{}, kServiceDevice, shape.mac, device->mtu, shape.arp};
         if (auto prepared = prepare_peer(*inside, spec); !prepared) {
             return prepared;
         }
-        return write_addresses(*inside, device->index, backend, wanted);
+        OwnedAddresses owned{wanted.addresses, wanted.prefixes};
+        if (shape.solicits && owns_v6_prefix(wanted)) {
+            owned.single.push_back(*shape.solicits);
+        }
+        return write_addresses(*inside, device->index, backend, owned);
     });
     if (!end_is_there) {
         // Another tool renamed or moved the service's end, which goes with ours: both are made again.
@@ -172,26 +180,27 @@ Status LinuxWorld::set_addresses(Backend& backend, const WantedBackend& wanted) 
         }
     }
     backend.actual.addresses = static_cast<bool>(status);
+    backend.shape = shape;
     return status;
 }
 
-Status LinuxWorld::attach_fence(Backend& backend) {
-    const auto attached = attach_filter(number(backend.link), filter_handle_, datapath_->service);
-    backend.actual.fence = static_cast<bool>(attached);
-    return attached ? Status{} : Status{attached.error()};
+Status LinuxWorld::attach_fence(Backend& backend, const WantedBackend& wanted) {
+    auto fenced = grade_->fence(backend.link, wanted);
+    backend.actual.fence = static_cast<bool>(fenced);
+    return fenced;
 }
 
 Status LinuxWorld::remove_link(Backend& backend) {
     // Its number may be given to another link one day.
-    if (const auto written = links_.apply(number(backend.link), std::nullopt); !written) {
-        return written.error();
+    if (auto cleared = grade_->clear(backend.link.device); !cleared) {
+        return cleared;
     }
     backend.actual.egress.reset();
     if (auto status = delete_link(socket_, backend.link_name); !status) {
         return status;
     }
-    removed_links_.insert(number(backend.link));
-    backend.link = IfIndex{};
+    removed_links_.insert(number(backend.link.device));
+    backend.link = LinkEnd{};
     backend.actual.link = false;
     return {};
 }

@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// What LinuxWorld reads for others: sockets, rules as they stand, flows, networks and counters. Nothing here writes a
-// rule.
+// What LinuxWorld reads for others: sockets, rules as they stand, and networks. Nothing here writes a rule.
 #include <algorithm>
 
 #include "base/text.h"
 #include "controller/world/linux_world.h"
-#include "netns/conntrack.h"
 #include "netns/sock_diag.h"
-#include "tcprog/counters.h"
 
 namespace viscum {
 namespace {
 
-constexpr std::size_t kTrackedFlows = 4096;
+constexpr std::size_t kMostOpenFlows = 4096;  // of a backend
 
 }  // namespace
 
@@ -44,43 +41,67 @@ Result<std::uint32_t> LinuxWorld::open_connections(const BackendKey& key) {
     return count;
 }
 
+Result<std::vector<OpenFlow>> LinuxWorld::open_flows(const NetNs& ns, const std::vector<Claim>& claims) {
+    std::vector<OpenFlow> flows;
+    const auto status = ns.inside([&]() -> Status {
+        const auto diag = SockDiag::open();
+        if (!diag) {
+            return diag.error();
+        }
+        const auto open = diag->list_connections(kMostOpenFlows);
+        if (!open) {
+            return open.error();
+        }
+        for (const auto& [here, there] : *open) {
+            const auto holds = [&](const Claim& claim) {
+                return claim.protocol == Protocol::tcp && claim.prefix.contains(here.address) &&
+                       claim.ports.first <= here.port && here.port <= claim.ports.last;
+            };
+            if (std::any_of(claims.begin(), claims.end(), holds)) {
+                flows.push_back({there.address, here.address, there.port, here.port});
+            }
+        }
+        return {};
+    });
+    return status ? Result<std::vector<OpenFlow>>(std::move(flows)) : status.error();
+}
+
+Status LinuxWorld::keep_open_flows(const std::vector<WantedRule>& rules) {
+    if (!grade_->needs_open_flows()) {
+        return {};
+    }
+    flows_kept_at_ = boot_now();
+    for (const auto& [key, backend] : backends_) {
+        std::vector<Claim> led_away;
+        for (const auto& rule : rules) {
+            const bool may_own = rule.service == key.service && rule.backend[static_cast<std::size_t>(key.slot)];
+            if (may_own && (rule.admission != Admission::serve || rule.active != key.slot)) {
+                led_away.push_back(rule.claim);
+            }
+        }
+        if (number(backend.link.device) == 0 || !backend.net_ns) {
+            continue;
+        }
+        const auto flows = led_away.empty() ? Result<std::vector<OpenFlow>>(std::vector<OpenFlow>())
+                                            : open_flows(*backend.net_ns, led_away);
+        if (!flows) {
+            return flows.error();
+        }
+        if (auto status = grade_->keep_open_flows(backend.link.device, *flows); !status) {
+            return status;
+        }
+    }
+    return {};
+}
+
 Admission LinuxWorld::admission_in_kernel(const Claim& claim) const {
-    const auto index = rules_.index_of(rule_key(claim));
-    const auto rule = index ? datapath_->rules.find(*index) : std::nullopt;
-    return rule ? static_cast<Admission>(rule->admission) : Admission::off;
+    const auto standing = grade_->standing(claim);
+    return standing ? standing->admission : Admission::off;
 }
 
 std::optional<int> LinuxWorld::active_in_kernel(const Claim& claim) const {
-    const auto index = rules_.index_of(rule_key(claim));
-    const auto rule = index ? datapath_->rules.find(*index) : std::nullopt;
-    return rule ? std::optional<int>(rule->active & 1) : std::nullopt;
-}
-
-Status LinuxWorld::keep_tracked_flows(const std::vector<Claim>& claims) {
-    std::vector<IpPrefix> destinations;
-    for (const auto& claim : claims) {
-        if (claim.protocol == Protocol::udp) {
-            destinations.push_back(claim.prefix);
-        }
-    }
-    if (destinations.empty()) {
-        return {};
-    }
-    const auto tracked = tracked_udp_flows(destinations, kTrackedFlows);
-    if (!tracked) {
-        return tracked.error();
-    }
-    std::vector<CloudFlow> flows;
-    for (const auto& flow : *tracked) {
-        const bool claimed = std::any_of(claims.begin(), claims.end(), [&](const Claim& claim) {
-            return claim.protocol == Protocol::udp && claim.prefix.contains(flow.destination) &&
-                   claim.ports.first <= flow.destination_port && flow.destination_port <= claim.ports.last;
-        });
-        if (claimed) {
-            flows.push_back({flow.source, flow.destination, flow.source_port, flow.destination_port});
-        }
-    }
-    return rules_.keep_with_cloud(flows);
+    const auto standing = grade_->standing(claim);
+    return standing ? std::optional<int>(standing->active) : std::nullopt;
 }
 
 Result<std::vector<IpPrefix>> LinuxWorld::own_networks() {
@@ -93,42 +114,6 @@ Result<std::vector<IpPrefix>> LinuxWorld::own_networks() {
         networks.push_back(IpPrefix::around(item.address, item.length));
     }
     return networks;
-}
-
-ClaimCounters LinuxWorld::counters(const Claim& claim) {
-    ClaimCounters out;
-    const auto index = rules_.index_of(rule_key(claim));
-    if (!index) {
-        return out;
-    }
-    const auto counted = read_counters(*datapath_, *index);
-    if (!counted) {
-        return out;
-    }
-    out.flows = counted->flows;
-    out.packets_in = counted->packets_in;
-    out.bytes_in = counted->bytes_in;
-    out.packets_out = counted->packets_out;
-    out.bytes_out = counted->bytes_out;
-    out.flows_cloud = counted->flows_cloud;
-    for (std::size_t reason = 0; reason < counted->cloud.size(); ++reason) {
-        if (counted->cloud[reason] != 0) {
-            out.cloud.emplace_back(reason_name(reason), counted->cloud[reason]);
-        }
-    }
-    return out;
-}
-
-std::vector<std::pair<std::string, std::uint64_t>> LinuxWorld::verdicts() {
-    std::vector<std::pair<std::string, std::uint64_t>> out;
-    if (const auto verdicts = read_verdicts(*datapath_)) {
-        for (std::size_t i = 0; i < verdicts->size(); ++i) {
-            if ((*verdicts)[i] != 0) {
-                out.emplace_back(verdict_name(i), (*verdicts)[i]);
-            }
-        }
-    }
-    return out;
 }
 
 }  // namespace viscum

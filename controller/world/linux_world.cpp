@@ -3,29 +3,24 @@
 
 #include <algorithm>
 
-#include "controller/world/change_over.h"
-#include "tcprog/attach.h"
-
 namespace viscum {
+namespace {
 
-RuleKey LinuxWorld::rule_key(const Claim& claim) {
-    return {claim.prefix, claim.ports.first, claim.ports.last, static_cast<std::uint8_t>(claim.protocol)};
-}
+constexpr Millis kKeepEach{1000};
+
+}  // namespace
 
 LinuxWorld::LinuxWorld(const Instance& instance, const AliasRange& aliases, NlSocket socket, NlWatch watch,
-                       std::unique_ptr<Datapath> datapath)
+                       std::unique_ptr<Grade> grade)
     : instance_(instance),
-      filter_handle_(viscum::filter_handle(instance.name)),
       socket_(std::move(socket)),
       router_watch_(std::move(watch)),
-      datapath_(std::move(datapath)),
-      rules_(RuleTable::adopt(*datapath_)),
-      links_(LinkTable::adopt(*datapath_)),
-      lan_(*datapath_, rules_, filter_handle_),
+      grade_(std::move(grade)),
+      lan_(*grade_),
       masquerade_{instance.name, aliases.v4, aliases.v6} {}
 
 Result<std::unique_ptr<LinuxWorld>> LinuxWorld::open(const Instance& instance, const RouterConfig& config,
-                                                     NewerTables newer) {
+                                                     std::unique_ptr<Grade> grade) {
     auto socket = NlSocket::open();
     if (!socket) {
         return std::move(socket).error();
@@ -34,16 +29,8 @@ Result<std::unique_ptr<LinuxWorld>> LinuxWorld::open(const Instance& instance, c
     if (!watch) {
         return std::move(watch).error();
     }
-    const DatapathSizes sizes{config.tables.rules, config.tables.flows, config.tables.fragments};
-    auto datapath = open_datapath(instance.bpf_dir(), sizes, newer);
-    if (!datapath) {
-        return std::move(datapath).error();
-    }
-    if (auto status = change_over(*socket, **datapath, viscum::filter_handle(instance.name)); !status) {
-        return std::move(status).error();
-    }
     std::unique_ptr<LinuxWorld> world(
-        new LinuxWorld(instance, config.aliases, std::move(*socket), std::move(*watch), std::move(*datapath)));
+        new LinuxWorld(instance, config.aliases, std::move(*socket), std::move(*watch), std::move(grade)));
     world->lan_.set_patterns(config.lan);
     return world;
 }
@@ -76,7 +63,7 @@ void LinuxWorld::suspect_device(std::uint32_t device) {
         return;
     }
     const auto found = std::find_if(backends_.begin(), backends_.end(),
-                                    [device](const auto& entry) { return number(entry.second.link) == device; });
+                                    [device](const auto& entry) { return number(entry.second.link.device) == device; });
     if (found != backends_.end()) {
         links_suspected_.add(found->first);
     } else if (!removed_links_.contains(device)) {
@@ -108,6 +95,7 @@ void LinuxWorld::know(const BackendKey& key) {
         return;
     }
     Backend backend;
+    backend.service = key.service;
     backend.net_ns_name = net_ns_name(instance_.name, key.service, key.slot);
     backend.link_name = host_ifname(instance_.name, key.service, key.slot);
     backends_.emplace(key, std::move(backend));
@@ -201,17 +189,18 @@ Status LinuxWorld::observe_link(Backend& backend, const Link* named, const Link*
     if (named == nullptr || named->peer_nsid != *nsid) {
         return {};
     }
-    if (backend.link != named->index || backend.nsid != *nsid) {
+    const LinkEnd end{named->index, *nsid};
+    if (backend.link != end) {
         written_.reset();
     }
-    backend.link = named->index;
-    backend.nsid = *nsid;
+    backend.link = end;
     backend.actual.link = named->up;
-    const auto attached = filter_attached(number(named->index), filter_handle_, datapath_->service);
-    if (!attached) {
-        return attached.error();
+    backend.actual.addresses = backend.actual.addresses && backend.shape == grade_->link_shape(backend.service);
+    const auto fenced = grade_->fenced(end);
+    if (!fenced) {
+        return fenced.error();
     }
-    backend.actual.fence = *attached;
+    backend.actual.fence = *fenced;
     if (backend.actual.egress) {
         const auto in_place = egress_in_place(backend);
         if (!in_place) {
@@ -238,14 +227,14 @@ Status LinuxWorld::observe_few_links() {
         if (auto status = none_is_no_error(named); !status) {
             return status;
         }
-        if (named && named->index == backend.link) {
+        if (named && named->index == backend.link.device) {
             if (auto status = observe_link(backend, &*named, &*named); !status) {
                 return status;
             }
             continue;
         }
-        const auto numbered = number(backend.link) != 0 ? find_link(socket_, backend.link)
-                                                        : Result<Link>(Error{ENODEV, "it had no number"});
+        const auto numbered = number(backend.link.device) != 0 ? find_link(socket_, backend.link.device)
+                                                               : Result<Link>(Error{ENODEV, "it had no number"});
         if (auto status = none_is_no_error(numbered); !status) {
             return status;
         }
@@ -272,19 +261,26 @@ Status LinuxWorld::observe_router() {
         return found == map.end() ? nullptr : found->second;
     };
     std::set<std::string> own;
-    for (auto& [key, backend] : backends_) {
+    for (const auto& [key, backend] : backends_) {
         own.insert(backend.link_name);
-        if (auto status = observe_link(backend, find_in(by_name, backend.link_name), find_in(by_number, backend.link));
+    }
+    // First: the links of services may depend on what the LAN is like.
+    if (auto status = lan_.observe(socket_, *links, own); !status) {
+        return status;
+    }
+    for (auto& [key, backend] : backends_) {
+        if (auto status =
+                observe_link(backend, find_in(by_name, backend.link_name), find_in(by_number, backend.link.device));
             !status) {
             return status;
         }
     }
-    retire_earlier(*links, *datapath_, filter_handle_);
+    grade_->retire(*links);
     if (auto status = forget_gone_links(); !status) {
         return status;
     }
     removed_links_.clear();
-    return lan_.observe(socket_, *links, own);
+    return {};
 }
 
 Result<Actual> LinuxWorld::observe() {
@@ -302,6 +298,12 @@ Result<Actual> LinuxWorld::observe() {
         masquerade_suspected_ = false;
     }
     forget_untranslated();
+    grade_->tidy();
+    if (written_ && boot_now() - flows_kept_at_ > kKeepEach) {
+        if (auto status = keep_open_flows(*written_); !status) {
+            return std::move(status).error();
+        }
+    }
     Actual actual;
     actual.masquerade = masquerade_there_;
     for (const auto& [key, backend] : backends_) {
@@ -312,37 +314,33 @@ Result<Actual> LinuxWorld::observe() {
     return actual;
 }
 
-Rule LinuxWorld::to_rule(const WantedRule& wanted) const {
-    Rule rule;
-    rule.key = rule_key(wanted.claim);
-    rule.service = wanted.service;
+LinkedRule LinuxWorld::with_links(const WantedRule& wanted) const {
+    LinkedRule rule{wanted, {}};
     for (int slot = 0; slot < 2; ++slot) {
         const auto found = backends_.find({wanted.service, slot});
-        if (wanted.backend[static_cast<std::size_t>(slot)] && found != backends_.end() &&
-            number(found->second.link) != 0) {
-            rule.backend[static_cast<std::size_t>(slot)] = {found->second.nsid, number(found->second.link)};
+        const auto place = static_cast<std::size_t>(slot);
+        if (wanted.backend[place] && found != backends_.end() && number(found->second.link.device) != 0) {
+            rule.links[place] = found->second.link;
         }
     }
-    rule.active = static_cast<std::uint8_t>(wanted.active);
-    rule.admission = wanted.admission;
-    rule.closed = wanted.closed;
-    rule.several_addresses = wanted.several;
     return rule;
 }
 
 Status LinuxWorld::write_rules(const std::vector<WantedRule>& rules) {
-    std::vector<Rule> table;
+    std::vector<LinkedRule> table;
     table.reserve(rules.size());
     for (const auto& rule : rules) {
-        table.push_back(to_rule(rule));
+        table.push_back(with_links(rule));
     }
-    const auto written = rules_.apply(table);
-    if (!written) {
+    if (auto kept = keep_open_flows(rules); !kept) {
+        return kept;
+    }
+    if (auto written = grade_->write(table); !written) {
         written_.reset();  // it may have come half-way
-        return written.error();
+        return written;
     }
     written_ = rules;
-    return {};
+    return keep_open_flows(rules);  // those that began until the rules stood
 }
 
 Status LinuxWorld::execute(const Step& step, const Wanted& wanted) {
@@ -364,7 +362,7 @@ Status LinuxWorld::execute(const Step& step, const Wanted& wanted) {
         case Kind::make_net_ns: return make_net_ns(backend);
         case Kind::make_link: return make_link(step.backend, backend);
         case Kind::set_addresses: return set_addresses(backend, wanted.backends.at(step.backend));
-        case Kind::attach_fence: return attach_fence(backend);
+        case Kind::attach_fence: return attach_fence(backend, wanted.backends.at(step.backend));
         case Kind::set_egress: return set_egress(step.backend, backend, wanted.backends.at(step.backend));
         case Kind::remove_link: return remove_link(backend);
         case Kind::remove_net_ns: return remove_net_ns(backend);
@@ -383,7 +381,7 @@ const NetNs* LinuxWorld::net_ns(const BackendKey& key) const {
 
 bool LinuxWorld::has_link(const BackendKey& key) const {
     const auto found = backends_.find(key);
-    return found != backends_.end() && number(found->second.link) != 0;
+    return found != backends_.end() && number(found->second.link.device) != 0;
 }
 
 }  // namespace viscum

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// World on Linux: composes netns and tcprog.
+// World on Linux: composes netns and a grade.
 #pragma once
 
 #include <functional>
@@ -10,6 +10,7 @@
 
 #include "base/instance.h"
 #include "controller/spec/service_spec.h"
+#include "controller/world/grade.h"
 #include "controller/world/lan_devices.h"
 #include "controller/world/suspects.h"
 #include "controller/world/world.h"
@@ -17,18 +18,14 @@
 #include "netns/link.h"
 #include "netns/masquerade.h"
 #include "netns/nl_socket.h"
-#include "tcprog/link_table.h"
-#include "tcprog/rule_table.h"
 
 namespace viscum {
 
 class LinuxWorld final : public World {
 public:
-    /// In the router's namespace. Loads or adopts the datapath, and takes over from an earlier one.
+    /// In the router's namespace.
     static Result<std::unique_ptr<LinuxWorld>> open(const Instance& instance, const RouterConfig& config,
-                                                    NewerTables newer = NewerTables::refuse);
-    /// What was found beside our own tables when it was opened, but for what was retired since.
-    [[nodiscard]] const Carryover& carryover() const { return datapath_->carryover; }
+                                                    std::unique_ptr<Grade> grade);
 
     /// A changed viscum.yaml; table sizes keep until the next start.
     void set_lan(const std::vector<std::string>& patterns);
@@ -64,27 +61,29 @@ public:
     Result<std::uint32_t> open_connections(const BackendKey& key) override;
     [[nodiscard]] Admission admission_in_kernel(const Claim& claim) const override;
     [[nodiscard]] std::optional<int> active_in_kernel(const Claim& claim) const override;
-    Status set_lease(std::optional<BootTime> until) override { return rules_.set_lease(until); }
-    Status keep_tracked_flows(const std::vector<Claim>& claims) override;
+    [[nodiscard]] const Grade& grade() const override { return *grade_; }
+    Status set_lease(std::optional<BootTime> until) override { return grade_->set_lease(until); }
+    Status keep_tracked_flows(const std::vector<Claim>& claims) override { return grade_->keep_tracked_flows(claims); }
     [[nodiscard]] std::vector<LanDevice> lan_devices() const override { return lan_.list(); }
     Result<std::vector<IpPrefix>> own_networks() override;
-    ClaimCounters counters(const Claim& claim) override;
+    ClaimCounters counters(const Claim& claim) override { return grade_->counters(claim); }
     std::vector<std::pair<std::string, std::uint64_t>> egress_counters(const BackendKey& key) override;
-    std::vector<std::pair<std::string, std::uint64_t>> verdicts() override;
+    std::vector<std::pair<std::string, std::uint64_t>> verdicts() override { return grade_->verdicts(); }
 
 private:
     struct Backend {
+        std::string service;
         std::string net_ns_name;
         std::string link_name;
         std::optional<NetNs> net_ns;
         std::optional<NlWatch> watch;
-        IfIndex link{};  // as last seen: what rules carry until there is a new one; 0: never made, or not to be had
-        bool link_stands = false;  // under whatever name
-        std::uint32_t nsid = 0;
+        LinkEnd link;  // as last seen: what rules carry until there is a new one; 0: never made, or not to be had
+        bool link_stands = false;                 // under whatever name
+        std::optional<Grade::LinkShape> shape{};  // as last written
         ActualBackend actual;
     };
     LinuxWorld(const Instance& instance, const AliasRange& aliases, NlSocket socket, NlWatch watch,
-               std::unique_ptr<Datapath> datapath);
+               std::unique_ptr<Grade> grade);
     static Status observe_name(Backend& backend);
     Status observe_names();
     /// All links, and the LAN.
@@ -98,9 +97,9 @@ private:
     Status make_link(const BackendKey& key, Backend& backend);
     static Status set_sysctls(const Backend& backend, const WantedBackend& wanted);
     static Status write_addresses(const NlSocket& inside, IfIndex device, Backend& backend,
-                                  const WantedBackend& wanted);
+                                  const OwnedAddresses& owned);
     Status set_addresses(Backend& backend, const WantedBackend& wanted);
-    Status attach_fence(Backend& backend);
+    Status attach_fence(Backend& backend, const WantedBackend& wanted);
     Status set_egress(const BackendKey& key, Backend& backend, const WantedBackend& wanted);
     [[nodiscard]] Result<bool> egress_in_place(const Backend& backend) const;
     /// Entries of links that are none of ours any more: an interrupted step may have left one.
@@ -114,18 +113,16 @@ private:
     Status remove_net_ns(Backend& backend);
     static Status open_watch(Backend& backend);
     void close_watch(Backend& backend);
-    /// The one place where a claim becomes the rule table's key.
-    [[nodiscard]] static RuleKey rule_key(const Claim& claim);
     Status write_rules(const std::vector<WantedRule>& rules);
-    [[nodiscard]] Rule to_rule(const WantedRule& wanted) const;
+    [[nodiscard]] LinkedRule with_links(const WantedRule& wanted) const;
+    /// Tells the grade which connections a backend has whose claims lead, or are about to lead, elsewhere.
+    Status keep_open_flows(const std::vector<WantedRule>& rules);
+    Result<std::vector<OpenFlow>> open_flows(const NetNs& ns, const std::vector<Claim>& claims);
 
     Instance instance_;
-    std::uint32_t filter_handle_;
     NlSocket socket_;
     NlWatch router_watch_;
-    std::unique_ptr<Datapath> datapath_;
-    RuleTable rules_;
-    LinkTable links_;
+    std::unique_ptr<Grade> grade_;
     LanDevices lan_;
     Masquerade masquerade_;
     std::optional<NftWatch> nft_watch_;
@@ -135,6 +132,7 @@ private:
     std::map<BackendKey, Backend> backends_;
     std::function<void(int fd)> before_closing_;
     std::optional<std::vector<WantedRule>> written_;
+    BootTime flows_kept_at_{};
     Suspects links_suspected_;  // all: the LAN's as well
     Suspects names_suspected_;
     std::set<std::uint32_t> removed_links_;  // by us since all were looked at: their last news are none

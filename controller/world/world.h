@@ -33,9 +33,14 @@ struct ClaimCounters {
     std::vector<std::pair<std::string, std::uint64_t>> cloud;  // reason -> packets; only those that occurred
 };
 
+class Grade;
+
 class World {
 public:
     virtual ~World() = default;
+
+    /// How it directs traffic.
+    [[nodiscard]] virtual const Grade& grade() const = 0;
 
     /// A backend that may exist: it is looked at from now on. Idempotent.
     virtual void know(const BackendKey& key) = 0;

@@ -22,7 +22,7 @@ void read_datagram(std::string_view bytes, std::uint32_t sequence) {
         standing.add_table(answer);
         standing.add_chain(answer);
         standing.add_rule(answer);
-        if (const auto flow = read_udp_flow(answer)) {
+        if (const auto flow = read_flow(answer, Transport::tcp)) {
             require(!flow->source.text().empty() && !flow->destination.text().empty(), "a flow can be shown");
         }
         if (const auto source = read_untranslated_source(answer)) {

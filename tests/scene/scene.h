@@ -99,7 +99,8 @@ private:
     Snapshot before_;
 };
 
-/// For leaks_since() while a service runs: a probe under way is a socket of viscumd's.
+/// For leaks_since() while a service runs: a probe under way is a socket of viscumd's, and then of
+/// viscum-prober's.
 bool is_probe(const std::string& line);
 
 /// Every request was answered, and at most `resets` connections were reset. Shown with `what` in the test's output.

@@ -131,6 +131,7 @@ Status Bed::set_up_hotspot() {
         if (options_.bridge) {
             lines += cat("link set ", device, " master br-lan\n");
         } else {
+            lines += options_.one_mac ? cat("link set ", device, " address 02:00:5e:00:53:01\n") : "";
             lines += cat("address add ", lan_address(number, 1, false), " dev ", device, "\n");
             lines += cat("address add ", lan_address(number, 1, true), " dev ", device, " nodad\n");
         }

@@ -21,6 +21,7 @@ struct BedOptions {
     int clients = 2;        // 1-200
     bool bridge = true;     // false: each lanN is a network of its own, 10.77.N.0/24 and 2001:db8:77:N::/64
     bool firewall = false;  // as OpenWrt's fw4: invalid dropped, established and LAN to WAN accepted, NAT on wan
+    bool one_mac = false;   // of all LAN devices, where there is no bridge
     /// What the cloud owns from the start.
     std::vector<std::string> cloud = {"203.0.113.10",   "203.0.113.20",   "203.0.113.53",
                                       "2001:db8:c::10", "2001:db8:c::20", "2001:db8:c::53"};

@@ -46,8 +46,8 @@ Result<Socket> bind_to(const std::string& protocol, const std::string& address, 
 
 /// Who sees one port listen has all sockets: a snapshot for a leak check is taken at that moment.
 bool listen_all(const std::vector<Socket>& sockets) {
-    return std::ranges::all_of(
-        sockets, [](const Socket& one) { return !one.tcp || listen(one.fd.get(), SOMAXCONN) == 0; });
+    return std::ranges::all_of(sockets,
+                               [](const Socket& one) { return !one.tcp || listen(one.fd.get(), SOMAXCONN) == 0; });
 }
 
 void answer_connection(int listener, const Answer& answer) {

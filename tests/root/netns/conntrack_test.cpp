@@ -24,13 +24,13 @@ void send_datagram(const NetNs& ns, const std::string& from, const std::string& 
     REQUIRE(sendto(fd.get(), "x", 1, 0, address.get(), address.length) == 1);
 }
 
-std::vector<TrackedFlow> tracked(const NetNs& ns, const std::vector<std::string>& destinations,
-                                 std::size_t limit = 100) {
+std::vector<TrackedFlow> tracked(const NetNs& ns, const std::vector<std::string>& destinations, std::size_t limit = 100,
+                                 Transport transport = Transport::udp) {
     std::vector<IpPrefix> prefixes;
     for (const auto& text : destinations) {
         prefixes.push_back(IpPrefix::parse(text).value());
     }
-    return made_in(ns, [&] { return tracked_udp_flows(prefixes, limit); });
+    return made_in(ns, [&] { return tracked_flows(transport, prefixes, limit); });
 }
 
 TrackedFlow flow(const std::string& from, const std::string& to, std::uint16_t port) {
@@ -84,6 +84,10 @@ TEST_CASE("conntrack: the UDP flows to the asked destinations are listed, of bot
         const auto seen = tracked(net.ns, destinations);
         CHECK(std::is_permutation(seen.begin(), seen.end(), wanted.begin(), wanted.end()));
     }
+    const auto connections = tracked(net.ns, {"192.0.2.0/24"}, 100, Transport::tcp);
+    REQUIRE(connections.size() == 1);
+    CHECK(connections.front().destination == first.destination);
+    CHECK(connections.front().source_port != kFrom);
     CHECK(tracked(net.ns, {"192.0.2.0/24"}, 1).size() == 1);
     CHECK(tracked(net.ns, {"192.0.2.0/24"}, 0).empty());
 }

@@ -117,6 +117,29 @@ TEST_CASE("doctor: what the kernel lacks is named, with the command of this syst
     CHECK(holds(only(facts, "kernel").mend, "network namespaces"));
 }
 
+TEST_CASE("doctor: where programs cannot be had the classic grade serves, and what it lacks is told") {
+    Facts facts = healthy();
+    facts.trial = {TrialStep::programs, "the kernel refuses the BPF programs"};
+    facts.daemon->grade = "classic";
+    facts.daemon->grade_reason = "the kernel refuses the BPF programs";
+    CHECK(diagnose(facts).grade == "classic");
+    CHECK_FALSE(has_problem(diagnose(facts)));
+    CHECK(only(facts, "kernel").severity == Severity::warning);
+    CHECK(holds(only(facts, "kernel").what, "no egress, no lease"));
+    CHECK(holds(only(facts, "kernel").what, ": the kernel refuses the BPF programs"));
+    facts.trial.classic = false;
+    CHECK(diagnose(facts).grade == "none");
+    CHECK(has_problem(diagnose(facts)));
+    facts = healthy();
+    facts.config.datapath = DatapathChoice::classic;
+    facts.daemon.reset();
+    CHECK(diagnose(facts).grade == "classic");
+    CHECK(holds(only(facts, "kernel").mend, "take `datapath: classic` out of /etc/viscum/viscum.yaml"));
+    facts.config.datapath = DatapathChoice::socket;
+    facts.trial = {TrialStep::filter, "no cls_bpf"};
+    CHECK(diagnose(facts).grade == "none");
+}
+
 TEST_CASE("doctor: without a valid configuration nothing is served") {
     Facts facts = healthy();
     facts.has_config = false;

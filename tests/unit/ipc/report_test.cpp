@@ -58,8 +58,9 @@ TEST_CASE("report: the fields have the names that docs/json.md gives them") {
           R"("pid":0,"restarts":0,"up_ms":0,"drained":false,"updating":false,"digest":"","user":"",)"
           R"("allows":[],"limits":[],"memory_bytes":0,"cpu_ms":0,"pids":0,"oom_kills":0,"forks_refused":0,"image":"",)"
           R"("egress":"","egress_counts":[],"log_dropped":0,"claims":[]})");
-    CHECK(to_json(DaemonReport{}) ==
-          R"({"instance":"","version":"","grade":"","pid":0,"lease_ms_left":-1,"lan":[],"verdicts":[],"services":[]})");
+    CHECK(
+        to_json(DaemonReport{}) ==
+        R"({"instance":"","version":"","grade":"","grade_reason":"","pid":0,"lease_ms_left":-1,"lan":[],"verdicts":[],"services":[]})");
     DaemonReport report;
     report.lan = {LanReport{}};
     report.services = {ServiceReport{}};

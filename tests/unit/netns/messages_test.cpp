@@ -54,7 +54,7 @@ TEST_CASE("netlink messages: one that is too short for what it should hold says 
         CHECK(read_socket(datagram.message()) == nullptr);
     }
     Datagram none(RTM_NEWLINK, nullptr, 0);
-    CHECK_FALSE(read_udp_flow(none.message()));
+    CHECK_FALSE(read_flow(none.message(), Transport::udp));
     CHECK_FALSE(read_untranslated_source(none.message()));
 }
 

@@ -17,6 +17,7 @@ claimable:
 lease: 5s
 tables: { rules: 16, flows: 1048576, fragments: 64 }
 aliases: { v4: 10.99.0.0/16, v6: "fd00:1::/64" }
+datapath: classic
 log_level: debug
 )");
     RouterConfig expected;
@@ -27,6 +28,7 @@ log_level: debug
     expected.lease = 5s;
     expected.tables = {16, 1'048'576, 64};
     expected.aliases = {*IpPrefix::parse("10.99.0.0/16"), *IpPrefix::parse("fd00:1::/64")};
+    expected.datapath = DatapathChoice::classic;
     expected.log_level = "debug";
     CHECK(config == expected);
 }

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// What the classic grade does otherwise. That it serves at all is the same tests' as for the other grade: they run once
+// more with VISCUM_DATAPATH=classic.
+#include "tests/scene/scene.h"
+
+namespace viscum {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+Scene::Options classic() {
+    return {.bed = {.firewall = true}, .config_lines = "lan: [br-lan]\ndatapath: classic\n"};
+}
+
+std::string tc(Scene& scene, const std::string& device) {
+    return must(output_of({"tc", "filter", "show", "dev", device, "ingress"}, {.ns = &scene.bed().hotspot()}));
+}
+
+}  // namespace
+
+TEST_CASE("classic: status says which grade it is and why, and there is neither a program nor a lease") {
+    Scene scene(classic());
+    scene.deploy(web_service());
+    CHECK(scene.web() == "local");
+    const DaemonReport report = scene.report();
+    CHECK(report.grade == "classic");
+    CHECK(report.grade_reason == "viscum.yaml says `datapath: classic`");
+    CHECK(report.lease_ms_left == -1);
+    CHECK(scene.ctl({"status"}).out.find("classic: viscum.yaml says") != std::string::npos);
+    CHECK(tc(scene, "lan1").find("u32") != std::string::npos);
+    CHECK(tc(scene, "lan1").find("bpf") == std::string::npos);
+    const RunOutput doctor = scene.ctl({"doctor"});
+    CHECK(doctor.out.find("grade classic") != std::string::npos);
+    CHECK(doctor.out.find("could do better than the classic grade (no egress, no lease") != std::string::npos);
+    const ServiceReport web = scene.status("web");
+    REQUIRE_FALSE(web.claims.empty());
+    CHECK(web.claims.front().packets_in > 0);
+    CHECK(web.claims.front().packets_out > 0);
+    scene.ctl({"remove", "web"});
+    scene.check_no_leak();
+}
+
+TEST_CASE("classic: a service that asks for egress is refused, and the reason named") {
+    Scene scene(classic());
+    ServiceFile file = web_service();
+    file.more = "egress: internet\n";
+    const RunOutput output = scene.deploy(file, 5);
+    CHECK(output.err.find("'egress' needs the grade socket") != std::string::npos);
+    CHECK(scene.web() == "cloud");
+    scene.check_no_leak();
+}
+
+TEST_CASE("classic: a datagram in fragments goes to the cloud, whole, and a small one is served") {
+    Scene scene(classic());
+    scene.start_in_cloud(
+        Server{test_server({"cloud", "udp", "203.0.113.10", "7000", "tcp", "203.0.113.10", "7000"}), ""}, 7000);
+    scene.deploy(test_service("echo", {"203.0.113.10 7000 udp"}, {"local", "udp", "0.0.0.0", "7000"}));
+    const auto asked = [&](std::size_t size) {
+        const UdpResult result = udp_query(
+            scene.bed().client(1), {.to = Endpoint::of("203.0.113.10", 7000), .payload = std::string(size, 'x')});
+        return result.answered ? result.reply.substr(0, result.reply.find(' ')) : result.error;
+    };
+    CHECK(asked(10) == "local");
+    CHECK(asked(4000) == "cloud");
+    scene.ctl({"remove", "echo"});
+    scene.check_no_leak();
+}
+
+TEST_CASE("classic: of LAN devices with several MACs those of one are served, and the others are told of") {
+    Scene scene({.bed = {.bridge = false, .firewall = true}, .config_lines = "lan: ['lan*']\ndatapath: classic\n"});
+    scene.deploy(web_service());
+    std::size_t told = 0;
+    std::size_t served = 0;
+    for (const LanReport& lan : scene.report().lan) {
+        told += lan.problem.find("devices of one MAC") != std::string::npos ? 1U : 0U;
+        served += lan.attached ? 1U : 0U;
+    }
+    CHECK(told == 1);
+    CHECK(served == 1);
+    std::vector<std::string> answers = {scene.web(kWeb, 1), scene.web(kWeb, 2)};
+    std::ranges::sort(answers);
+    CHECK(answers == std::vector<std::string>{"cloud", "local"});
+    scene.ctl({"remove", "web"});
+    scene.check_no_leak();
+}
+
+TEST_CASE("classic: what another tool takes of the filters is back, and a service's client is asked for") {
+    Scene scene(classic());
+    scene.deploy(web_service());
+    for (const std::string& device : {std::string("lan1"), scene.status("web").link}) {
+        const std::string before = tc(scene, device);
+        must(output_of({"tc", "qdisc", "del", "dev", device, "clsact"}, {.ns = &scene.bed().hotspot()}));
+        CHECK(eventually(kLimit, [&] { return tc(scene, device).size() >= before.size() / 2; }));
+        CHECK(eventually(kLimit, [&] { return scene.web() == "local"; }));
+    }
+    scene.ctl({"remove", "web"});
+    scene.check_no_leak();
+}
+
+TEST_CASE("classic: another grade at the next start takes what runs along") {
+    Scene scene;
+    scene.deploy(web_service());
+    CHECK(scene.web() == "local");
+    const auto process = scene.status("web").pid;
+    for (const char* grade : {"classic", "socket", "classic", "auto"}) {
+        CAPTURE(grade);
+        scene.write_config(cat("lan: [br-lan]\ndatapath: ", grade, "\n"));
+        scene.viscumd().kill();
+        must(scene.viscumd().start_again());
+        CHECK(scene.report().grade == (std::string(grade) == "classic" ? "classic" : "socket"));
+        CHECK(eventually(kLimit, [&] { return scene.web() == "local"; }));
+        CHECK(scene.web(kWeb6) == "local");
+        CHECK(scene.status("web").pid == process);
+        CHECK((tc(scene, "lan1").find("bpf") == std::string::npos) == (std::string(grade) == "classic"));
+        CHECK((tc(scene, "lan1").find("u32") != std::string::npos) == (std::string(grade) == "classic"));
+    }
+    scene.ctl({"remove", "web"});
+    scene.check_no_leak();
+}
+
+}  // namespace viscum

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Where frames go by the filters of the classic grade: the filters are asked as u32 asks them (net/sched/cls_u32.c).
+#include "classic/steer.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <string>
+
+#include "base/text.h"
+#include "tests/bpf/frame.h"
+
+using namespace viscum;
+
+namespace {
+
+constexpr IfIndex kLink{7}, kOtherLink{8}, kBridge{3};
+constexpr std::size_t kHeader = 14;  // Ethernet's
+const IpAddress kSolicits = IpAddress::parse("fe80::76:6973").value();
+
+IpPrefix prefix(const char* text) {
+    return IpPrefix::parse(text).value();
+}
+
+std::vector<LanNetwork> lan() {
+    return {{prefix("10.77.0.0/16"), kBridge}, {prefix("2001:db8:77::/64"), kBridge}};
+}
+
+SteeredClaim claim(const char* destination, std::uint16_t first, std::uint16_t last, std::uint8_t protocol,
+                   IfIndex to = kLink) {
+    SteeredClaim made;
+    made.destination = prefix(destination);
+    made.first_port = first;
+    made.last_port = last;
+    made.protocol = protocol;
+    made.mark = 2;
+    made.to = to;
+    made.links = {kLink};
+    return made;
+}
+
+bool matches(const U32Filter& filter, const Bytes& frame) {
+    return std::all_of(filter.keys.begin(), filter.keys.end(), [&](const U32Key& key) {
+        const auto at = static_cast<std::size_t>(static_cast<int>(kHeader) + key.offset);
+        if (static_cast<int>(kHeader) + key.offset < -2 || at + 4 > frame.size() + (key.offset == -16 ? 4 : 0)) {
+            return false;
+        }
+        std::uint32_t word = 0;
+        for (std::size_t i = 0; i < 4; ++i) {
+            const auto place = at + i;  // the MAC's first key begins two bytes before the frame
+            word = word << 8 | (place < frame.size() ? frame[place] : 0U);
+        }
+        return (word & key.mask) == key.value;
+    });
+}
+
+std::string name_of(IfIndex device) {
+    return device == kNowhere     ? "nowhere"
+           : device == kLink      ? "service"
+           : device == kOtherLink ? "other service"
+           : device == kBridge    ? "lan"
+                                  : "?";
+}
+
+/// "cloud" for what no filter takes; copies are told as well.
+std::string fate(std::vector<U32Filter> filters, const Bytes& frame) {
+    const auto type = static_cast<std::uint16_t>(frame[12] << 8 | frame[13]);
+    std::stable_sort(filters.begin(), filters.end(),
+                     [](const auto& a, const auto& b) { return a.priority < b.priority; });
+    std::string copies;
+    for (const U32Filter& filter : filters) {
+        if ((filter.protocol != type && filter.protocol != 0x0003) || !matches(filter, frame)) {
+            continue;
+        }
+        if (filter.action != U32Action::mirror) {
+            return copies + (filter.action == U32Action::leave ? "cloud" : name_of(filter.target));
+        }
+        copies += cat("copy to ", name_of(filter.target), ", ");
+    }
+    return copies + "cloud";
+}
+
+std::string on_lan(const std::vector<SteeredClaim>& claims, const Bytes& frame,
+                   const std::vector<KeptFlow>& kept = {}) {
+    return fate(lan_filters(kRouterMac, lan(), claims, kept, kSolicits), frame);
+}
+
+std::string from_service(const Bytes& frame) {
+    return fate(fence_filters(kLink, lan(),
+                              {claim("203.0.113.10", 80, 80, 6), claim("203.0.113.10", 53, 53, 17),
+                               claim("2001:db8:c::10", 80, 80, 6)}),
+                frame);
+}
+
+Frame to_port(Frame frame, std::uint16_t port) {
+    frame.destination_port = port;
+    return frame;
+}
+
+Frame reply(const Frame& request, int flags) {
+    Frame frame = turned(request);
+    frame.flags = flags;
+    return frame;
+}
+
+}  // namespace
+
+TEST_CASE("steer: whole packets from the LAN to a claim go to its service, and no other") {
+    const std::vector claims = {claim("203.0.113.10", 80, 80, 6), claim("2001:db8:c::10", 80, 80, 6)};
+    CHECK(on_lan(claims, build(tcp("10.77.0.11", "203.0.113.10", kSyn))) == "service");
+    CHECK(on_lan(claims, build(tcp("10.77.0.11", "203.0.113.10", kAck))) == "service");
+    CHECK(on_lan(claims, build(tcp("2001:db8:77::b", "2001:db8:c::10", kSyn))) == "service");
+    CHECK(on_lan(claims, build(tcp("10.77.0.11", "203.0.113.11", kSyn))) == "cloud");
+    CHECK(on_lan(claims, build(to_port(tcp("10.77.0.11", "203.0.113.10", kSyn), 81))) == "cloud");
+    CHECK(on_lan(claims, build(to_port(udp("10.77.0.11", "203.0.113.10"), 80))) == "cloud");
+    CHECK(on_lan(claims, build(tcp("2001:db8:77::b", "2001:db8:c::11", kSyn))) == "cloud");
+}
+
+TEST_CASE("steer: what the router would not take itself, or cannot be read as it is, stays with the cloud") {
+    const std::vector claims = {claim("203.0.113.10", 1, 65'535, 17), claim("2001:db8:c::10", 1, 65'535, 17)};
+    Frame frame = udp("10.77.0.11", "203.0.113.10");
+    CHECK(on_lan(claims, build(frame)) == "service");
+    Frame elsewhere = frame;
+    elsewhere.to_mac = kServiceMac;
+    CHECK(on_lan(claims, build(elsewhere)) == "cloud");
+    CHECK(on_lan(claims, build(udp("192.168.1.5", "203.0.113.10"))) == "cloud");  // behind another router
+    Frame options = frame;
+    options.ip_options = 4;
+    CHECK(on_lan(claims, build(options)) == "cloud");
+    frame.payload.assign(4000, 'x');
+    for (const Bytes& fragment : build_fragments(frame, 9, 1480)) {
+        CHECK(on_lan(claims, fragment) == "cloud");
+    }
+    Frame extended = udp("2001:db8:77::b", "2001:db8:c::10");
+    CHECK(on_lan(claims, build(extended)) == "service");
+    extended.extensions.emplace_back();
+    CHECK(on_lan(claims, build(extended)) == "cloud");
+    Frame tagged = udp("10.77.0.11", "203.0.113.10");
+    tagged.tags = {0x8100};
+    CHECK(on_lan(claims, build(tagged)) == "cloud");
+}
+
+TEST_CASE("steer: a range of ports is served from its first to its last") {
+    for (const auto& [first, last] : {std::pair(8000, 8100), std::pair(1, 65'535), std::pair(1, 1),
+                                      std::pair(65'535, 65'535), std::pair(2, 65'534), std::pair(32'768, 60'999)}) {
+        CAPTURE(first);
+        const std::vector claims = {
+            claim("203.0.113.10", static_cast<std::uint16_t>(first), static_cast<std::uint16_t>(last), 6)};
+        const auto at = [&](int port) {
+            return on_lan(claims,
+                          build(to_port(tcp("10.77.0.11", "203.0.113.10", kSyn), static_cast<std::uint16_t>(port))));
+        };
+        CHECK(at(first) == "service");
+        CHECK(at(last) == "service");
+        CHECK(at((first + last) / 2) == "service");
+        if (first > 1) {
+            CHECK(at(first - 1) == "cloud");
+        }
+        if (last < 65'535) {
+            CHECK(at(last + 1) == "cloud");
+        }
+        CHECK(lan_filters(kRouterMac, lan(), claims, {}, kSolicits).size() <= 32);
+    }
+}
+
+TEST_CASE("steer: the longer prefix wins, and one that may not leave the site goes nowhere") {
+    std::vector claims = {claim("203.0.113.0/24", 80, 80, 6), claim("203.0.113.64/26", 80, 80, 6, kOtherLink),
+                          claim("203.0.113.70", 80, 80, 6, kNowhere)};
+    const auto at = [&](const char* address) { return on_lan(claims, build(tcp("10.77.0.11", address, kSyn))); };
+    CHECK(at("203.0.113.1") == "service");
+    CHECK(at("203.0.113.65") == "other service");
+    CHECK(at("203.0.113.70") == "nowhere");
+    claims[1].to = IfIndex{};
+    CHECK(at("203.0.113.65") == "service");
+}
+
+TEST_CASE("steer: a kept flow stays where it is, whoever has the claim") {
+    const auto address = [](const char* text) { return IpAddress::parse(text).value(); };
+    const std::vector claims = {claim("203.0.113.10", 80, 80, 6), claim("2001:db8:c::10", 80, 80, 6)};
+    const std::vector<KeptFlow> kept = {
+        {address("10.77.0.11"), address("203.0.113.10"), 40'000, 80, 6, IfIndex{}},
+        {address("10.77.0.12"), address("203.0.113.10"), 40'000, 80, 6, kOtherLink},
+        {address("2001:db8:77::b"), address("2001:db8:c::10"), 40'000, 80, 6, IfIndex{}}};
+    CHECK(on_lan(claims, build(tcp("10.77.0.11", "203.0.113.10", kAck)), kept) == "cloud");
+    CHECK(on_lan(claims, build(tcp("10.77.0.12", "203.0.113.10", kAck)), kept) == "other service");
+    CHECK(on_lan(claims, build(tcp("10.77.0.13", "203.0.113.10", kAck)), kept) == "service");
+    CHECK(on_lan(claims, build(tcp("2001:db8:77::b", "2001:db8:c::10", kAck)), kept) == "cloud");
+    CHECK(on_lan(claims, build(tcp("2001:db8:77::c", "2001:db8:c::10", kAck)), kept) == "service");
+    std::vector<KeptFlow> read;
+    for (const U32Filter& filter : lan_filters(kRouterMac, lan(), claims, kept, kSolicits)) {
+        if (const auto flow = kept_flow_of(filter)) {
+            read.push_back(*flow);
+        }
+    }
+    CHECK(read == kept);
+}
+
+TEST_CASE("steer: replies go to the LAN, and what a service begins goes nowhere") {
+    const Frame request = tcp("10.77.0.11", "203.0.113.10", kSyn);
+    CHECK(from_service(build(reply(request, kSyn | kAck))) == "lan");
+    CHECK(from_service(build(reply(request, kRst))) == "lan");
+    CHECK(from_service(build(reply(request, kSyn))) == "service");
+    const Frame six = tcp("2001:db8:77::b", "2001:db8:c::10", kSyn);
+    CHECK(from_service(build(reply(six, kSyn | kAck))) == "lan");
+    CHECK(from_service(build(reply(six, kSyn))) == "service");
+    CHECK(from_service(build(reply(to_port(request, 81), kAck))) == "service");
+    CHECK(from_service(build(reply(tcp("192.0.2.9", "203.0.113.10", kAck), kAck))) == "service");
+    CHECK(from_service(build(reply(tcp("10.77.0.11", "203.0.113.99", kAck), kAck))) == "service");
+    CHECK(from_service(build(turned(to_port(udp("10.77.0.11", "203.0.113.10"), 53)))) == "lan");
+    CHECK(from_service(build(turned(to_port(udp("10.77.0.11", "203.0.113.10"), 54)))) == "service");
+    CHECK(from_service(icmp_echo_request("203.0.113.10", "10.77.0.11")) == "service");
+    Frame large = turned(to_port(udp("10.77.0.11", "203.0.113.10"), 53));
+    large.payload.assign(4000, 'x');
+    for (const Bytes& fragment : build_fragments(large, 9, 1480)) {
+        CHECK(from_service(fragment) == "lan");
+    }
+}
+
+TEST_CASE("steer: an answer to a service's ARP request reaches it, and the router as well") {
+    Bytes answer(42, 0);
+    std::copy(kRouterMac.begin(), kRouterMac.end(), answer.begin());
+    answer[12] = 0x08;
+    answer[13] = 0x06;
+    answer[21] = 2;  // a reply
+    const std::array<std::uint8_t, 4> asked{203, 0, 113, 10};
+    std::copy(asked.begin(), asked.end(), answer.begin() + 38);
+    const std::vector claims = {claim("203.0.113.10", 80, 80, 6)};
+    CHECK(on_lan(claims, answer) == "copy to service, cloud");
+    answer[41] = 11;
+    CHECK(on_lan(claims, answer) == "cloud");
+    answer[41] = 10;
+    answer[21] = 1;
+    CHECK(on_lan(claims, answer) == "cloud");
+}
+
+TEST_CASE("steer: a claim's mark tells it from others, and its slot") {
+    const auto mark = [](const char* address, std::uint16_t port, int slot) {
+        return claim_mark(prefix(address), port, port, 6, slot);
+    };
+    CHECK(mark("203.0.113.10", 80, 0) != mark("203.0.113.10", 81, 0));
+    CHECK(mark("203.0.113.10", 80, 0) != mark("203.0.113.11", 80, 0));
+    CHECK((mark("203.0.113.10", 80, 0) & 1) == 0);
+    CHECK(mark("203.0.113.10", 80, 1) == mark("203.0.113.10", 80, 0) + 1);
+}
