@@ -48,13 +48,12 @@ tcmsg header_of(IfIndex device, const U32Filter& filter, std::uint32_t handle) {
     return header;
 }
 
+/// A tc_u32_sel, whose last member is an array without a size, and its keys.
 std::vector<char> selector_of(const U32Filter& filter) {
-    tc_u32_sel head{};
-    head.flags = TC_U32_TERMINAL;
-    head.nkeys = static_cast<unsigned char>(filter.keys.size());
-    std::vector<char> bytes(sizeof head + filter.keys.size() * sizeof(tc_u32_key));
-    std::memcpy(bytes.data(), &head, sizeof head);
-    char* place = bytes.data() + sizeof head;
+    std::vector<char> bytes(sizeof(tc_u32_sel) + filter.keys.size() * sizeof(tc_u32_key));
+    bytes[offsetof(tc_u32_sel, flags)] = TC_U32_TERMINAL;
+    bytes[offsetof(tc_u32_sel, nkeys)] = static_cast<char>(filter.keys.size());
+    char* place = bytes.data() + sizeof(tc_u32_sel);
     for (const U32Key& key : filter.keys) {
         const tc_u32_key one{htonl(key.mask), htonl(key.value & key.mask), key.offset, 0};
         std::memcpy(place, &one, sizeof one);

@@ -52,13 +52,14 @@ Result<std::vector<OpenFlow>> LinuxWorld::open_flows(const NetNs& ns, const std:
         if (!open) {
             return open.error();
         }
-        for (const auto& [here, there] : *open) {
-            const auto holds = [&](const Claim& claim) {
+        for (const auto& connection : *open) {
+            const auto& here = connection.here;
+            const auto holds = [&here](const Claim& claim) {
                 return claim.protocol == Protocol::tcp && claim.prefix.contains(here.address) &&
                        claim.ports.first <= here.port && here.port <= claim.ports.last;
             };
             if (std::any_of(claims.begin(), claims.end(), holds)) {
-                flows.push_back({there.address, here.address, there.port, here.port});
+                flows.push_back({connection.there.address, here.address, connection.there.port, here.port});
             }
         }
         return {};
