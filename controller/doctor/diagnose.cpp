@@ -191,6 +191,27 @@ void check_limits(const Facts& facts, Findings& findings) {
                   "mount -t cgroup2 none /sys/fs/cgroup, or a kernel with these controllers");
 }
 
+/// What is asked about often, and is no obstacle.
+void check_neighbours(const Facts& facts, Findings& findings) {
+    for (const FlowTable& table : facts.flow_tables) {
+        if (!table.hardware) {
+            findings.good("network",
+                          cat("flow table ", table.name, " offloads in software: our filters come before it"));
+        }
+    }
+    if (facts.strict_reverse_path) {
+        findings.good("network", "rp_filter is strict: what is served here does not pass it");
+    }
+    for (const std::string& device : facts.shaped) {
+        findings.good("network",
+                      cat("SQM shapes ", device,
+                          ": it takes our filters away at each of its restarts, and they are back within 1 s"));
+    }
+    for (const std::string& tool : facts.tc_tools) {
+        findings.good("network", cat(tool, " runs: its filters come after ours"));
+    }
+}
+
 void check_network(const Facts& facts, Findings& findings) {
     for (const auto& [forwards, family, key] :
          {std::tuple(facts.forwards_v4, "IPv4", "net.ipv4.ip_forward"),
@@ -217,6 +238,7 @@ void check_network(const Facts& facts, Findings& findings) {
     if (!findings.has("network")) {
         findings.good("network", "packets that are not served are forwarded");
     }
+    check_neighbours(facts, findings);
 }
 
 void check_room(const Facts& facts, Findings& findings) {

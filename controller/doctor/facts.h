@@ -39,6 +39,9 @@ struct Facts {
     std::optional<bool> forwards_v4{}, forwards_v6{};  // nullopt: the kernel lacks the family
     bool default_route = false;                        // of either family
     std::vector<FlowTable> flow_tables;
+    bool strict_reverse_path = false;   // rp_filter of all devices is 1
+    std::vector<std::string> shaped{};  // devices on which SQM works
+    std::vector<std::string> tc_tools;  // programs that run and put TC filters on the same devices: "bridger"
 
     std::string config_file;
     bool has_config = false;

@@ -33,6 +33,35 @@ std::optional<bool> switched_on(const std::string& path) {
     return text && !text->empty() ? std::optional(text->front() != '0') : std::nullopt;
 }
 
+/// sqm-scripts keep a file "DEVICE.state" for each device that they shape.
+std::vector<std::string> shaped_devices() {
+    constexpr std::string_view kState = ".state";
+    std::vector<std::string> devices;
+    const auto names = list_directory("/var/run/sqm");
+    for (const std::string& name : names ? *names : std::vector<std::string>()) {
+        if (name.ends_with(kState)) {
+            devices.push_back(name.substr(0, name.size() - kState.size()));
+        }
+    }
+    return devices;
+}
+
+/// Those of OpenWrt that filter where we do.
+std::vector<std::string> tc_tools_that_run() {
+    std::vector<std::string> tools;
+    const auto names = list_directory("/proc");
+    for (const std::string& pid : names ? *names : std::vector<std::string>()) {
+        const bool is_pid = pid.find_first_not_of("0123456789") == std::string::npos;
+        const auto name = is_pid ? read_file(cat("/proc/", pid, "/comm"), kSmallFile) : Result<std::string>("");
+        for (const char* tool : {"bridger", "qosify"}) {
+            if (name && *name == cat(tool, "\n")) {
+                tools.emplace_back(tool);
+            }
+        }
+    }
+    return tools;
+}
+
 /// A line of zeros in the table's destination and mask, or prefix; /proc/net/route and ipv6_route, proc(5).
 bool has_default_route() {
     const auto v4 = read_file("/proc/net/route", kSmallFile);
@@ -151,6 +180,10 @@ Facts observe(const Instance& instance) {
     if (auto tables = list_flow_tables()) {
         facts.flow_tables = std::move(*tables);
     }
+    const auto reverse_path = read_file("/proc/sys/net/ipv4/conf/all/rp_filter", kSmallFile);
+    facts.strict_reverse_path = reverse_path && *reverse_path == "1\n";
+    facts.shaped = shaped_devices();
+    facts.tc_tools = tc_tools_that_run();
     read_files(instance, facts);
     look_at_devices(facts);
     for (const auto& path : {std::string("/etc"), instance.state_dir(), std::string("/run")}) {

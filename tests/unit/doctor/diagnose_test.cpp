@@ -236,3 +236,23 @@ TEST_CASE("doctor: limits, space, memory and clock are warnings") {
     CHECK(ill(facts, "room").size() == 3);
     CHECK_FALSE(has_problem(diagnose(facts)));
 }
+
+TEST_CASE("doctor: what runs beside us and is no obstacle is said to be none") {
+    Facts facts = healthy();
+    facts.flow_tables = {{"fw4 ft", false}};
+    facts.strict_reverse_path = true;
+    facts.shaped = {"br-lan"};
+    facts.tc_tools = {"bridger"};
+    const Diagnosis diagnosis = diagnose(facts);
+    CHECK(ill(facts, "network").empty());
+    std::string said;
+    for (const Finding& finding : diagnosis.findings) {
+        said += finding.check == "network" ? finding.what + "\n" : "";
+    }
+    CHECK(said ==
+          "packets that are not served are forwarded\n"
+          "flow table fw4 ft offloads in software: our filters come before it\n"
+          "rp_filter is strict: what is served here does not pass it\n"
+          "SQM shapes br-lan: it takes our filters away at each of its restarts, and they are back within 1 s\n"
+          "bridger runs: its filters come after ours\n");
+}
