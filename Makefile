@@ -23,7 +23,8 @@ bench: need-root deps bench-deps benches ## measure everything, beside what othe
 	@cmake -S . -B $(BUILD)/package -DCMAKE_BUILD_TYPE=Release -DVISCUM_TESTS=OFF -DVISCUM_LTO=ON > /dev/null
 	@cmake --build $(BUILD)/package -j $(JOBS)
 	@rm -f $(BUILD)/bench/*.json
-	@for bench in $(BENCH); do VISCUM_BENCH_PROGRAMS=$(CURDIR)/$(BUILD)/package/bin $(BUILD)/bin/viscum-bench-$$bench || exit 1; done
+	@export VISCUM_BENCH_PROGRAMS=$(CURDIR)/$(BUILD)/package/bin VISCUM_BENCH_PACKAGES=$(CURDIR)/$(BUILD)/packages; \
+	for bench in $(BENCH); do $(BUILD)/bin/viscum-bench-$$bench || exit 1; done
 	@$(BUILD)/bin/viscum-bench-report $(BUILD)/bench docs/benchmarks.md docs/benchmarks
 
 bench-quick: need-root deps bench-deps benches ## show that every benchmark works; the figures say nothing (root)

@@ -82,6 +82,7 @@ public:
 
     int run() {
         programs();
+        packages();
         memory();
         figures_.note(
             "A page that several programs have counts in parts (PSS); the system's libraries are shared with whatever "
@@ -115,6 +116,23 @@ private:
         figures_.add("all programs", "stripped", "KB", installed);
         figures_.add("all programs", "stripped, gzip -9", "KB", compressed);
         figures_.expect(Target::Bound::at_most, "all programs", "stripped, gzip -9", 600);
+    }
+
+    /// VISCUM_BENCH_PACKAGES: what `make packages` has made, as far as it has.
+    void packages() {
+        const char* directory = std::getenv("VISCUM_BENCH_PACKAGES");
+        const auto names = list_directory(directory == nullptr ? "" : directory);
+        std::vector<std::string> files = names ? *names : std::vector<std::string>();
+        std::erase_if(files, [](const auto& name) { return !name.ends_with(".ipk") && !name.ends_with(".deb"); });
+        std::ranges::sort(files);
+        for (const std::string& name : files) {
+            const auto size = static_cast<double>(std::filesystem::file_size(cat(directory, "/", name))) / kKB;
+            figures_.add(name, "package", "KB", size);
+            figures_.expect(Target::Bound::at_most, name, "package", name.ends_with(".ipk") ? 1'200 : 600);
+        }
+        figures_.note(files.empty() ? "No package was built: `make packages`."
+                                    : "Packages: a .deb is linked to the system's libraries, an .ipk holds all that it "
+                                      "needs.");
     }
 
     void memory() {
