@@ -30,8 +30,9 @@ constexpr std::uint16_t kFragmentsV4 = 91;
 constexpr std::uint16_t kSolicits = 92;
 constexpr std::uint16_t kBeginsV6 = 93;
 constexpr std::uint16_t kRepliesV6 = 94;
-constexpr std::uint16_t kFragmentsV6 = 95;
-constexpr std::uint16_t kRest = 96;
+constexpr std::uint16_t kOthersV6 = 95;
+constexpr std::uint16_t kFragmentsV6 = 96;
+constexpr std::uint16_t kRest = 97;
 
 // Headers, as words from the network header on (RFC 791, 8200, 826, 4861, 9293).
 constexpr U32Key kNoOptions{0, 0x0f000000, 0x05000000};
@@ -41,7 +42,10 @@ constexpr int kSourceV4 = 12, kDestinationV4 = 16, kPortsV4 = 20, kTcpFlagsV4 = 
 constexpr int kSourceV6 = 8, kDestinationV6 = 24, kPortsV6 = 40, kTcpFlagsV6 = 52;
 constexpr U32Key kArpRequest{4, 0x0000ffff, 1}, kArpReply{4, 0x0000ffff, 2};
 constexpr int kArpTarget = 24;
-constexpr std::uint8_t kTcp = 6, kFragment = 44, kIcmpV6 = 58;
+constexpr std::uint8_t kTcp = 6, kUdp = 17, kFragment = 44, kIcmpV6 = 58;
+constexpr int kFragmentPortsV6 = 48;  // RFC 8200, 4.5
+constexpr U32Key kFirstFragmentV6{40, 0x0000fff8, 0};
+constexpr U32Key kUdpFragmentV6{40, 0xff000000, 17U << 24};
 constexpr std::uint32_t kSolicitation = 135, kAdvertisement = 136;
 constexpr int kIcmpTypeV6 = 40, kSolicited = 48;
 constexpr std::uint32_t kSynAck = 0x00120000, kSynAlone = 0x00020000;
@@ -103,7 +107,7 @@ std::uint16_t ethernet_type(bool v4) {
 
 // The LAN ----------------------------------------------------------------------------------------------------------
 
-U32Filter kept_filter(const KeptFlow& flow) {
+U32Filter kept_filter(const Mac& mac, const KeptFlow& flow) {
     const bool v4 = flow.client.is_v4();
     Keys keys;
     if (v4) {
@@ -113,6 +117,7 @@ U32Filter kept_filter(const KeptFlow& flow) {
     add_prefix(keys, v4 ? kSourceV4 : kSourceV6, alone(flow.client));
     add_prefix(keys, v4 ? kDestinationV4 : kDestinationV6, alone(flow.service));
     keys.push_back({v4 ? kPortsV4 : kPortsV6, 0xffffffff, std::uint32_t{flow.client_port} << 16 | flow.service_port});
+    add_mac(keys, mac);
     return filter_of(v4 ? kKeptV4 : kKeptV6, ethernet_type(v4), std::move(keys), flow.link);
 }
 
@@ -184,39 +189,65 @@ void add_begins(std::vector<U32Filter>& filters, IfIndex link) {
         filter_of(kBeginsV6, ETH_P_IPV6, {protocol_key(false, kTcp), {kTcpFlagsV6, kSynAck, kSynAlone}}, link));
 }
 
-/// A service's question for the MAC of a client.
-U32Filter question(const LanNetwork& network) {
+/// A service's question for the MAC of a client, from an address of its own.
+U32Filter question(const Mac& mac, const IpPrefix& from, const LanNetwork& network) {
     const bool v4 = network.prefix.address.is_v4();
-    Keys keys{kArpRequest};
-    if (!v4) {
+    Keys keys;
+    if (v4) {
+        const std::uint32_t mask = from.length == 0 ? 0 : 0xffffffffU << (32 - from.length);
+        const std::uint32_t sender = word_of(from.address.wire());
+        keys = {kArpRequest,
+                {8, 0xffffffff, word_of(mac.data())},
+                {12, 0xffff0000 | mask >> 16, std::uint32_t{mac[4]} << 24 | std::uint32_t{mac[5]} << 16 | sender >> 16},
+                {16, mask << 16, sender << 16}};
+    } else {
         keys = {protocol_key(false, kIcmpV6), {kIcmpTypeV6, 0xff000000, kSolicitation << 24}};
+        add_prefix(keys, kSourceV6, from);
     }
     add_prefix(keys, v4 ? kArpTarget : kSolicited, network.prefix);
     return filter_of(v4 ? kAsks : kSolicits, v4 ? ETH_P_ARP : ETH_P_IPV6, std::move(keys), network.router);
 }
 
-void add_replies(std::vector<U32Filter>& filters, const SteeredClaim& claim, const LanNetwork& network) {
-    const bool v4 = network.prefix.address.is_v4();
-    for (const auto& [port, mask] : masked_ports(claim.first_port, claim.last_port)) {
-        Keys keys;
-        if (v4) {
-            keys = {kNoOptions, kOffsetZero};
-        }
-        keys.push_back(protocol_key(v4, claim.protocol));
-        add_prefix(keys, v4 ? kSourceV4 : kSourceV6, claim.destination);
-        add_prefix(keys, v4 ? kDestinationV4 : kDestinationV6, network.prefix);
-        if (mask != 0) {
-            keys.push_back({v4 ? kPortsV4 : kPortsV6, mask << 16, port << 16});
-        }
-        filters.push_back(
-            filter_of(v4 ? kRepliesV4 : kRepliesV6, ethernet_type(v4), std::move(keys), network.router, claim.mark));
+void add_questions(std::vector<U32Filter>& filters, const Mac& mac, const SteeredClaim& claim,
+                   const LanNetwork& network, const IpAddress& solicits) {
+    add_once(filters, question(mac, claim.destination, network));
+    if (!claim.destination.address.is_v4() && !claim.destination.is_single()) {
+        add_once(filters, question(mac, alone(solicits), network));
     }
 }
 
-/// Without ports: those of IPv4 that are not a datagram's first, and all of IPv6.
+/// From its port to the LAN. Of UDP also what is a datagram's first fragment; TCP is whole.
+void add_replies(std::vector<U32Filter>& filters, const SteeredClaim& claim, const LanNetwork& network) {
+    const bool v4 = network.prefix.address.is_v4();
+    const bool udp = claim.protocol == kUdp;
+    for (const auto& [port, mask] : masked_ports(claim.first_port, claim.last_port)) {
+        const auto add = [&, port = port, mask = mask](Keys keys, int ports) {
+            add_prefix(keys, v4 ? kSourceV4 : kSourceV6, claim.destination);
+            add_prefix(keys, v4 ? kDestinationV4 : kDestinationV6, network.prefix);
+            if (mask != 0) {
+                keys.push_back({ports, mask << 16, port << 16});
+            }
+            filters.push_back(filter_of(v4 ? kRepliesV4 : kRepliesV6, ethernet_type(v4), std::move(keys),
+                                        network.router, claim.mark));
+        };
+        if (v4) {
+            add({kNoOptions, udp ? kOffsetZero : kWholeV4, protocol_key(true, claim.protocol)}, kPortsV4);
+        } else {
+            add({protocol_key(false, claim.protocol)}, kPortsV6);
+        }
+        if (!v4 && udp) {
+            add({protocol_key(false, kFragment), kFirstFragmentV6, kUdpFragmentV6}, kFragmentPortsV6);
+        }
+    }
+}
+
+/// The other fragments of a service's datagrams, which have no ports.
 U32Filter fragments(const SteeredClaim& claim, const LanNetwork& network) {
     const bool v4 = network.prefix.address.is_v4();
-    Keys keys{protocol_key(v4, v4 ? claim.protocol : kFragment)};
+    Keys keys{protocol_key(v4, v4 ? kUdp : kFragment)};
+    if (!v4) {
+        keys.push_back(kUdpFragmentV6);
+    }
     add_prefix(keys, v4 ? kSourceV4 : kSourceV6, claim.destination);
     add_prefix(keys, v4 ? kDestinationV4 : kDestinationV6, network.prefix);
     return filter_of(v4 ? kFragmentsV4 : kFragmentsV6, ethernet_type(v4), std::move(keys), network.router);
@@ -270,7 +301,7 @@ std::vector<U32Filter> lan_filters(const Mac& mac, const std::vector<LanNetwork>
                                    const IpAddress& solicits) {
     std::vector<U32Filter> filters;
     for (const KeptFlow& flow : kept) {
-        add_once(filters, kept_filter(flow));
+        add_once(filters, kept_filter(mac, flow));
     }
     for (const SteeredClaim& claim : claims) {
         add_answers(filters, mac, claim, solicits);
@@ -284,21 +315,25 @@ std::vector<U32Filter> lan_filters(const Mac& mac, const std::vector<LanNetwork>
     return filters;
 }
 
-std::vector<U32Filter> fence_filters(IfIndex link, const std::vector<LanNetwork>& networks,
-                                     const std::vector<SteeredClaim>& claims) {
+std::vector<U32Filter> fence_filters(IfIndex link, const Mac& mac, const std::vector<LanNetwork>& networks,
+                                     const std::vector<SteeredClaim>& claims, const IpAddress& solicits) {
     std::vector<U32Filter> filters;
     add_begins(filters, link);
     for (const LanNetwork& network : networks) {
-        filters.push_back(question(network));
         for (const SteeredClaim& claim : claims) {
-            if (network.prefix.address.is_v4() == claim.destination.address.is_v4()) {
-                add_replies(filters, claim, network);
+            if (network.prefix.address.is_v4() != claim.destination.address.is_v4()) {
+                continue;
+            }
+            add_questions(filters, mac, claim, network, solicits);
+            add_replies(filters, claim, network);
+            if (claim.protocol == kUdp) {
                 add_once(filters, fragments(claim, network));
             }
         }
     }
     // Back to where it came from, and not with the MAC of that device: nobody's.
     filters.push_back(filter_of(kOthersV4, ETH_P_IP, {kOffsetZero}, link));
+    filters.push_back(filter_of(kOthersV6, ETH_P_IPV6, {protocol_key(false, kFragment), kFirstFragmentV6}, link));
     filters.push_back(filter_of(kRest, ETH_P_ALL, {{0, 0, 0}}, link));
     return filters;
 }
@@ -318,6 +353,31 @@ std::optional<KeptFlow> kept_flow_of(const U32Filter& filter) {
     return KeptFlow{
         *client,   *service,     static_cast<std::uint16_t>(*ports >> 16), static_cast<std::uint16_t>(*ports),
         *protocol, filter.target};
+}
+
+bool is_of(const U32Filter& filter, const SteeredClaim& claim) {
+    const bool on_lan = filter.priority >= kClaimsV4;
+    const bool v4 = claim.destination.address.is_v4();
+    Keys keys;
+    add_prefix(keys, on_lan ? (v4 ? kDestinationV4 : kDestinationV6) : (v4 ? kSourceV4 : kSourceV6), claim.destination);
+    return filter.mark >> 1 == claim.mark >> 1 && filter.protocol == ethernet_type(v4) &&
+           std::all_of(keys.begin(), keys.end(), [&filter](const U32Key& key) {
+               return std::find(filter.keys.begin(), filter.keys.end(), key) != filter.keys.end();
+           });
+}
+
+std::optional<Mac> mac_of(const U32Filter& filter) {
+    const auto first = std::find_if(filter.keys.begin(), filter.keys.end(),
+                                    [](const U32Key& key) { return key.offset == -16 && key.mask == 0x0000ffff; });
+    const auto rest = value_at(filter, -12);
+    if (first == filter.keys.end() || !rest) {
+        return std::nullopt;
+    }
+    Mac mac{static_cast<std::uint8_t>(first->value >> 8), static_cast<std::uint8_t>(first->value)};
+    for (std::size_t i = 0; i < 4; ++i) {
+        mac[2 + i] = static_cast<std::uint8_t>(*rest >> (24 - 8 * i));
+    }
+    return mac;
 }
 
 bool serves(const U32Filter& filter) {

@@ -4,7 +4,7 @@
 // On a LAN device, by priority: flows that are kept where they are; what answers a service's questions for its clients'
 // MACs; the claims, the longer prefix first. A packet is taken where its destination MAC is the router's, its source is
 // on the device's own network, and it is whole: fragments, IPv4 options and IPv6 extension headers are the cloud's.
-// On the router's end of a service's link: replies go to the LAN, and everything else nowhere.
+// On the router's end of a service's link: replies and questions for MACs go to the LAN, and everything else nowhere.
 #pragma once
 
 #include <cstdint>
@@ -47,7 +47,7 @@ struct LanNetwork {
     bool operator==(const LanNetwork&) const = default;
 };
 
-/// Fifteen bits that stand for the claim, and its slot.
+/// Fifteen bits that stand for the claim, and its slot. Claims may share them: see is_of().
 std::uint16_t claim_mark(const IpPrefix& destination, std::uint16_t first_port, std::uint16_t last_port,
                          std::uint8_t protocol, int slot);
 
@@ -57,13 +57,17 @@ std::vector<U32Filter> lan_filters(const Mac& mac, const std::vector<LanNetwork>
                                    const std::vector<SteeredClaim>& claims, const std::vector<KeptFlow>& kept,
                                    const IpAddress& solicits);
 
-/// For the router's end of the link of a service that owns these claims.
-std::vector<U32Filter> fence_filters(IfIndex link, const std::vector<LanNetwork>& networks,
-                                     const std::vector<SteeredClaim>& claims);
+/// For the router's end of the link of a service that owns these claims, and whose MAC is `mac`.
+std::vector<U32Filter> fence_filters(IfIndex link, const Mac& mac, const std::vector<LanNetwork>& networks,
+                                     const std::vector<SteeredClaim>& claims, const IpAddress& solicits);
 
 /// What lan_filters() made of a kept flow, read back.
 std::optional<KeptFlow> kept_flow_of(const U32Filter& filter);
 /// Whether it made the filter of a claim: one that serves it.
 bool serves(const U32Filter& filter);
+/// Whether either of them made the filter for this claim, of whatever slot.
+bool is_of(const U32Filter& filter, const SteeredClaim& claim);
+/// The router's MAC by which a claim's filter was made.
+std::optional<Mac> mac_of(const U32Filter& filter);
 
 }  // namespace viscum

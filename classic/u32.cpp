@@ -80,6 +80,7 @@ Status add(const NlSocket& socket, IfIndex device, std::uint16_t instance, const
     NlMessage message(RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, header_of(device, filter, 0));
     message.put_string(TCA_KIND, "u32");
     message.nest(TCA_OPTIONS, [&] {
+        message.put_u32(TCA_U32_FLAGS, TCA_CLS_FLAGS_SKIP_HW);  // mirred to a veth is nothing for a NIC
         message.put_u32(TCA_U32_CLASSID, std::uint32_t{instance} << 16 | filter.mark);
         const auto selector = selector_of(filter);
         message.put(TCA_U32_SEL, selector.data(), selector.size());
@@ -88,11 +89,8 @@ Status add(const NlSocket& socket, IfIndex device, std::uint16_t instance, const
         }
     });
     auto status = socket.request(message);
-    if (!status && (status.error().errno_code == EINVAL || status.error().errno_code == EEXIST)) {
-        // A priority holds filters of one kind and protocol.
-        return std::move(status).error().in(cat("another tool may have TC filters of preference ", filter.priority));
-    }
-    return status ? Status{} : Status{std::move(status).error().in("cannot add a TC filter")};
+    return status ? Status{}
+                  : Status{std::move(status).error().in(cat("cannot add a TC filter of preference ", filter.priority))};
 }
 
 Status remove(const NlSocket& socket, IfIndex device, const StandingFilter& standing) {
@@ -212,8 +210,15 @@ Result<std::vector<StandingFilter>> list_u32(const NlSocket& socket, IfIndex dev
     });
 }
 
+bool stands(const std::vector<StandingFilter>& standing, const std::vector<U32Filter>& wanted) {
+    return standing.size() == wanted.size() &&
+           std::all_of(standing.begin(), standing.end(), [&wanted](const StandingFilter& one) {
+               return std::find(wanted.begin(), wanted.end(), one.filter) != wanted.end();
+           });
+}
+
 Result<int> apply_u32(const NlSocket& socket, IfIndex device, std::uint16_t instance,
-                      const std::vector<U32Filter>& wanted) {
+                      const std::vector<U32Filter>& wanted, U32Order order) {
     auto standing = list_u32(socket, device, instance);
     if (!standing) {
         return std::move(standing).error();
@@ -228,27 +233,27 @@ Result<int> apply_u32(const NlSocket& socket, IfIndex device, std::uint16_t inst
             standing->erase(same);  // what is left is not wanted
         }
     }
-    if (auto status = missing.empty() ? Status{} : add_clsact(socket, device); !status) {
-        return std::move(status).error();
-    }
-    const auto lower = [](const auto& a, const auto& b) { return a.priority < b.priority; };
-    std::stable_sort(missing.begin(), missing.end(), lower);
+    Status first_error = missing.empty() ? Status{} : add_clsact(socket, device);
+    const auto note = [&first_error](Status status) {
+        first_error = first_error ? std::move(status) : std::move(first_error);
+    };
+    const auto before = [order](const U32Filter& a, const U32Filter& b) {
+        return order == U32Order::lowest_first ? a.priority < b.priority : b.priority < a.priority;
+    };
+    std::stable_sort(missing.begin(), missing.end(), before);
     std::stable_sort(standing->begin(), standing->end(),
-                     [&](const auto& a, const auto& b) { return lower(b.filter, a.filter); });
+                     [&](const auto& a, const auto& b) { return before(b.filter, a.filter); });
     for (const U32Filter& filter : missing) {
-        if (auto status = add(socket, device, instance, filter); !status) {
-            return std::move(status).error();
-        }
+        note(add(socket, device, instance, filter));
     }
     std::set<std::pair<std::uint16_t, std::uint16_t>> left;
     for (const StandingFilter& one : *standing) {
         left.emplace(one.filter.priority, one.filter.protocol);
-        if (auto status = remove(socket, device, one); !status) {
-            return std::move(status).error();
-        }
+        note(remove(socket, device, one));
     }
-    if (auto status = left.empty() ? Status{} : remove_empty(socket, device, left); !status) {
-        return std::move(status).error();
+    note(left.empty() ? Status{} : remove_empty(socket, device, left));
+    if (!first_error) {
+        return std::move(first_error).error();
     }
     return static_cast<int>(missing.size() + standing->size());
 }

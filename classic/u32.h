@@ -53,11 +53,20 @@ std::uint16_t u32_instance(std::string_view instance);
 /// Ours on what `device` receives. No device, qdisc or filter: none.
 Result<std::vector<StandingFilter>> list_u32(const NlSocket& socket, IfIndex device, std::uint16_t instance);
 
-/// Makes ours equal to `wanted`: first adds what is missing, the lowest priorities first, then removes the rest, the
-/// highest first. Makes clsact where there is something to add. Returns the number of writes. A device that is gone is
-/// success where nothing is wanted.
+/// In which order filters come; they go in the other one.
+enum class U32Order {
+    lowest_first,   // exceptions before the rule
+    highest_first,  // what is refused before what is let through
+};
+
+/// Makes ours equal to `wanted`: first adds what is missing, then removes the rest. Makes clsact where there is
+/// something to add. Returns the number of writes. What fails is passed over, and the first error told at the end. A
+/// device that is gone is success where nothing is wanted.
 Result<int> apply_u32(const NlSocket& socket, IfIndex device, std::uint16_t instance,
-                      const std::vector<U32Filter>& wanted);
+                      const std::vector<U32Filter>& wanted, U32Order order = U32Order::lowest_first);
+
+/// Whether exactly `wanted` stands.
+bool stands(const std::vector<StandingFilter>& standing, const std::vector<U32Filter>& wanted);
 
 /// clsact, where there is none. It is shared, and never removed. Idempotent.
 Status add_clsact(const NlSocket& socket, IfIndex device);

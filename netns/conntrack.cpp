@@ -2,6 +2,7 @@
 #include "netns/conntrack.h"
 
 #include <arpa/inet.h>
+#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
@@ -166,7 +167,9 @@ std::optional<TrackedFlow> read_flow(nlmsghdr* answer, Transport transport) {
     if (!meant || ends(answer) || !source || !destination || !source_port || !destination_port) {
         return std::nullopt;
     }
-    return TrackedFlow{*source, *destination, ntohs(*source_port), ntohs(*destination_port)};
+    const auto status = read_value<std::uint32_t>(nlmsg_find_attr(answer, sizeof(nfgenmsg), CTA_STATUS));
+    const bool answered = status && (ntohl(*status) & IPS_SEEN_REPLY) != 0;
+    return TrackedFlow{*source, *destination, ntohs(*source_port), ntohs(*destination_port), answered};
 }
 
 Result<std::vector<TrackedFlow>> tracked_flows(Transport transport, const std::vector<IpPrefix>& destinations,

@@ -16,6 +16,7 @@ struct TrackedFlow {
     IpAddress destination;
     std::uint16_t source_port = 0;
     std::uint16_t destination_port = 0;
+    bool answered = false;
     bool operator==(const TrackedFlow&) const = default;
 };
 

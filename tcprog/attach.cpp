@@ -126,7 +126,7 @@ Status try_filters(const BpfProgram& program) {
     }
     if (WIFEXITED(status) && WEXITSTATUS(status) != 0) {
         Error error = errno_error("the kernel takes no TC filters with BPF programs", WEXITSTATUS(status));
-        error.errno_code = ENOEXEC;
+        error.errno_code = is_for_now(WEXITSTATUS(status)) ? EIO : ENOEXEC;
         return error;
     }
     return {};

@@ -59,11 +59,6 @@ __attribute__((format(printf, 2, 0))) int keep_words(libbpf_print_level level, c
     return 0;
 }
 
-/// What may be otherwise the next time.
-bool is_for_now(int code) {
-    return code == ENOMEM || code == EMFILE || code == ENFILE || code == EAGAIN || code == EINTR || code == ENOSPC;
-}
-
 /// The text has the kernel's reason. The code has not: EINVAL and EBUSY mean something else to who asks.
 Error libbpf_failure(const std::string& context, int code) {
     Error error = errno_error(context, code);
@@ -219,7 +214,9 @@ Status prepare_map(bpf_object* object, const std::string& dir, const char* name,
     }
     if (same_layout(info, wanted) && info.max_entries == wanted.max_entries) {
         if (const int error = bpf_map__reuse_fd(map, existing.get()); error != 0) {
-            return libbpf_failure(cat("cannot adopt map '", name, "'"), error);
+            Error failed = libbpf_failure(cat("cannot adopt map '", name, "'"), error);
+            failed.errno_code = EIO;
+            return failed;
         }
     } else if (can_carry(info, wanted)) {
         before = std::move(existing);

@@ -6,6 +6,7 @@
 //   DIR/v3/vs_lan-DIGEST, …      the programs; DIGEST changes with the object and with the table sizes
 #pragma once
 
+#include <cerrno>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -79,6 +80,11 @@ struct Datapath {
     BpfProgram service;
     BpfProgram vs_return;
 };
+
+/// Of an errno: another try may do better. What the kernel refuses otherwise it refuses for good.
+constexpr bool is_for_now(int code) {
+    return code == ENOMEM || code == EMFILE || code == ENFILE || code == EAGAIN || code == EINTR || code == ENOSPC;
+}
 
 /// What becomes of pins of a newer layout, which this program cannot read.
 enum class NewerTables {

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "controller/world/classic_grade.h"
 #include "controller/world/socket_grade.h"
+#include "tcprog/pins.h"
 
 namespace viscum {
 namespace {
@@ -40,12 +41,15 @@ Result<std::unique_ptr<Grade>> choose_grade(const Instance& instance, const Rout
     if (!socket) {
         return socket.error();
     }
+    const auto pinned = pinned_versions(instance.bpf_dir());
     auto grade = SocketGrade::open(instance, config.tables, *socket, newer);
     if (grade) {
         tell((*grade)->carryover());
         return std::unique_ptr<Grade>(*std::move(grade));
     }
-    if (config.datapath == DatapathChoice::socket || grade.error().errno_code != ENOEXEC) {
+    // Where an earlier viscumd had the programs the kernel can have them, and what it left would be lost.
+    const bool had = !pinned || !pinned->empty();
+    if (config.datapath == DatapathChoice::socket || had || grade.error().errno_code != ENOEXEC) {
         return std::move(grade).error();
     }
     return open_classic(instance, grade.error().what);

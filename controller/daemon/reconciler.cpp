@@ -221,7 +221,7 @@ void Reconciler::tell_of_lan() {
     for (const auto& lan : world_.lan_devices()) {
         std::string& said = told[lan.device];
         said = told_[lan.device];
-        if (lan.attached && !lan.problem.empty() && lan.problem != said) {
+        if ((lan.attached || !lan.usable) && !lan.problem.empty() && lan.problem != said) {
             said = lan.problem;
             log_warn(cat(lan.device, ": ", lan.problem));
         }

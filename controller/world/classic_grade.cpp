@@ -5,10 +5,10 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include "base/text.h"
 #include "netns/addr.h"
-#include "netns/conntrack.h"
 #include "tcprog/attach.h"
 #include "tcprog/loader.h"
 
@@ -16,10 +16,8 @@ namespace viscum {
 namespace {
 
 // u32 compares a packet with one filter after the other.
-constexpr std::size_t kMaxFilters = 1024;
-constexpr std::size_t kMaxKept = 256;
-constexpr Millis kTidyEach{5000};
-constexpr Millis kCountersHold{100};  // of one report
+constexpr std::size_t kMaxFilters = 1024;  // on a device, ...
+constexpr std::size_t kMaxOfClaims = kMaxFilters - KeptFlows::kMax;
 
 /// From where services ask for clients' MACs that they serve from any address of an IPv6 prefix: such an address is no
 /// source for a question.
@@ -28,14 +26,11 @@ const IpAddress& solicits_from() {
     return address;
 }
 
-std::uint16_t mark_of(const Claim& claim, int slot) {
-    return claim_mark(claim.prefix, claim.ports.first, claim.ports.last, static_cast<std::uint8_t>(claim.protocol),
-                      slot);
+bool is_link_local(const IpAddress& address) {
+    return !address.is_v4() && address.bytes[0] == 0xfe && (address.bytes[1] & 0xc0) == 0x80;
 }
 
-bool is_of(const StandingFilter& standing, const Claim& claim) {
-    return standing.filter.mark >> 1 == mark_of(claim, 0) >> 1;
-}
+}  // namespace
 
 SteeredClaim steered_claim(const Claim& claim, int slot) {
     SteeredClaim steered;
@@ -43,15 +38,9 @@ SteeredClaim steered_claim(const Claim& claim, int slot) {
     steered.first_port = claim.ports.first;
     steered.last_port = claim.ports.last;
     steered.protocol = static_cast<std::uint8_t>(claim.protocol);
-    steered.mark = mark_of(claim, slot);
+    steered.mark = claim_mark(claim.prefix, claim.ports.first, claim.ports.last, steered.protocol, slot);
     return steered;
 }
-
-bool is_link_local(const IpAddress& address) {
-    return !address.is_v4() && address.bytes[0] == 0xfe && (address.bytes[1] & 0xc0) == 0x80;
-}
-
-}  // namespace
 
 ClassicGrade::ClassicGrade(const Instance& instance, std::string reason, NlSocket socket)
     : instance_(instance.name),
@@ -95,10 +84,12 @@ Status ClassicGrade::adopt(const std::vector<Link>& links) {
             return std::move(standing).error();
         }
         for (StandingFilter& one : *standing) {
-            const auto kept = kept_flow_of(one.filter);
-            if (kept && std::find(kept_.begin(), kept_.end(), *kept) == kept_.end()) {
-                kept_.push_back(*kept);
+            if (const auto kept = kept_flow_of(one.filter)) {
+                auto flows = kept_.of(kept->link);
+                flows.push_back(*kept);
+                kept_.replace(kept->link, std::move(flows));
             }
+            mac_ = serves(one.filter) ? mac_of(one.filter) : mac_;
             adopted_.push_back(std::move(one));
         }
     }
@@ -106,7 +97,7 @@ Status ClassicGrade::adopt(const std::vector<Link>& links) {
 }
 
 Grade::LinkShape ClassicGrade::link_shape(const std::string& service) const {
-    return {mac_.value_or(service_mac(instance_, service)), true, solicits_from()};
+    return {mac_.value_or(service_mac(instance_, service)), true, false, solicits_from()};
 }
 
 Status ClassicGrade::look(const NlSocket& socket, const std::vector<LanPort>& ports) {
@@ -123,17 +114,37 @@ Status ClassicGrade::look(const NlSocket& socket, const std::vector<LanPort>& po
     if (!addresses) {
         return addresses.error();
     }
-    networks_.clear();
-    for (const DeviceAddress& item : *addresses) {
-        const bool of_lan = std::any_of(ports.begin(), ports.end(),
-                                        [&](const LanPort& port) { return port.router == item.device && fits(port); });
+    learn_networks(*addresses);
+    return {};
+}
+
+/// A device that has lost its address of a family keeps its networks until it has others: a LAN that is started anew is
+/// without for a moment, and what runs is to go on.
+void ClassicGrade::learn_networks(const std::vector<DeviceAddress>& addresses) {
+    const auto of_lan = [this](IfIndex device) {
+        return std::any_of(ports_.begin(), ports_.end(), [&](const auto& entry) {
+            return entry.second.router == device && entry.second.ethernet && entry.second.mac == mac_;
+        });
+    };
+    std::vector<LanNetwork> found;
+    for (const DeviceAddress& item : addresses) {
         const LanNetwork network{IpPrefix::around(item.address, item.length), item.device};
-        if (of_lan && !network.prefix.is_single() && !is_link_local(item.address) &&
-            std::find(networks_.begin(), networks_.end(), network) == networks_.end()) {
-            networks_.push_back(network);
+        if (of_lan(item.device) && !network.prefix.is_single() && !is_link_local(item.address) &&
+            std::find(found.begin(), found.end(), network) == found.end()) {
+            found.push_back(network);
         }
     }
-    return {};
+    const std::size_t now = found.size();
+    for (const LanNetwork& known : networks_) {
+        const bool other = std::any_of(
+            found.begin(), found.begin() + static_cast<std::ptrdiff_t>(now), [&known](const LanNetwork& network) {
+                return network.router == known.router && network.prefix.address.is_v4() == known.prefix.address.is_v4();
+            });
+        if (!other && of_lan(known.router)) {
+            found.push_back(known);
+        }
+    }
+    networks_ = std::move(found);
 }
 
 std::string ClassicGrade::unfit(const LanPort& port) const {
@@ -175,37 +186,49 @@ std::vector<SteeredClaim> ClassicGrade::steered() const {
     return claims;
 }
 
-Result<std::vector<U32Filter>> ClassicGrade::filters_on(const LanPort& port) const {
-    auto filters = lan_filters(port.mac, networks_on(port.router), steered(), kept_, solicits_from());
-    if (filters.size() > kMaxFilters) {
-        return Error{ENOSPC, cat("the claims take ", filters.size(), " filters, and the classic grade has room for ",
-                                 kMaxFilters, " on a device")};
+std::vector<U32Filter> ClassicGrade::filters_on(const LanPort& port) const {
+    const auto networks = networks_on(port.router);
+    auto claims = steered();
+    auto filters = lan_filters(port.mac, networks, claims, kept_.all(), solicits_from());
+    while (filters.size() > kMaxFilters && !claims.empty()) {
+        claims.pop_back();
+        filters = lan_filters(port.mac, networks, claims, kept_.all(), solicits_from());
     }
     return filters;
 }
 
-Status ClassicGrade::apply(const LanPort& port) {
-    const auto filters = filters_on(port);
-    if (!filters) {
-        return filters.error();
+/// On the device that has the most.
+std::size_t ClassicGrade::filters_of_claims() const {
+    std::size_t most = 0;
+    for (const auto& [device, port] : ports_) {
+        most = std::max(most, lan_filters(port.mac, networks_on(port.router), steered(), {}, solicits_from()).size());
     }
-    const auto written = apply_u32(socket_, port.device, mark_, *filters);
+    return most;
+}
+
+Status ClassicGrade::apply(const LanPort& port) {
+    const auto written = apply_u32(socket_, port.device, mark_, filters_on(port));
     return written ? Status{} : Status{written.error()};
 }
 
 /// Each device is tried; the first that fails tells why.
 Status ClassicGrade::apply_all() {
-    Status first;
+    if (!rules_) {
+        return {};  // what an earlier viscumd wrote stays until it is known what is wanted
+    }
+    Status first_error;
     for (const IfIndex device : attached_) {
         const auto port = ports_.find(device);
         if (port == ports_.end() || !unfit(port->second).empty()) {
             continue;
         }
-        if (auto status = apply(port->second); !status && first && status.error().errno_code != ENODEV) {
-            first = std::move(status);
+        auto status = apply(port->second);
+        const bool is_gone = !status && status.error().errno_code == ENODEV && !find_link(socket_, device);
+        if (!status && first_error && !is_gone) {
+            first_error = std::move(status);
         }
     }
-    return first;
+    return first_error;
 }
 
 Result<bool> ClassicGrade::attached(IfIndex device) {
@@ -223,11 +246,7 @@ Result<bool> ClassicGrade::attached(IfIndex device) {
         }
         return !standing->empty();
     }
-    const auto wanted = filters_on(port->second);
-    return attached_.contains(device) && wanted && standing->size() == wanted->size() &&
-           std::all_of(standing->begin(), standing->end(), [&](const StandingFilter& one) {
-               return std::find(wanted->begin(), wanted->end(), one.filter) != wanted->end();
-           });
+    return attached_.contains(device) && stands(*standing, filters_on(port->second));
 }
 
 bool ClassicGrade::carries(IfIndex device) {
@@ -256,7 +275,7 @@ std::vector<U32Filter> ClassicGrade::fence_of(IfIndex link, const WantedBackend&
     for (const Claim& claim : wanted.claims) {
         claims.push_back(steered_claim(claim, 0));
     }
-    return fence_filters(link, networks_, claims);
+    return fence_filters(link, link_shape("").mac, networks_, claims, solicits_from());
 }
 
 Result<bool> ClassicGrade::fenced(const LinkEnd& link) {
@@ -268,15 +287,11 @@ Result<bool> ClassicGrade::fenced(const LinkEnd& link) {
     if (!standing) {
         return standing.error();
     }
-    const auto wanted = fence_of(link.device, known->second);
-    return standing->size() == wanted.size() &&
-           std::all_of(standing->begin(), standing->end(), [&](const StandingFilter& one) {
-               return std::find(wanted.begin(), wanted.end(), one.filter) != wanted.end();
-           });
+    return stands(*standing, fence_of(link.device, known->second));
 }
 
 Status ClassicGrade::fence(const LinkEnd& link, const WantedBackend& wanted) {
-    const auto written = apply_u32(socket_, link.device, mark_, fence_of(link.device, wanted));
+    const auto written = apply_u32(socket_, link.device, mark_, fence_of(link.device, wanted), U32Order::highest_first);
     if (!written) {
         return written.error();
     }
@@ -286,7 +301,7 @@ Status ClassicGrade::fence(const LinkEnd& link, const WantedBackend& wanted) {
 
 Status ClassicGrade::clear(IfIndex link) {
     fences_.erase(link);
-    return replace_kept(link, {}) ? apply_all() : Status{};
+    return kept_.replace(link, {}) ? apply_all() : Status{};
 }
 
 Status ClassicGrade::set_egress(const LinkEnd&, const std::string&, const WantedBackend& wanted) {
@@ -294,73 +309,13 @@ Status ClassicGrade::set_egress(const LinkEnd&, const std::string&, const Wanted
 }
 
 Status ClassicGrade::forget_links_but(const std::set<IfIndex>& links) {
-    std::set<IfIndex> gone;
-    for (const KeptFlow& flow : kept_) {
-        if (number(flow.link) != 0 && !links.contains(flow.link)) {
-            gone.insert(flow.link);
-        }
-    }
-    for (const IfIndex link : gone) {
+    for (const IfIndex link : kept_.links_but(links)) {
         if (auto status = clear(link); !status) {
             return status;
         }
     }
     std::erase_if(fences_, [&](const auto& entry) { return !links.contains(entry.first); });
     return {};
-}
-
-bool ClassicGrade::replace_kept(IfIndex link, std::vector<KeptFlow> flows) {
-    std::vector<KeptFlow> kept;
-    std::copy_if(kept_.begin(), kept_.end(), std::back_inserter(kept),
-                 [link](const KeptFlow& flow) { return flow.link != link; });
-    for (const KeptFlow& flow : flows) {
-        // A flow has one place.
-        std::erase_if(kept, [&](const KeptFlow& other) {
-            KeptFlow same = other;
-            same.link = flow.link;
-            return same == flow;
-        });
-    }
-    const std::size_t room = kMaxKept - std::min(kMaxKept, kept.size());
-    if (flows.size() > room) {
-        not_kept_ += flows.size() - room;
-        flows.resize(room);
-    }
-    kept.insert(kept.end(), flows.begin(), flows.end());
-    std::sort(kept.begin(), kept.end());
-    kept.erase(std::unique(kept.begin(), kept.end()), kept.end());
-    const bool changed = kept != kept_;
-    kept_ = std::move(kept);
-    return changed;
-}
-
-Status ClassicGrade::keep_open_flows(IfIndex link, const std::vector<OpenFlow>& flows) {
-    std::vector<KeptFlow> kept;
-    for (const OpenFlow& flow : flows) {
-        kept.push_back({flow.client, flow.service, flow.client_port, flow.service_port, IPPROTO_TCP, link});
-    }
-    return replace_kept(link, std::move(kept)) ? apply_all() : Status{};
-}
-
-Result<bool> ClassicGrade::find_cloud_flows(const std::vector<Claim>& claims) {
-    std::vector<IpPrefix> destinations;
-    for (const Claim& claim : claims) {
-        destinations.push_back(claim.prefix);
-    }
-    std::vector<KeptFlow> flows;
-    std::copy_if(kept_.begin(), kept_.end(), std::back_inserter(flows),
-                 [](const KeptFlow& flow) { return number(flow.link) == 0; });
-    for (const Transport transport : {Transport::tcp, Transport::udp}) {
-        const auto tracked = tracked_flows(transport, destinations, kMaxKept);
-        if (!tracked) {
-            return tracked.error();
-        }
-        for (const TrackedFlow& flow : *tracked) {
-            flows.push_back({flow.source, flow.destination, flow.source_port, flow.destination_port,
-                             static_cast<std::uint8_t>(transport), IfIndex{}});
-        }
-    }
-    return replace_kept(IfIndex{}, std::move(flows));
 }
 
 Status ClassicGrade::write(const std::vector<LinkedRule>& rules) {
@@ -374,7 +329,13 @@ Status ClassicGrade::write(const std::vector<LinkedRule>& rules) {
     if (const auto found = fresh.empty() ? Result<bool>(false) : find_cloud_flows(fresh); !found) {
         return found.error();
     }
-    rules_ = rules;
+    const std::size_t before_them = rules_ ? filters_of_claims() : 0;
+    auto earlier = std::exchange(rules_, rules);
+    if (const std::size_t needed = filters_of_claims(); needed > kMaxOfClaims && needed > before_them) {
+        rules_ = std::move(earlier);
+        return Error{ENOSPC, cat("the claims take ", needed, " filters, and the classic grade has room for ",
+                                 kMaxOfClaims, " on a device")};
+    }
     adopted_.clear();
     if (auto status = apply_all(); !status || fresh.empty()) {
         return status;
@@ -394,77 +355,10 @@ std::optional<Grade::Standing> ClassicGrade::standing(const Claim& claim) const 
         return known == rules_->end() ? std::nullopt
                                       : std::optional<Standing>({known->rule.admission, known->rule.active});
     }
-    const auto left = std::find_if(adopted_.begin(), adopted_.end(),
-                                   [&](const StandingFilter& one) { return serves(one.filter) && is_of(one, claim); });
+    const auto left = std::find_if(adopted_.begin(), adopted_.end(), [&](const StandingFilter& one) {
+        return serves(one.filter) && is_of(one.filter, steered_claim(claim, 0));
+    });
     return left == adopted_.end() ? std::nullopt : std::optional<Standing>({Admission::serve, left->filter.mark & 1});
-}
-
-const std::vector<StandingFilter>& ClassicGrade::standing_filters() {
-    if (boot_now() - counted_at_ < kCountersHold && counted_at_ != BootTime{}) {
-        return counted_;
-    }
-    counted_.clear();
-    std::set<IfIndex> devices = attached_;
-    for (const auto& [link, wanted] : fences_) {
-        devices.insert(link);
-    }
-    for (const IfIndex device : devices) {
-        if (auto standing = list_u32(socket_, device, mark_)) {
-            std::move(standing->begin(), standing->end(), std::back_inserter(counted_));
-        }
-    }
-    counted_at_ = boot_now();
-    return counted_;
-}
-
-ClaimCounters ClassicGrade::counters(const Claim& claim) {
-    ClaimCounters out;
-    for (const StandingFilter& one : standing_filters()) {
-        if (one.filter.mark == 0 || one.filter.target == kNowhere || !is_of(one, claim)) {
-            continue;
-        }
-        (serves(one.filter) ? out.packets_in : out.packets_out) += one.packets;
-        (serves(one.filter) ? out.bytes_in : out.bytes_out) += one.bytes;
-    }
-    return out;
-}
-
-std::vector<std::pair<std::string, std::uint64_t>> ClassicGrade::verdicts() {
-    std::vector<std::pair<std::string, std::uint64_t>> out;
-    if (not_kept_ != 0) {
-        out.emplace_back("not-kept", not_kept_);
-    }
-    return out;
-}
-
-/// Flows of the cloud's that connection tracking has forgotten need no filter any more.
-void ClassicGrade::tidy() {
-    const bool any = std::any_of(kept_.begin(), kept_.end(), [](const auto& flow) { return number(flow.link) == 0; });
-    if (!any || boot_now() - tidied_ < kTidyEach) {
-        return;
-    }
-    tidied_ = boot_now();
-    std::vector<IpPrefix> destinations;
-    std::vector<KeptFlow> flows;
-    for (const KeptFlow& flow : kept_) {
-        destinations.push_back({flow.service, flow.service.width()});
-    }
-    for (const Transport transport : {Transport::tcp, Transport::udp}) {
-        const auto tracked = tracked_flows(transport, destinations, SIZE_MAX);
-        if (!tracked) {
-            return;  // what cannot be seen stays
-        }
-        for (const KeptFlow& flow : kept_) {
-            const TrackedFlow same{flow.client, flow.service, flow.client_port, flow.service_port};
-            if (number(flow.link) == 0 && flow.protocol == static_cast<std::uint8_t>(transport) &&
-                std::find(tracked->begin(), tracked->end(), same) != tracked->end()) {
-                flows.push_back(flow);
-            }
-        }
-    }
-    if (replace_kept(IfIndex{}, std::move(flows))) {
-        [[maybe_unused]] const auto status = apply_all();  // the next look sees what is missing
-    }
 }
 
 }  // namespace viscum

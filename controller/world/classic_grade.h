@@ -10,8 +10,12 @@
 #include "base/instance.h"
 #include "classic/steer.h"
 #include "controller/world/grade.h"
+#include "controller/world/kept_flows.h"
+#include "netns/addr.h"
 
 namespace viscum {
+
+SteeredClaim steered_claim(const Claim& claim, int slot);
 
 class ClassicGrade final : public Grade {
 public:
@@ -60,15 +64,16 @@ private:
     ClassicGrade(const Instance& instance, std::string reason, NlSocket socket);
     Status adopt(const std::vector<Link>& links);
     [[nodiscard]] std::vector<LanNetwork> networks_on(IfIndex router) const;
-    [[nodiscard]] Result<std::vector<U32Filter>> filters_on(const LanPort& port) const;
+    /// Of the claims as many as there is room for: the cloud has the others.
+    [[nodiscard]] std::vector<U32Filter> filters_on(const LanPort& port) const;
+    [[nodiscard]] std::size_t filters_of_claims() const;
     [[nodiscard]] std::vector<U32Filter> fence_of(IfIndex link, const WantedBackend& wanted) const;
     [[nodiscard]] std::vector<SteeredClaim> steered() const;
+    void learn_networks(const std::vector<DeviceAddress>& addresses);
     Status apply(const LanPort& port);
     Status apply_all();
     /// Flows to these claims that the cloud serves, as connection tracking tells; whether there were new ones.
     Result<bool> find_cloud_flows(const std::vector<Claim>& claims);
-    /// Replaces those of `link`, or of the cloud; whether anything changed. What is too much is counted.
-    bool replace_kept(IfIndex link, std::vector<KeptFlow> flows);
     const std::vector<StandingFilter>& standing_filters();
 
     std::string instance_;
@@ -81,8 +86,7 @@ private:
     std::vector<LanNetwork> networks_;  // of the router on its LAN
     std::optional<std::vector<LinkedRule>> rules_;
     std::vector<StandingFilter> adopted_;
-    std::vector<KeptFlow> kept_;
-    std::uint64_t not_kept_ = 0;
+    KeptFlows kept_;
     std::map<IfIndex, WantedBackend> fences_;
     BootTime tidied_{};
     std::vector<StandingFilter> counted_;  // with the packets that each took

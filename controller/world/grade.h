@@ -69,6 +69,7 @@ public:
     struct LinkShape {
         Mac mac{};
         bool arp = false;
+        bool forwards = true;                 // the router's end: its stack may find the way of what comes in
         std::optional<IpAddress> solicits{};  // owned as well where IPv6 prefixes are
         bool operator==(const LinkShape&) const = default;
     };

@@ -105,10 +105,11 @@ Status LinuxWorld::make_link(const BackendKey& key, Backend& backend) {
 }
 
 /// Not with the link: a viscumd that is killed between the two finds the link and would not come here again.
-Status LinuxWorld::set_sysctls(const Backend& backend, const WantedBackend& wanted) {
+Status LinuxWorld::set_sysctls(const Backend& backend, const WantedBackend& wanted, const Grade::LinkShape& shape) {
     // bpf_fib_lookup, which finds the way to the client, refuses a device that does not forward.
     for (const char* family : {"ipv4", "ipv6"}) {
-        auto status = set_net_sysctl(cat(family, "/conf/", backend.link_name, "/forwarding"), "1");
+        auto status =
+            set_net_sysctl(cat(family, "/conf/", backend.link_name, "/forwarding"), shape.forwards ? "1" : "0");
         if (!status && status.error().errno_code != ENOENT) {
             return status;
         }
@@ -142,10 +143,10 @@ Status LinuxWorld::write_addresses(const NlSocket& inside, IfIndex device, Backe
 }
 
 Status LinuxWorld::set_addresses(Backend& backend, const WantedBackend& wanted) {
-    if (auto status = set_sysctls(backend, wanted); !status) {
+    const auto shape = grade_->link_shape(backend.service);
+    if (auto status = set_sysctls(backend, wanted, shape); !status) {
         return status;
     }
-    const auto shape = grade_->link_shape(backend.service);
     bool end_is_there = true;
     // A backend that was adopted has its watch from here on.
     auto status = backend.net_ns->inside([&]() -> Status {

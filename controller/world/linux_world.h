@@ -95,7 +95,7 @@ private:
     void suspect_device(std::uint32_t device);
     static Status make_net_ns(Backend& backend);
     Status make_link(const BackendKey& key, Backend& backend);
-    static Status set_sysctls(const Backend& backend, const WantedBackend& wanted);
+    static Status set_sysctls(const Backend& backend, const WantedBackend& wanted, const Grade::LinkShape& shape);
     static Status write_addresses(const NlSocket& inside, IfIndex device, Backend& backend,
                                   const OwnedAddresses& owned);
     Status set_addresses(Backend& backend, const WantedBackend& wanted);

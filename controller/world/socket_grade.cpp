@@ -96,7 +96,7 @@ Result<std::unique_ptr<SocketGrade>> SocketGrade::open(const Instance& instance,
 }
 
 Grade::LinkShape SocketGrade::link_shape(const std::string& service) const {
-    return {service_mac(instance_, service), false, std::nullopt};
+    return {service_mac(instance_, service), false, true, std::nullopt};
 }
 
 std::string SocketGrade::unfit(const LanPort& port) const {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What the classic grade does otherwise. That it serves at all is the same tests' as for the other grade: they run once
 // more with VISCUM_DATAPATH=classic.
+#include <memory>
+#include <thread>
+
 #include "tests/scene/scene.h"
 
 namespace viscum {
@@ -115,6 +118,66 @@ TEST_CASE("classic: another grade at the next start takes what runs along") {
         CHECK((tc(scene, "lan1").find("bpf") == std::string::npos) == (std::string(grade) == "classic"));
         CHECK((tc(scene, "lan1").find("u32") != std::string::npos) == (std::string(grade) == "classic"));
     }
+    scene.ctl({"remove", "web"});
+    scene.check_no_leak();
+}
+
+TEST_CASE("classic: a start of viscumd takes nothing away, though a flow that was kept has ended meanwhile") {
+    Scene scene(classic());
+    auto ended = std::make_unique<KeptConnection>(must(KeptConnection::open(scene.bed().client(2), {.to = kWeb})));
+    CHECK(ended->get().who() == "cloud");
+    scene.deploy(web_service());
+    CHECK(ended->get().who() == "cloud");
+    CHECK(scene.web() == "local");
+    auto open = must(KeptConnection::open(scene.bed().client(2), {.to = kWeb}));
+    CHECK(open.get().who() == "local");
+    scene.viscumd().kill();
+    ended.reset();
+    const auto flow = scene.flow(kWeb);
+    CHECK(flow->wait_for("local", boot_now(), kLimit));
+    must(scene.viscumd().start_again());
+    CHECK(flow->wait_for("local", boot_now(), kLimit));
+    const FlowSummary summary = flow->stop();
+    check_flow("a start of viscumd", summary, 0);
+    CHECK(summary.local == summary.requests);
+    CHECK(open.get().who() == "local");
+    scene.ctl({"remove", "web"});
+    scene.check_no_leak();
+}
+
+TEST_CASE("classic: a LAN that loses its address for a moment is served on") {
+    Scene scene(classic());
+    scene.deploy(web_service());
+    auto open = must(KeptConnection::open(scene.bed().client(1), {.to = kWeb}));
+    CHECK(open.get().who() == "local");
+    must(ip_batch(scene.bed().hotspot(), "address del 10.77.0.1/16 dev br-lan\n"));
+    for (int look = 0; look < 20; ++look) {
+        CHECK(scene.web() == "local");
+        std::this_thread::sleep_for(50ms);
+    }
+    CHECK(open.get().who() == "local");
+    must(ip_batch(scene.bed().hotspot(), "address add 10.77.0.1/16 dev br-lan\n"));
+    CHECK(scene.web() == "local");
+    scene.ctl({"remove", "web"});
+    scene.check_no_leak();
+}
+
+TEST_CASE("classic: claims for which there is no room are told of, and the others are served and can be drained") {
+    Scene scene(classic());
+    scene.deploy(web_service());
+    std::vector<std::string> claims;
+    for (int host = 1; host <= 26; ++host) {  // 30 filters each, and 768 have room
+        claims.push_back(cat("198.51.100.", host, " 2-65534"));
+    }
+    const ServiceFile file = test_service("many", claims, {"many", "tcp", "0.0.0.0", "8000"});
+    const RunOutput output = scene.ctl({"deploy", file.write(), "--wait", "3s"}, 4);
+    CHECK(output.err.find("the classic grade has room for 768") != std::string::npos);
+    CHECK(scene.web() == "local");
+    scene.ctl({"remove", "many"});
+    scene.ctl({"drain", "web"});
+    CHECK(scene.web() == "cloud");
+    scene.ctl({"resume", "web"});
+    CHECK(eventually(kLimit, [&] { return scene.web() == "local"; }));
     scene.ctl({"remove", "web"});
     scene.check_no_leak();
 }

@@ -42,7 +42,9 @@ BedOptions bed_for_grade(BedOptions options) {
 }
 
 std::string config_with(const std::string& lines) {
-    return cat("viscum: 1\nclaimable: [203.0.113.0/24, 198.51.100.0/24, '2001:db8:c::/64']\n", datapath_line(), lines);
+    const bool says = lines.find("datapath:") != std::string::npos;
+    return cat("viscum: 1\nclaimable: [203.0.113.0/24, 198.51.100.0/24, '2001:db8:c::/64']\n",
+               says ? "" : datapath_line(), lines);
 }
 
 std::vector<pid_t> shims() {

@@ -85,11 +85,10 @@ std::string on_lan(const std::vector<SteeredClaim>& claims, const Bytes& frame,
     return fate(lan_filters(kRouterMac, lan(), claims, kept, kSolicits), frame);
 }
 
-std::string from_service(const Bytes& frame) {
-    return fate(fence_filters(kLink, lan(),
-                              {claim("203.0.113.10", 80, 80, 6), claim("203.0.113.10", 53, 53, 17),
-                               claim("2001:db8:c::10", 80, 80, 6)}),
-                frame);
+std::string from_service(const Bytes& frame, const std::vector<SteeredClaim>& owned = {
+                                                 claim("203.0.113.10", 80, 80, 6), claim("203.0.113.10", 53, 53, 17),
+                                                 claim("2001:db8:c::10", 80, 80, 6)}) {
+    return fate(fence_filters(kLink, kRouterMac, lan(), owned, kSolicits), frame);
 }
 
 Frame to_port(Frame frame, std::uint16_t port) {
@@ -214,6 +213,67 @@ TEST_CASE("steer: replies go to the LAN, and what a service begins goes nowhere"
     for (const Bytes& fragment : build_fragments(large, 9, 1480)) {
         CHECK(from_service(fragment) == "lan");
     }
+    large.source_port = 54;
+    CHECK(from_service(build_fragments(large, 9, 1480).front()) == "service");
+}
+
+TEST_CASE("steer: fragments leave of datagrams from a claimed port alone") {
+    const std::vector udp6 = {claim("2001:db8:c::10", 53, 53, 17)};
+    const std::vector tcp6 = {claim("2001:db8:c::10", 80, 80, 6)};
+    Frame large = turned(to_port(udp("2001:db8:77::b", "2001:db8:c::10"), 53));
+    large.payload.assign(4000, 'x');
+    Frame other = large;
+    other.source_port = 5555;
+    for (const Bytes& fragment : build_fragments(large, 9, 1480)) {
+        CHECK(from_service(fragment, udp6) == "lan");
+        CHECK(from_service(fragment, tcp6) == "service");
+    }
+    CHECK(from_service(build_fragments(other, 9, 1480).front(), udp6) == "service");
+    Frame stream = reply(tcp("2001:db8:77::b", "2001:db8:c::10", kAck), kAck);
+    stream.payload.assign(4000, 'x');
+    for (const Bytes& fragment : build_fragments(stream, 9, 1480)) {
+        CHECK(from_service(fragment, tcp6) == "service");
+    }
+    stream = reply(tcp("10.77.0.11", "203.0.113.10", kAck), kAck);
+    stream.payload.assign(4000, 'x');
+    for (const Bytes& fragment : build_fragments(stream, 9, 8)) {
+        CHECK(from_service(fragment) == "service");
+    }
+}
+
+TEST_CASE("steer: a service asks for MACs in its own name, and of the LAN's clients") {
+    const auto question = [](std::array<std::uint8_t, 4> sender, std::array<std::uint8_t, 4> target, std::uint8_t mac) {
+        Bytes frame(42, 0);
+        frame[12] = 0x08;
+        frame[13] = 0x06;
+        frame[21] = 1;
+        std::copy(kRouterMac.begin(), kRouterMac.end(), frame.begin() + 22);
+        frame[27] = mac;
+        std::copy(sender.begin(), sender.end(), frame.begin() + 28);
+        std::copy(target.begin(), target.end(), frame.begin() + 38);
+        return from_service(frame);
+    };
+    CHECK(question({203, 0, 113, 10}, {10, 77, 0, 11}, kRouterMac[5]) == "lan");
+    CHECK(question({10, 77, 0, 1}, {10, 77, 0, 11}, kRouterMac[5]) == "service");
+    CHECK(question({203, 0, 113, 10}, {192, 0, 2, 1}, kRouterMac[5]) == "service");
+    CHECK(question({203, 0, 113, 10}, {10, 77, 0, 11}, 0x77) == "service");
+}
+
+TEST_CASE("steer: a filter is told to be of its claim, and by which MAC it was made") {
+    const std::vector claims = {claim("203.0.113.10", 80, 80, 6), claim("2001:db8:c::10", 80, 80, 6)};
+    int found = 0;
+    for (const U32Filter& filter : lan_filters(kRouterMac, lan(), claims, {}, kSolicits)) {
+        if (!serves(filter)) {
+            continue;
+        }
+        ++found;
+        const bool first = filter.protocol == 0x0800;
+        CHECK(is_of(filter, claims[0]) == first);
+        CHECK(is_of(filter, claims[1]) != first);
+        CHECK_FALSE(is_of(filter, claim("203.0.113.11", 80, 80, 6)));  // of the same mark
+        CHECK(mac_of(filter) == kRouterMac);
+    }
+    CHECK(found == 2);
 }
 
 TEST_CASE("steer: an answer to a service's ARP request reaches it, and the router as well") {
