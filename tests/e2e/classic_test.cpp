@@ -54,6 +54,27 @@ TEST_CASE("classic: a service that asks for egress is refused, and the reason na
     scene.check_no_leak();
 }
 
+TEST_CASE("classic: a service that ends gives its traffic to the cloud, or to nobody where it may not leave the site") {
+    Scene scene(classic());
+    ServiceFile file = web_service();
+    file.more = "restart: { policy: never }\n";
+    scene.deploy(file);
+    CHECK(scene.web() == "local");
+    scene.kill_service("web");
+    CHECK(eventually(kLimit, [&] { return scene.web() == "cloud" && scene.web(kWeb6) == "cloud"; }));
+    file.more = "restart: { policy: never }\non_failure: drop\n";
+    scene.deploy(file);
+    CHECK(scene.web() == "local");
+    scene.kill_service("web");
+    CHECK(eventually(kLimit, [&] { return scene.status("web").state == "failed"; }));
+    for (const Endpoint& to : {kWeb, kWeb6}) {
+        CHECK(http_get(scene.bed().client(1), {.to = to, .limit = 300ms}).who() == "timed out");
+    }
+    scene.ctl({"remove", "web"});
+    CHECK(scene.web() == "cloud");
+    scene.check_no_leak();
+}
+
 TEST_CASE("classic: a datagram in fragments goes to the cloud, whole, and a small one is served") {
     Scene scene(classic());
     scene.start_in_cloud(
