@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 # sysroot.sh TARGET DIRECTORY: what the programs are linked with for a target, from Debian's packages, unpacked and
-# never installed: multiarch's development packages stand in each other's way. apt's own checks hold (signatures,
-# hashes), with lists and a cache in DIRECTORY alone. Idempotent: a whole one is left as it is.
+# never installed: multiarch's development packages stand in each other's way. Idempotent: a whole one is left as it is.
 set -eu
 here=$(dirname "$(readlink -f "$0")")
 # shellcheck source=packaging/cross/targets.sh
 . "$here/targets.sh"
+# shellcheck source=packaging/cross/private_apt.sh
+. "$here/private_apt.sh"
 target "$1"
 mkdir -p "$2"
 root=$(readlink -f "$2")
@@ -21,28 +22,8 @@ libraries=(libbpf-dev libelf-dev zlib1g-dev libnl-3-dev libnl-route-3-dev "$mnl"
 headers=(nlohmann-json3-dev libcli11-dev libspdlog-dev libfmt-dev)
 
 apt=$root/apt
-mkdir -p "$apt"/{lists/partial,cache/archives/partial,state,etc,packages} "$root/usr"
-: > "$apt/state/status"
-cat > "$apt/apt.conf" <<CONF
-APT::Architecture "$debian";
-APT::Architectures { "$debian"; };
-APT::Default-Release "bookworm";
-APT::Sandbox::User "root";
-Dir::State "$apt/state";
-Dir::State::lists "$apt/lists";
-Dir::State::status "$apt/state/status";
-Dir::Cache "$apt/cache";
-Dir::Etc::sourcelist "$apt/etc/sources.list";
-Dir::Etc::sourceparts "-";
-Dir::Etc::preferencesparts "-";
-Acquire::Languages "none";
-CONF
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-for release in "${releases[@]}"; do
-    echo "deb [signed-by=$keyring] http://deb.debian.org/debian $release main"
-done > "$apt/etc/sources.list"
-export APT_CONFIG=$apt/apt.conf
-apt-get -q update > "$apt/log" 2>&1 || { cat "$apt/log" >&2; exit 1; }
+mkdir -p "$apt/packages" "$root/usr"
+private_apt "$apt" "$debian" "${releases[@]}"
 (cd "$apt/packages" && apt-get -q download "${libraries[@]}" "${headers[@]}" >> "$apt/log" 2>&1) ||
     { cat "$apt/log" >&2; exit 1; }
 for package in "$apt"/packages/*.deb; do

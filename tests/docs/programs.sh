@@ -2,15 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # What the programs say of themselves, for the tests of this folder: source it. $programs: where they are.
 
-fail() {
-    printf '%s\n' "$*" >&2
-    exit 1
-}
-
-skip() {
-    echo "SKIPPED: $*"
-    exit 77
-}
+# shellcheck source=tests/support/script.sh
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../support/script.sh"
 
 # same WHAT EXPECTED ACTUAL: two lists of lines that must be one.
 same() {

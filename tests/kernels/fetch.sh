@@ -8,14 +8,15 @@
 #   DIRECTORY/wanted        the names of the former
 #   DIRECTORY/userland      busybox, ip and tc with their libraries
 #
-# apt's own checks hold (signatures, hashes), with lists and a cache in DIRECTORY alone. Idempotent: what is whole is
-# left as it is.
+# Idempotent: what is whole is left as it is.
 set -eu
 here=$(dirname "$(readlink -f "$0")")
 # shellcheck source=tests/kernels/kernels.sh
 . "$here/kernels.sh"
 # shellcheck source=packaging/cross/targets.sh
 . "$here/../../packaging/cross/targets.sh"
+# shellcheck source=packaging/cross/private_apt.sh
+. "$here/../../packaging/cross/private_apt.sh"
 kernel "$1"
 target "$target"
 mkdir -p "$2"
@@ -30,30 +31,11 @@ libraries=(libc6 libbpf1 libelf1 zlib1g libmnl0 libbsd0 libmd0 libcap2 libxtable
 
 apt=$to/apt
 rm -rf "${to:?}"/*
-mkdir -p "$apt"/{lists/partial,cache/archives/partial,state,etc,kernel,userland}
-: > "$apt/state/status"
-cat > "$apt/apt.conf" <<CONF
-APT::Architecture "$debian";
-APT::Architectures { "$debian"; };
-APT::Sandbox::User "root";
-Dir::State "$apt/state";
-Dir::State::lists "$apt/lists";
-Dir::State::status "$apt/state/status";
-Dir::Cache "$apt/cache";
-Dir::Etc::sourcelist "$apt/etc/sources.list";
-Dir::Etc::sourceparts "-";
-Dir::Etc::preferencesparts "-";
-Acquire::Languages "none";
-CONF
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-for name in bookworm "$release"; do
-    echo "deb [signed-by=$keyring] http://deb.debian.org/debian $name main"
-done | sort -u > "$apt/etc/sources.list"
-export APT_CONFIG=$apt/apt.conf
+mkdir -p "$apt"/{kernel,userland}
+private_apt "$apt" "$debian" bookworm "$release"
 
 # logged COMMAND...: silent, unless it fails.
 logged() { "$@" >> "$apt/log" 2>&1 || { cat "$apt/log" >&2; exit 1; }; }
-logged apt-get -q update
 # The package of a series names that of its last kernel.
 image=$(apt-cache show "$package/$release" | sed -n 's/^Depends: \(linux-image-[^ ,]*\).*/\1/p' | head -n 1)
 cd "$apt/kernel"

@@ -6,22 +6,8 @@ case=$1 directory=$2 jobs=$3
 here=$(dirname "$(readlink -f "$0")")
 tree=$here/../..
 
-fail() {
-    printf '%s\n' "$*" >&2
-    exit 1
-}
-
-skip() {
-    echo "SKIPPED: $*"
-    exit 77
-}
-
-need() {
-    local program
-    for program in "$@"; do
-        command -v "$program" > /dev/null || skip "there is no $program"
-    done
-}
+# shellcheck source=tests/support/script.sh
+. "$tree/tests/support/script.sh"
 
 # The file of a package, of the version that the project has.
 version=$(sed -n 's/^project(viscum VERSION \([0-9.]*\) .*/\1/p' "$tree/CMakeLists.txt")

@@ -11,22 +11,8 @@ tree=$here/../..
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-fail() {
-    printf '%s\n' "$*" >&2
-    exit 1
-}
-
-skip() {
-    echo "SKIPPED: $*"
-    exit 77
-}
-
-need() {
-    local program
-    for program in "$@"; do
-        command -v "$program" > /dev/null || skip "there is no $program"
-    done
-}
+# shellcheck source=tests/support/script.sh
+. "$tree/tests/support/script.sh"
 
 version=$(sed -n 's/^project(viscum VERSION \([0-9.]*\) .*/\1/p' "$tree/CMakeLists.txt")-r1
 package() {
