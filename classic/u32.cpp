@@ -235,7 +235,9 @@ Result<int> apply_u32(const NlSocket& socket, IfIndex device, std::uint16_t inst
     }
     Status first_error = missing.empty() ? Status{} : add_clsact(socket, device);
     const auto note = [&first_error](Status status) {
-        first_error = first_error ? std::move(status) : std::move(first_error);
+        if (first_error) {
+            first_error = std::move(status);
+        }
     };
     const auto before = [order](const U32Filter& a, const U32Filter& b) {
         return order == U32Order::lowest_first ? a.priority < b.priority : b.priority < a.priority;

@@ -67,7 +67,7 @@ TEST_CASE("u32: another instance's filters, and other tools', stay as they are")
                     "match", "u32", "0", "0", "flowid", "1:1"}));
     const auto refused = apply_u32(net.here, net.near.index, kOurs, {filter(102, 81, U32Action::leave, IfIndex{})});
     REQUIRE_FALSE(refused);
-    CHECK(refused.error().what.find("preference 102") != std::string::npos);
+    CHECK_MESSAGE(refused.error().what.find("preference 102") != std::string::npos, refused.error().what);
 }
 
 TEST_CASE("u32: a device that is gone carries nothing, and nothing can be put on it") {
