@@ -342,8 +342,12 @@ Result<bool> ensure_pins(const std::string& dir, const DatapathSizes& sizes) {
 
 }  // namespace
 
-Result<std::unique_ptr<Datapath>> open_datapath(const std::string& dir, const DatapathSizes& sizes, NewerTables newer) {
+void keep_libbpf_words() {
     libbpf_set_print(keep_words);
+}
+
+Result<std::unique_ptr<Datapath>> open_datapath(const std::string& dir, const DatapathSizes& sizes, NewerTables newer) {
+    keep_libbpf_words();
     if (auto status = ensure_bpf_fs(); !status) {
         return std::move(status).error();
     }

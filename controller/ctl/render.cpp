@@ -73,9 +73,10 @@ std::string render_lan(const std::vector<LanReport>& lan, bool colour) {
     return out;
 }
 
-std::string render_lease(std::int64_t left, bool colour) {
+std::string render_lease(const DaemonReport& report, bool colour) {
+    const std::int64_t left = report.lease_ms_left;
     if (left < 0) {
-        return "off";
+        return report.grade == "classic" ? "none in this grade" : "off";
     }
     return left == 0 ? paint("expired: new flows go to the cloud", Tone::bad, colour)
                      : cat(human_time(std::chrono::milliseconds(left)), " left");
@@ -110,7 +111,7 @@ std::string render_daemon(const DaemonReport& report, bool colour) {
     if (!report.grade_reason.empty()) {
         out += fact("grade", cat(printable(report.grade), ": ", printable(report.grade_reason)));
     }
-    out += fact("lease", render_lease(report.lease_ms_left, colour));
+    out += fact("lease", render_lease(report, colour));
     out += render_lan(report.lan, colour);
     Totals sum;
     for (const auto& service : report.services) {
@@ -120,7 +121,9 @@ std::string render_daemon(const DaemonReport& report, bool colour) {
         sum.bytes_in += one.bytes_in;
         sum.bytes_out += one.bytes_out;
     }
-    out += fact("flows", cat(human_count(sum.flows), " served, ", human_count(sum.flows_cloud), " to the cloud"));
+    out += fact("flows", report.grade == "classic"
+                             ? "not counted in this grade"
+                             : cat(human_count(sum.flows), " served, ", human_count(sum.flows_cloud), " to the cloud"));
     out += fact("traffic", cat(human_bytes(sum.bytes_in), " in, ", human_bytes(sum.bytes_out), " out"));
     out += counts_fact("packets", report.verdicts, "");
     return out + "\n" + render_list(report.services, colour);

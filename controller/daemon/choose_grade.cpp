@@ -34,6 +34,7 @@ Result<std::unique_ptr<Grade>> open_classic(const Instance& instance, std::strin
 }  // namespace
 
 Result<std::unique_ptr<Grade>> choose_grade(const Instance& instance, const RouterConfig& config, NewerTables newer) {
+    keep_libbpf_words();
     if (config.datapath == DatapathChoice::classic) {
         return open_classic(instance, "viscum.yaml says `datapath: classic`");
     }

@@ -174,7 +174,7 @@ std::optional<std::vector<Daemon::Checked>> Daemon::check_files(ClientId client,
             return mistake.find("'claimable'") != std::string::npos;
         });
         answer(client,
-               refusal(Code::refused, "nothing was deployed: the claims cannot be taken on",
+               refusal(Code::refused, "nothing was deployed: this router refuses it",
                        by_list ? cat("what may be claimed stands under 'claimable:' in ", instance_.config_file()) : "",
                        std::move(mistakes)));
         return std::nullopt;

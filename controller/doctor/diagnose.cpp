@@ -134,6 +134,9 @@ void check_lan(const Facts& facts, Findings& findings) {
         }
     }
     for (const LanReport& lan : facts.daemon ? facts.daemon->lan : std::vector<LanReport>()) {
+        if (!lan.attached && lan.problem.empty() && facts.daemon->services.empty()) {
+            continue;  // nobody claims anything
+        }
         if (!lan.attached) {
             findings.problem("lan",
                              cat(lan.device, ": ", lan.problem.empty() ? "carries no filter of ours" : lan.problem),
@@ -144,7 +147,9 @@ void check_lan(const Facts& facts, Findings& findings) {
         }
     }
     if (!findings.has("lan") && !facts.config.lan.empty()) {
-        findings.good("lan", cat("packets of ", join(facts.config.lan, ", "), " are looked at"));
+        const bool any = facts.daemon && !facts.daemon->services.empty();
+        findings.good("lan", cat("packets of ", join(facts.config.lan, ", "),
+                                 any ? " are looked at" : " are looked at once viscumd has a service"));
     }
 }
 

@@ -117,6 +117,19 @@ TEST_CASE("doctor: what the kernel lacks is named, with the command of this syst
     CHECK(holds(only(facts, "kernel").mend, "network namespaces"));
 }
 
+TEST_CASE("doctor: before the first service no device carries a filter, and that is no problem") {
+    Facts facts = healthy();
+    facts.services.clear();
+    facts.daemon->services.clear();
+    facts.daemon->lan = {{"lan1", "br-lan", false, ""}};
+    CHECK(ill(facts, "lan").empty());
+    facts.daemon->lan.front().problem = "another tool's TC filter has our priority";
+    CHECK(only(facts, "lan").severity == Severity::problem);
+    facts = healthy();
+    facts.daemon->lan = {{"lan1", "br-lan", false, ""}};
+    CHECK(only(facts, "lan").severity == Severity::problem);
+}
+
 TEST_CASE("doctor: where programs cannot be had the classic grade serves, and what it lacks is told") {
     Facts facts = healthy();
     facts.trial = {TrialStep::programs, "the kernel refuses the BPF programs"};
