@@ -13,10 +13,10 @@ constexpr Millis kCountersHold{100};  // of one report
 
 }  // namespace
 
-Status ClassicGrade::keep_open_flows(IfIndex link, const std::vector<OpenFlow>& flows) {
+Status ClassicGrade::keep_open_flows(IfIndex link, const std::vector<SockDiag::Connection>& flows) {
     std::vector<KeptFlow> kept;
-    for (const OpenFlow& flow : flows) {
-        kept.push_back({flow.client, flow.service, flow.client_port, flow.service_port, IPPROTO_TCP, link});
+    for (const auto& [here, there] : flows) {
+        kept.push_back({there.address, here.address, there.port, here.port, IPPROTO_TCP, link});
     }
     return kept_.replace(link, std::move(kept)) ? apply_all() : Status{};
 }

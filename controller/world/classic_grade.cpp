@@ -275,7 +275,7 @@ std::vector<U32Filter> ClassicGrade::fence_of(IfIndex link, const WantedBackend&
     for (const Claim& claim : wanted.claims) {
         claims.push_back(steered_claim(claim, 0));
     }
-    return fence_filters(link, link_shape("").mac, networks_, claims, solicits_from());
+    return fence_filters(link, mac_.value_or(Mac{}), networks_, claims, solicits_from());
 }
 
 Result<bool> ClassicGrade::fenced(const LinkEnd& link) {

@@ -54,7 +54,7 @@ public:
     Status set_lease(std::optional<BootTime>) override { return {}; }
     Status keep_tracked_flows(const std::vector<Claim>&) override { return {}; }
     [[nodiscard]] bool needs_open_flows() const override { return true; }
-    Status keep_open_flows(IfIndex link, const std::vector<OpenFlow>& flows) override;
+    Status keep_open_flows(IfIndex link, const std::vector<SockDiag::Connection>& flows) override;
     ClaimCounters counters(const Claim& claim) override;
     std::vector<std::pair<std::string, std::uint64_t>> verdicts() override;
     void retire(const std::vector<Link>&) override {}

@@ -18,6 +18,7 @@
 #include "controller/world/world.h"
 #include "netns/link.h"
 #include "netns/nl_socket.h"
+#include "netns/sock_diag.h"
 
 namespace viscum {
 
@@ -44,13 +45,6 @@ struct LinkedRule {
     WantedRule rule;
     std::array<LinkEnd, 2> links;
     bool operator==(const LinkedRule&) const = default;
-};
-
-/// A TCP connection that a backend serves.
-struct OpenFlow {
-    IpAddress client, service;
-    std::uint16_t client_port = 0, service_port = 0;
-    auto operator<=>(const OpenFlow&) const = default;
 };
 
 class Grade {
@@ -117,7 +111,7 @@ public:
     /// Whether a link's open connections have to be told by keep_open_flows() before its rules stop leading to it.
     [[nodiscard]] virtual bool needs_open_flows() const = 0;
     /// Connections that stay with the link, whatever rules say; those of an earlier call are forgotten.
-    virtual Status keep_open_flows(IfIndex link, const std::vector<OpenFlow>& flows) = 0;
+    virtual Status keep_open_flows(IfIndex link, const std::vector<SockDiag::Connection>& flows) = 0;
     virtual ClaimCounters counters(const Claim& claim) = 0;
     virtual std::vector<std::pair<std::string, std::uint64_t>> verdicts() = 0;
 

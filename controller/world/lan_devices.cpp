@@ -41,7 +41,7 @@ LanDevices::Device LanDevices::describe(const Link& link, const std::vector<Link
 
 /// Those that `lan:` names, and those that it does not name and that still carry our filter. Every device is asked
 /// once, at the start: the viscumd before may have had another `lan:`.
-Result<LanDevices::Numbered> LanDevices::meant(const std::vector<Link>& links, const std::set<std::string>& own) {
+LanDevices::Numbered LanDevices::meant(const std::vector<Link>& links, const std::set<std::string>& own) {
     Numbered seen;
     for (const auto& link : links) {
         if (link.kind == "bridge" || link.name == "lo" || own.contains(link.name)) {
@@ -85,12 +85,9 @@ Status LanDevices::look_at(const NlSocket& socket, Device& device) {
 }
 
 Status LanDevices::observe(const NlSocket& socket, const std::vector<Link>& links, const std::set<std::string>& own) {
-    auto seen = meant(links, own);
-    if (!seen) {
-        return std::move(seen).error();
-    }
+    Numbered seen = meant(links, own);
     std::vector<LanPort> ports;
-    for (const auto& [index, device] : *seen) {
+    for (const auto& [index, device] : seen) {
         if (device.wanted) {
             ports.push_back(device.port);
         }
@@ -98,15 +95,15 @@ Status LanDevices::observe(const NlSocket& socket, const std::vector<Link>& link
     if (auto status = grade_.look(socket, ports); !status) {
         return status;
     }
-    for (auto& [index, device] : *seen) {
+    for (auto& [index, device] : seen) {
         if (auto status = device.wanted ? look_at(socket, device) : Status{}; !status) {
             return status;
         }
     }
-    if (auto status = forget_gone(*seen); !status) {
+    if (auto status = forget_gone(seen); !status) {
         return status;
     }
-    devices_ = *std::move(seen);
+    devices_ = std::move(seen);
     first_look_ = false;
     return {};
 }

@@ -53,7 +53,7 @@ private:
     };
     using Numbered = std::map<std::uint32_t, Device>;
     [[nodiscard]] Device describe(const Link& link, const std::vector<Link>& links) const;
-    [[nodiscard]] Result<Numbered> meant(const std::vector<Link>& links, const std::set<std::string>& own);
+    [[nodiscard]] Numbered meant(const std::vector<Link>& links, const std::set<std::string>& own);
     Status look_at(const NlSocket& socket, Device& device);
     Numbered::iterator find(const std::string& name);
     Status forget_gone(const Numbered& seen);

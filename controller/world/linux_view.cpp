@@ -41,30 +41,30 @@ Result<std::uint32_t> LinuxWorld::open_connections(const BackendKey& key) {
     return count;
 }
 
-Result<std::vector<OpenFlow>> LinuxWorld::open_flows(const NetNs& ns, const std::vector<Claim>& claims) {
-    std::vector<OpenFlow> flows;
-    const auto status = ns.inside([&]() -> Status {
+/// Those of the claims, among what a backend serves.
+Result<std::vector<SockDiag::Connection>> LinuxWorld::open_flows(const NetNs& ns, const std::vector<Claim>& claims) {
+    Result<std::vector<SockDiag::Connection>> open = Error{};
+    const auto status = ns.inside([&open]() -> Status {
         const auto diag = SockDiag::open();
         if (!diag) {
             return diag.error();
         }
-        const auto open = diag->list_connections(kMostOpenFlows);
-        if (!open) {
-            return open.error();
-        }
-        for (const auto& connection : *open) {
-            const auto& here = connection.here;
-            const auto holds = [&here](const Claim& claim) {
-                return claim.protocol == Protocol::tcp && claim.prefix.contains(here.address) &&
-                       claim.ports.first <= here.port && here.port <= claim.ports.last;
-            };
-            if (std::any_of(claims.begin(), claims.end(), holds)) {
-                flows.push_back({connection.there.address, here.address, connection.there.port, here.port});
-            }
-        }
+        open = diag->list_connections(kMostOpenFlows);
         return {};
     });
-    return status ? Result<std::vector<OpenFlow>>(std::move(flows)) : status.error();
+    if (!status) {
+        return status.error();
+    }
+    if (open) {
+        std::erase_if(*open, [&claims](const SockDiag::Connection& connection) {
+            const auto& here = connection.here;
+            return std::none_of(claims.begin(), claims.end(), [&here](const Claim& claim) {
+                return claim.protocol == Protocol::tcp && claim.prefix.contains(here.address) &&
+                       claim.ports.first <= here.port && here.port <= claim.ports.last;
+            });
+        });
+    }
+    return open;
 }
 
 Status LinuxWorld::keep_open_flows(const std::vector<WantedRule>& rules) {
@@ -83,8 +83,8 @@ Status LinuxWorld::keep_open_flows(const std::vector<WantedRule>& rules) {
         if (number(backend.link.device) == 0 || !backend.net_ns) {
             continue;
         }
-        const auto flows = led_away.empty() ? Result<std::vector<OpenFlow>>(std::vector<OpenFlow>())
-                                            : open_flows(*backend.net_ns, led_away);
+        const auto flows =
+            led_away.empty() ? std::vector<SockDiag::Connection>() : open_flows(*backend.net_ns, led_away);
         if (!flows) {
             return flows.error();
         }

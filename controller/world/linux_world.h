@@ -117,7 +117,7 @@ private:
     [[nodiscard]] LinkedRule with_links(const WantedRule& wanted) const;
     /// Tells the grade which connections a backend has whose claims lead, or are about to lead, elsewhere.
     Status keep_open_flows(const std::vector<WantedRule>& rules);
-    Result<std::vector<OpenFlow>> open_flows(const NetNs& ns, const std::vector<Claim>& claims);
+    static Result<std::vector<SockDiag::Connection>> open_flows(const NetNs& ns, const std::vector<Claim>& claims);
 
     Instance instance_;
     NlSocket socket_;

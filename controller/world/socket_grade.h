@@ -51,7 +51,7 @@ public:
     Status set_lease(std::optional<BootTime> until) override { return rules_.set_lease(until); }
     Status keep_tracked_flows(const std::vector<Claim>& claims) override;
     [[nodiscard]] bool needs_open_flows() const override { return false; }
-    Status keep_open_flows(IfIndex, const std::vector<OpenFlow>&) override { return {}; }
+    Status keep_open_flows(IfIndex, const std::vector<SockDiag::Connection>&) override { return {}; }
     ClaimCounters counters(const Claim& claim) override;
     std::vector<std::pair<std::string, std::uint64_t>> verdicts() override;
     void retire(const std::vector<Link>& links) override;
