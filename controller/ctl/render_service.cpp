@@ -119,6 +119,11 @@ std::string render_service(const ServiceReport& service, bool colour) {
     if (service.updating) {
         out += fact("updating", "the version before finishes its connections");
     }
+    if (service.confirm_ms_left >= 0) {
+        out += fact("to confirm", cat("in ", human_time(std::chrono::milliseconds(service.confirm_ms_left)),
+                                      " the version before comes back; viscumctl confirm ", printable(service.name),
+                                      " keeps this one"));
+    }
     if (service.drained) {
         out += fact("hint", cat("viscumctl resume ", printable(service.name), " ends the drain"));
     }

@@ -55,7 +55,7 @@ TEST_CASE("report: what is written is read back") {
 TEST_CASE("report: the fields have the names that docs/json.md gives them") {
     CHECK(to_json(sample().services[1]) ==
           R"({"name":"","state":"","health":"","admission":"","reason":"","last_exit":"","namespace":"","link":"",)"
-          R"("pid":0,"restarts":0,"up_ms":0,"drained":false,"updating":false,"digest":"","user":"",)"
+          R"("pid":0,"restarts":0,"up_ms":0,"drained":false,"confirm_ms_left":-1,"updating":false,"digest":"","user":"",)"
           R"("allows":[],"limits":[],"memory_bytes":0,"cpu_ms":0,"pids":0,"oom_kills":0,"forks_refused":0,"image":"",)"
           R"("egress":"","egress_counts":[],"log_dropped":0,"claims":[]})");
     CHECK(
