@@ -13,6 +13,8 @@
 #include "controller/daemon/choose_grade.h"
 #include "controller/daemon/footprint.h"
 #include "controller/daemon/numbers.h"
+#include "controller/daemon/report_builder.h"
+#include "controller/ipc/observe.h"
 #include "controller/spec/check.h"
 #include "controller/spec/parse.h"
 
@@ -177,7 +179,7 @@ Status Daemon::open_world(const Programs& programs, NewerTables newer) {
         }
     };
     context_ = std::make_unique<RunContext>(RunContext{*loop_, *world_, instance_, cgroups_, *prober_, *std::move(home),
-                                                       config_.aliases, programs.shim, changed});
+                                                       config_.aliases, programs.shim, changed, &failovers_});
     services_ = std::make_unique<Services>(
         *context_, store_, [this](std::uint64_t client, const Response& response) { answer(client, response); });
     reconciler_ = std::make_unique<Reconciler>(*loop_, *world_, *services_);
@@ -258,7 +260,7 @@ Status Daemon::uninstall(const Instance& instance, NewerTables newer) {
     if (auto status = remove_pins(instance.bpf_dir()); !status) {
         return status;
     }
-    for (const auto& dir : {instance.runs_dir(), instance.log_dir(), instance.run_dir()}) {
+    for (const auto& dir : {instance.runs_dir(), instance.log_dir(), instance.run_dir(), observe_dir(instance)}) {
         if (auto status = remove_directory(dir); !status) {
             return status;
         }
@@ -297,6 +299,9 @@ Status Daemon::start(const Programs& programs, NewerTables newer) {
         return std::move(server).error();
     }
     server_ = std::move(*server);
+    observers_ = std::make_unique<Observers>(
+        *loop_, instance_, [this] { return to_json(report_daemon(*services_, *world_, *context_, lease_until_, "")); });
+    observers_->look();
     // After the socket: of few descriptors that needs one first.
     if (auto status = keep_files(); !status) {
         pins_.reset();
@@ -373,6 +378,9 @@ void Daemon::reload() {
     world_->set_lan(config_.lan);
     renew_lease();
     recheck(true);
+    if (observers_) {
+        observers_->look();
+    }
     reconciler_->touch();
     log_info("viscum.yaml was read again");
 }
@@ -411,6 +419,9 @@ void Daemon::renew_lease() {
         if (keeper_) {
             keeper_->look();
         }
+        if (observers_) {
+            observers_->look();
+        }
         reconciler_->touch();
     });
     if (auto status = world_->set_lease(lease_until_); !status) {
@@ -430,6 +441,7 @@ void Daemon::feed_watchdog(Millis limit) {
 
 void Daemon::turn() {
     if (reconciler_->turn()) {
+        failovers_.rules_stand(*services_, boot_now());
         watch_backends();
         watch_nft();
         rest_prober();

@@ -11,7 +11,9 @@
 #include "base/event_loop.h"
 #include "base/instance.h"
 #include "base/unique_fd.h"
+#include "controller/daemon/failover.h"
 #include "controller/daemon/keeper.h"
+#include "controller/daemon/observers.h"
 #include "controller/daemon/reconciler.h"
 #include "controller/daemon/services.h"
 #include "controller/daemon/store.h"
@@ -101,7 +103,9 @@ private:
     std::unique_ptr<RunContext> context_;
     std::unique_ptr<Services> services_;
     std::unique_ptr<Reconciler> reconciler_;
+    Failovers failovers_;
     std::unique_ptr<Server> server_;
+    std::unique_ptr<Observers> observers_;
     std::map<BackendKey, int> backend_watches_;
     bool nft_watched_ = false;
     struct Pending {

@@ -10,6 +10,7 @@
 #include "base/build_info.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "controller/daemon/failover.h"
 #include "controller/sandbox/audit.h"
 #include "controller/world/grade.h"
 #include "netns/ifname.h"
@@ -159,6 +160,7 @@ ServiceReport report_service(const Service& service, World& world, const RunCont
     const Run* other = service.run(1 - service.primary);
     out.updating = other != nullptr && other->stopping() && other->view().was_up;
     out.digest = digest_of(run->text());
+    out.probe_us = run->probe_took() ? run->probe_took()->count() : -1;
     report_sandbox(*run, world, context, out);
     return out;
 }
@@ -202,7 +204,10 @@ DaemonReport report_daemon(const Services& services, World& world, const RunCont
     }
     for (const auto& [name, service] : services.all()) {
         if (only.empty() || only == name) {
-            out.services.push_back(report_service(service, world, context));
+            ServiceReport& report = out.services.emplace_back(report_service(service, world, context));
+            if (context.failovers != nullptr) {
+                context.failovers->report(report, boot_now());
+            }
         }
     }
     for (const auto& [name, why] : services.unserved()) {

@@ -274,6 +274,7 @@ void Run::ended() {
     if (judge_.up()) {
         fell();
     }
+    first_sign_.exited(boot_now());
     judge_ = HealthJudge(spec_.health);
     handle(starts_again(*last_exit_) ? RunEvent::exited : RunEvent::exited_for_good);
     context_.changed();
@@ -313,13 +314,18 @@ void Run::probed(const ProbeResult& result) {
     const BootTime now = boot_now();
     const bool was_up = judge_.up();
     judge_.result(result, now);
+    note_answer(result, now);
     if (judge_.up() != was_up) {
         if (judge_.up()) {
             was_up_ = true;
+            first_sign_.healthy();
             hold_.admitted(now);
             handle(RunEvent::healthy);
         } else {
             log_warn(cat("'", spec_.name, "' is unhealthy: ", judge_.reason()));
+            if (spec_.on_failure != OnFailure::keep) {
+                first_sign_.unhealthy(now);
+            }
             fell();
         }
         context_.changed();
@@ -329,6 +335,16 @@ void Run::probed(const ProbeResult& result) {
     }
     const auto took = std::chrono::duration_cast<Millis>(now - asked_at_);
     probe_at(now + judge_.next_probe(now, dice(), took));
+}
+
+void Run::note_answer(const ProbeResult& result, BootTime now) {
+    // Where health is ignored its end alone gives the service back.
+    if (result.asked && spec_.on_failure != OnFailure::keep) {
+        first_sign_.answered(result.healthy, asked_at_);
+    }
+    if (result.healthy && !std::holds_alternative<ProcessProbe>(spec_.health.probe)) {
+        probe_took_ = std::chrono::duration_cast<std::chrono::microseconds>(now - asked_at_);
+    }
 }
 
 void Run::fell() {

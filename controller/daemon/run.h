@@ -12,6 +12,7 @@
 
 #include "base/event_loop.h"
 #include "base/instance.h"
+#include "controller/daemon/first_sign.h"
 #include "controller/daemon/launch.h"
 #include "controller/plan/admission.h"
 #include "controller/plan/state.h"
@@ -25,6 +26,8 @@
 
 namespace viscum {
 
+class Failovers;
+
 /// What every run shares; outlives them.
 struct RunContext {
     EventLoop& loop;
@@ -36,6 +39,7 @@ struct RunContext {
     AliasRange aliases;
     std::string shim_path;
     std::function<void()> changed;
+    const Failovers* failovers = nullptr;  // for reports
 };
 
 class Run {
@@ -98,6 +102,12 @@ public:
     [[nodiscard]] std::string dir() const;
     [[nodiscard]] int starts() const { return starts_; }
     [[nodiscard]] BootTime started_at() const { return started_at_; }
+    /// Since when it has not served as it should; nullopt: it does.
+    [[nodiscard]] const std::optional<FirstSign::Sign>& first_sign() const { return first_sign_.sign(); }
+    /// Whether the kernel's rules give it new flows.
+    [[nodiscard]] bool gets_new_flows() const;
+    /// How long the last healthy probe took; nullopt: none was asked.
+    [[nodiscard]] std::optional<std::chrono::microseconds> probe_took() const { return probe_took_; }
 
 private:
     void handle(RunEvent event);
@@ -107,10 +117,10 @@ private:
     void probe_at(BootTime when);
     void probe_now();
     void probed(const ProbeResult& result);
+    void note_answer(const ProbeResult& result, BootTime now);
     void fell();
     void begin_drain();
     void check_drained();
-    [[nodiscard]] bool gets_new_flows() const;
     void terminate();
     void clear_timers();
     void set_timer(EventLoop::TimerId& timer, Millis delay, void (Run::*handler)());
@@ -146,6 +156,8 @@ private:
     bool was_up_ = false;      // healthy once: it may have flows
     BootTime started_at_{};
     BootTime asked_at_{};  // when the last probe began
+    FirstSign first_sign_;
+    std::optional<std::chrono::microseconds> probe_took_;
     BootTime mended_at_{};
     BootTime stuck_since_{};  // since when it cannot; zero: it was not tried
     Millis drain_limit_{};

@@ -11,6 +11,16 @@ void fields(auto& io, FieldsOf<ReasonCount> auto& count) {
     io.field("packets", count.packets);
 }
 
+void fields(auto& io, FieldsOf<CauseCount> auto& count) {
+    io.field("cause", count.cause);
+    io.field("times", count.times);
+}
+
+void fields(auto& io, FieldsOf<FailoverBucket> auto& bucket) {
+    io.field("ms", bucket.ms);
+    io.field("count", bucket.count);
+}
+
 void fields(auto& io, FieldsOf<ClaimReport> auto& claim) {
     io.field("claim", claim.claim);
     io.field("admission", claim.admission);
@@ -51,6 +61,14 @@ void fields(auto& io, FieldsOf<ServiceReport> auto& service) {
     io.field("egress", service.egress);
     io.field("egress_counts", service.egress_counts);
     io.field("log_dropped", service.log_dropped);
+    io.field("probe_us", service.probe_us);
+    io.field("failovers", service.failovers);
+    io.field("failover_us", service.failover_us);
+    io.field("failover_last_us", service.failover_last_us);
+    io.field("failover_buckets", service.failover_buckets);
+    io.field("given_back", service.given_back);
+    io.field("given_back_ms_ago", service.given_back_ms_ago);
+    io.field("given_back_cause", service.given_back_cause);
     io.field("claims", service.claims);
 }
 

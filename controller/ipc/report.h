@@ -3,6 +3,7 @@
 // docs/json.md names each field; a field is added, never renamed or removed.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -16,6 +17,23 @@ struct ReasonCount {
     std::uint64_t packets = 0;
     bool operator==(const ReasonCount&) const = default;
 };
+
+/// Why a service's new flows went to the cloud: "exited", "unhealthy", "drained", "other".
+struct CauseCount {
+    std::string cause;
+    std::uint64_t times = 0;
+    bool operator==(const CauseCount&) const = default;
+};
+inline constexpr std::array kGivenBackCauses{"exited", "unhealthy", "drained", "other"};
+
+/// How many fail-overs took no longer than `ms`: cumulative.
+struct FailoverBucket {
+    std::uint64_t ms = 0;
+    std::uint64_t count = 0;
+    bool operator==(const FailoverBucket&) const = default;
+};
+inline constexpr std::array<std::uint64_t, 14> kFailoverBounds{1,   2,   5,     10,    20,    50,     100,
+                                                               200, 500, 1'000, 2'000, 5'000, 10'000, 30'000};
 
 struct ClaimReport {
     std::string claim;      // "203.0.113.10:443/tcp"
@@ -56,6 +74,14 @@ struct ServiceReport {
     std::string egress;                      // "none", "internet, origin", "192.0.2.53:53/udp"
     std::vector<ReasonCount> egress_counts;  // packets of flows that it began: "out", "in", and refused ones by reason
     std::uint64_t log_dropped = 0;           // bytes of its output that were not logged
+    std::int64_t probe_us = -1;              // round trip of the last healthy probe; -1: there is none
+    std::uint64_t failovers = 0;             // from a first sign to the rules that stand, since viscumd started
+    std::uint64_t failover_us = 0;           // all of them together
+    std::int64_t failover_last_us = -1;      // -1: there was none
+    std::vector<FailoverBucket> failover_buckets;  // of kFailoverBounds; empty: there was none
+    std::vector<CauseCount> given_back;            // of kGivenBackCauses
+    std::int64_t given_back_ms_ago = -1;           // -1: never since viscumd started
+    std::string given_back_cause;                  // of that last time
     std::vector<ClaimReport> claims;
     bool operator==(const ServiceReport&) const = default;
 };

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -20,8 +21,8 @@ constexpr std::size_t kMaxWaiting = 256 * 1024;  // bytes
 constexpr int kAcceptsPerTurn = 32;
 constexpr Millis kAcceptPause{250};
 
-// Our socket file at `path`, of mode 0600 from its first instant on.
-Result<UniqueFd> listen_at(const std::string& path) {
+// Our socket file at `path`, of mode 0600 from its first instant on until it is the group's.
+Result<UniqueFd> listen_at(const std::string& path, const std::optional<gid_t>& group) {
     const std::string context = cat("cannot listen on '", path, "'");
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
@@ -45,13 +46,17 @@ Result<UniqueFd> listen_at(const std::string& path) {
         listen(fd.get(), static_cast<int>(kMaxClients)) != 0) {
         return errno_error(context);
     }
+    if (group && (lchown(path.c_str(), static_cast<uid_t>(-1), *group) != 0 || chmod(path.c_str(), 0660) != 0)) {
+        return errno_error(cat("cannot give '", path, "' to its group"));
+    }
     return fd;
 }
 
-bool may_connect(int fd) {
+bool may_connect(int fd, const std::optional<gid_t>& group) {
     ucred peer{};
     socklen_t length = sizeof peer;
-    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 && (peer.uid == 0 || peer.uid == geteuid());
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0 &&
+           (peer.uid == 0 || peer.uid == geteuid() || peer.gid == group);
 }
 
 Response failure(std::string message, std::string hint) {
@@ -65,6 +70,7 @@ Response failure(std::string message, std::string hint) {
 }  // namespace
 
 struct Server::Client {
+    explicit Client(std::size_t longest_request) : reader(longest_request) {}
     UniqueFd fd;
     FrameReader reader;
     std::string out;       // answers; empty once all of them are sent
@@ -75,18 +81,18 @@ struct Server::Client {
     bool resume = false;                 // requests that came with the one before may wait in `reader`
 };
 
-Server::Server(EventLoop& loop, UniqueFd listener, std::string path)
-    : loop_(loop), listener_(std::move(listener)), path_(std::move(path)) {}
+Server::Server(EventLoop& loop, UniqueFd listener, std::string path, const Door& door)
+    : loop_(loop), listener_(std::move(listener)), path_(std::move(path)), door_(door) {}
 
 Result<std::unique_ptr<Server>> Server::open(EventLoop& loop, const std::string& path,
                                              std::function<void(ClientId, const Request&)> on_request,
-                                             std::function<void(ClientId)> on_gone, Millis idle) {
-    auto listener = listen_at(path);
+                                             std::function<void(ClientId)> on_gone, Millis idle, const Door& door) {
+    auto listener = listen_at(path, door.group);
     if (!listener) {
         return std::move(listener).error();
     }
     UniqueFd fd = *std::move(listener);
-    std::unique_ptr<Server> server(new Server(loop, std::move(fd), path));
+    std::unique_ptr<Server> server(new Server(loop, std::move(fd), path, door));
     server->on_request_ = std::move(on_request);
     server->on_gone_ = std::move(on_gone);
     server->idle_ = idle;
@@ -121,7 +127,7 @@ Result<bool> Server::listen_again() {
     if (stands()) {
         return false;
     }
-    auto listener = listen_at(path_);
+    auto listener = listen_at(path_, door_.group);
     if (!listener) {
         return std::move(listener).error();
     }
@@ -156,11 +162,11 @@ void Server::accept_clients() {
             return;
         }
         told_ = false;
-        if (!may_connect(fd.get()) || (clients_.size() >= kMaxClients && !make_room())) {
+        if (!may_connect(fd.get(), door_.group) || (clients_.size() >= kMaxClients && !make_room())) {
             continue;
         }
         const ClientId id = next_++;
-        auto client = std::make_unique<Client>();
+        auto client = std::make_unique<Client>(door_.longest_request);
         client->fd = std::move(fd);
         start_idle_timer(id, *client);
         Client& accepted = *clients_.emplace(id, std::move(client)).first->second;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // viscumd's end of the control socket: a path socket (never abstract) of mode 0600 in a directory private to root.
-// Peers other than root and the daemon's own user are refused by SO_PEERCRED. At most 16 clients: a further one takes
-// the place of the oldest that waits for nothing, and is closed at once where all do. A client is closed when it sends
-// no whole request for 10 s after it connected or had its final answer, and when an answer comes while 256 KiB before
-// it still wait to be read: so no more than that and one frame is ever kept.
+// Peers other than root and the daemon's own user are refused by SO_PEERCRED; where the door is open to a group the
+// mode is 0660, and peers of that group are let in. At most 16 clients: a further one takes the place of the oldest
+// that waits for nothing, and is closed at once where all do. A client is closed when it sends no whole request for 10
+// s after it connected or had its final answer, and when an answer comes while 256 KiB before it still wait to be read:
+// so no more than that and one frame is ever kept.
 #pragma once
 
 #include <sys/types.h>
@@ -11,6 +12,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/event_loop.h"
@@ -20,6 +22,12 @@
 namespace viscum {
 
 using ClientId = std::uint64_t;
+
+/// Who is let in, and how much a request may be.
+struct Door {
+    std::optional<gid_t> group{};  // beside root
+    std::size_t longest_request = kMaxFrame;
+};
 
 class Server {
 public:
@@ -31,7 +39,7 @@ public:
     static Result<std::unique_ptr<Server>> open(EventLoop& loop, const std::string& path,
                                                 std::function<void(ClientId, const Request&)> on_request,
                                                 std::function<void(ClientId)> on_gone,
-                                                Millis idle = std::chrono::seconds(10));
+                                                Millis idle = std::chrono::seconds(10), const Door& door = {});
     /// Hangs up on everyone, and removes the socket file if it is still this server's.
     ~Server();
     Server(const Server&) = delete;
@@ -44,7 +52,7 @@ public:
 
 private:
     struct Client;
-    Server(EventLoop& loop, UniqueFd listener, std::string path);
+    Server(EventLoop& loop, UniqueFd listener, std::string path, const Door& door);
     void accept_clients();
     bool watch(ClientId id, const Client& client);
     Status watch_listener();
@@ -62,6 +70,7 @@ private:
     EventLoop& loop_;
     UniqueFd listener_;
     std::string path_;
+    Door door_;
     std::function<void(ClientId, const Request&)> on_request_;
     std::function<void(ClientId)> on_gone_;
     std::map<ClientId, std::unique_ptr<Client>> clients_;

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "controller/daemon/observers.h"
+
+#include <grp.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "controller/daemon/answers.h"
+#include "controller/ipc/observe.h"
+
+namespace viscum {
+namespace {
+
+constexpr Millis kIdle{10'000};
+constexpr std::size_t kLongestRequest = 4096;  // a verb
+constexpr mode_t kDirectoryMode = 0750;
+
+std::optional<gid_t> observers_group() {
+    const group* entry = getgrnam(kObserverAccount);
+    return entry != nullptr && entry->gr_gid != 0 ? std::optional(entry->gr_gid) : std::nullopt;
+}
+
+/// root's, to enter for the group alone. Whatever stood there before: nobody but root writes to /run.
+Status make_observe_dir(const std::string& path, gid_t group) {
+    if (auto status = make_directory(path, kDirectoryMode); !status) {
+        return status;
+    }
+    if (lchown(path.c_str(), 0, group) != 0 || chmod(path.c_str(), kDirectoryMode) != 0) {
+        return errno_error(cat("cannot give '", path, "' to its group"));
+    }
+    return {};
+}
+
+}  // namespace
+
+Observers::Observers(EventLoop& loop, const Instance& instance, std::function<std::string()> report)
+    : loop_(loop), instance_(instance), make_report_(std::move(report)) {}
+
+Status Observers::open() {
+    const auto group = observers_group();
+    if (!group) {
+        return {};
+    }
+    if (auto status = make_observe_dir(observe_dir(instance_), *group); !status) {
+        return status;
+    }
+    if (server_) {
+        const auto again = server_->listen_again();
+        return again ? Status{} : Status{again.error()};
+    }
+    auto server = Server::open(
+        loop_, observe_socket(instance_), [this](ClientId client, const Request& request) { answer(client, request); },
+        [](ClientId) {}, kIdle, {.group = *group, .longest_request = kLongestRequest});
+    if (!server) {
+        return std::move(server).error();
+    }
+    server_ = *std::move(server);
+    return {};
+}
+
+void Observers::look() {
+    const auto status = open();
+    const std::string problem = status ? "" : status.error().what;
+    if (problem != told_ && !problem.empty()) {
+        log_warn(cat("nobody can look in from outside: ", problem));
+    }
+    told_ = problem;
+}
+
+void Observers::answer(ClientId client, const Request& request) {
+    if (request.verb != "list" && request.verb != "status") {
+        server_->send(client, failure(Code::refused, "who may look may change nothing: list and status alone",
+                                      "root asks by viscumctl"));
+        return;
+    }
+    const BootTime now = boot_now();
+    if (report_.empty() || now - made_ >= kFresh) {
+        report_ = make_report_();
+        made_ = now;
+    }
+    Response response;
+    response.report = report_;
+    server_->send(client, response);
+}
+
+}  // namespace viscum
