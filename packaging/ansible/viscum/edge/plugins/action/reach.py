@@ -23,7 +23,7 @@ class ActionModule(DeviceAction):
 
     def act(self):
         wanted = self.parameters
-        result = {"changed": False, "reached": False, "tries": 0, "waited": 0.0, "msg": ""}
+        result = {"changed": False, "reached": False, "trusted": True, "tries": 0, "waited": 0.0, "msg": ""}
         pause = wanted["backoff"]
         while True:
             result["tries"] += 1
@@ -32,7 +32,9 @@ class ActionModule(DeviceAction):
                 result.update(reached=True, msg="")
                 return result
             result["msg"] = problem
-            if result["tries"] >= wanted["tries"]:
+            # Another host key stays another one, however often one asks.
+            result["trusted"] = "host key" not in problem.lower()
+            if result["tries"] >= wanted["tries"] or not result["trusted"]:
                 return result
             wait = min(pause, wanted["backoff_max"]) * random.uniform(1 - wanted["jitter"], 1 + wanted["jitter"])
             time.sleep(wait)

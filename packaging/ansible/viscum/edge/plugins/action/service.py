@@ -73,7 +73,7 @@ class ActionModule(DeviceAction):
             "service": answer["status"] or {},
         }
         if answer["code"] != 0:
-            result.update(failed=True, code=answer["code"], msg=explain(said), error=said.get("error", {}))
+            result.update(failed=True, code=answer["code"], msg=explain(said, self.parameters["src"] or "content"), error=said.get("error", {}))
             # What a deploy that fails leaves is what was there.
             result["changed"] = answer["stored"] != before
             return result

@@ -19,8 +19,10 @@ answer=null
 
 # say: what the action plugin reads, whatever came of it.
 say() {
+	local status
+	status="$(ctl status "$name")" || status=null
 	printf '{"viscum":true,"code":%d,"changed":%s,"answer":%s,"before":"%s","stored":"%s","status":%s}\n' \
-		"$code" "$changed" "${answer:-null}" "$before" "$(text "$stored")" "$(ctl status "$name" || echo null)"
+		"$code" "$changed" "${answer:-null}" "$before" "$(text "$stored")" "$status"
 	exit 0
 }
 refuse() {
@@ -42,7 +44,18 @@ act() {
 	[ "$code" -eq 0 ] || say
 }
 
-is() { ctl status "$name" | grep -q "$1"; }
+# is PATTERN: of the service's report. Without one, why not is the answer; but that of a file that is only to be tried.
+is() {
+	local report
+	if report="$(ctl status "$name")"; then
+		printf '%s' "$report" | grep -q "$1"
+		return
+	fi
+	[ -z "$check" ] || [ -z "$file" ] || return 1
+	code="$(printf '%s' "$report" | sed 's/.*"code":\([0-9]*\)}$/\1/')" answer="$report"
+	code="${code:-1}"
+	say
+}
 
 deploy() {
 	[ -n "$file" ] || return 0
@@ -70,14 +83,11 @@ drained)
 	turn drain '"drained":false'
 	;;
 absent)
-	if is '"name"'; then
-		{ [ -n "$check" ] && changed=true; } || act remove "$name" ${wait:+--wait "$wait"}
-	else
-		# Not to be told from a viscumd that gives no answer, but by its code.
-		ctl status "$name" >/dev/null
-		code=$?
-		[ "$code" -ne 6 ] || code=0
-	fi
+	# Nothing to be done where there is no such service. Where nobody says so it is an error.
+	ctl status "$name" >/dev/null
+	[ $? -ne 6 ] || say
+	is '"name"'
+	{ [ -n "$check" ] && changed=true; } || act remove "$name" ${wait:+--wait "$wait"}
 	;;
 confirmed)
 	is "\"digest\":\"$(value digest)" || refuse 4 "another version runs than the one to be confirmed"

@@ -12,9 +12,6 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.module_utils.common.text.converters import to_bytes, to_text
 from ansible.plugins.action import ActionBase
 
-# The exit codes of viscumctl for which a sentence of ours says more than its message.
-NO_DAEMON = 3
-
 
 def plain(arguments):
     """The arguments as the shell reads them: words that need no quoting in JSON; what is false or unset is empty."""
@@ -39,11 +36,13 @@ def file_digest(path):
     return digest.hexdigest()
 
 
-def explain(answer):
-    """One line of an error of viscumctl's, as viscumctl itself shows it."""
+def explain(answer, source=None):
+    """One line of an error of viscumctl's, as viscumctl itself shows it; `source` names the file that was sent."""
     error = (answer or {}).get("error") or {}
     lines = [error.get("message") or "viscumctl gave no answer"]
     for mistake in error.get("diagnostics") or []:
+        if source:
+            mistake["file"] = source
         lines.append("%s:%s:%s: %s" % tuple(mistake.get(key, "") for key in ("file", "line", "column", "what")))
     lines += error.get("details") or []
     if error.get("hint"):
