@@ -224,9 +224,9 @@ bool is_service_name(const std::string& name) {
     return fine;
 }
 
-int deploy(const Session& session, const std::vector<std::string>& paths, std::optional<Millis> wait, bool dry_run) {
+int deploy(const Session& session, const std::vector<std::string>& paths, const DeployOptions& options) {
     SpecFiles read = read_specs(paths);
-    if (dry_run) {
+    if (options.dry_run) {
         return show_plan(session, paths, read);
     }
     if (!read.mistakes.empty()) {
@@ -242,7 +242,8 @@ int deploy(const Session& session, const std::vector<std::string>& paths, std::o
     for (auto& file : read.files) {
         request.files.emplace_back(std::move(file.path), std::move(file.text));
     }
-    request.wait_ms = wait ? wait->count() : -1;
+    request.wait_ms = options.wait ? options.wait->count() : -1;
+    request.confirm_ms = options.confirm ? options.confirm->count() : -1;
     const int code = finish(session, ask(session, request));
     if (imports) {
         prune_quietly(session);

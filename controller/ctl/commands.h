@@ -28,12 +28,18 @@ struct Session {
     Console console;
 };
 
+struct DeployOptions {
+    std::optional<Millis> wait;
+    std::optional<Millis> confirm;  // the version before comes back after this time, unless it is confirmed
+    bool dry_run = false;
+};
+
 /// All files in one request: the daemon takes all or none. No invalid file gets that far. An `image:` that is a file
 /// beside its service file is imported first, under the name that stands there.
-int deploy(const Session& session, const std::vector<std::string>& paths, std::optional<Millis> wait, bool dry_run);
+int deploy(const Session& session, const std::vector<std::string>& paths, const DeployOptions& options);
 /// What a deploy of these files would do; without files, what the daemon is about to do.
 int plan(const Session& session, const std::vector<std::string>& paths);
-/// `verb`: remove, drain, resume or restart.
+/// `verb`: remove, drain, resume, restart or confirm (service "": all that wait for it).
 int change(const Session& session, const std::string& verb, const std::string& service, std::optional<Millis> wait);
 int list(const Session& session);
 /// `service` "": the daemon and all services.

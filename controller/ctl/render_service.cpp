@@ -120,9 +120,9 @@ std::string render_service(const ServiceReport& service, bool colour) {
         out += fact("updating", "the version before finishes its connections");
     }
     if (service.confirm_ms_left >= 0) {
-        out += fact("to confirm", cat("in ", human_time(std::chrono::milliseconds(service.confirm_ms_left)),
-                                      " the version before comes back; viscumctl confirm ", printable(service.name),
-                                      " keeps this one"));
+        out += fact("to confirm",
+                    cat("in ", human_time(std::chrono::milliseconds(service.confirm_ms_left)),
+                        " this version goes again; viscumctl confirm ", printable(service.name), " keeps it"));
     }
     if (service.drained) {
         out += fact("hint", cat("viscumctl resume ", printable(service.name), " ends the drain"));

@@ -29,6 +29,7 @@ struct Arguments {
     std::vector<std::string> files;
     std::string service;
     std::string wait;
+    std::string confirm;
     bool dry_run = false;
     bool follow = false;
     std::string lines = "100";
@@ -107,10 +108,17 @@ void add_verbs(CLI::App& app, Arguments& args) {
     };
 
     auto* deploy = verb("deploy", "Make services run as their files say",
-                        "  viscumctl deploy plates.yaml --wait 30s\n  viscumctl deploy services/*.yaml --dry-run\n");
+                        "  viscumctl deploy plates.yaml --wait 30s\n  viscumctl deploy services/*.yaml --dry-run\n"
+                        "  viscumctl deploy plates.yaml --confirm 2m && viscumctl confirm plates\n");
     files(deploy)->required();
     wait(deploy);
+    deploy->add_option("--confirm", args.confirm, "The version before comes back after this time, unless confirmed")
+        ->type_name("TIME");
     deploy->add_flag("--dry-run", args.dry_run, "Only say what would be done");
+    verb("confirm", "Keep what was deployed with --confirm, of one service or of all",
+         "  viscumctl confirm\n  viscumctl confirm plates\n")
+        ->add_option("NAME", args.service, "The service")
+        ->type_name("");
     wait(service(verb("remove", "Take a service away when its connections are done", "  viscumctl remove plates\n")));
     verb("list", "One line per service", "  viscumctl list\n  viscumctl list --json | jq '.services[].name'\n");
     verb("status", "The daemon and its services, or all about one service",
@@ -151,13 +159,16 @@ int run_image_verb(const std::string& verb, const Arguments& args, const Session
 }
 
 int run_verb(const std::string& verb, const Arguments& args, const Session& session) {
-    std::optional<Millis> wait;
-    if (!args.wait.empty() && !(wait = parse_duration(args.wait))) {
-        return fail(session.console, Code::invalid, cat("'", args.wait, "' is no time to wait"),
-                    "write a number and ms, s, m or h, as in: --wait 30s");
+    DeployOptions options;
+    options.dry_run = args.dry_run;
+    for (const auto& [text, time] : {std::pair(&args.wait, &options.wait), {&args.confirm, &options.confirm}}) {
+        if (!text->empty() && !(*time = parse_duration(*text))) {
+            return fail(session.console, Code::invalid, cat("'", *text, "' is no time"),
+                        "write a number and ms, s, m or h, as in: 30s");
+        }
     }
     if (verb == "deploy") {
-        return deploy(session, args.files, wait, args.dry_run);
+        return deploy(session, args.files, options);
     }
     if (verb == "plan") {
         return plan(session, args.files);
@@ -189,7 +200,7 @@ int run_verb(const std::string& verb, const Arguments& args, const Session& sess
     if (verb == "version") {
         return version(session);
     }
-    return change(session, verb, args.service, wait);
+    return change(session, verb, args.service, options.wait);
 }
 
 // The first word that is no option, as far as that can be told without knowing the options.

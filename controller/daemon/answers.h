@@ -2,6 +2,7 @@
 // The answers that requests get, in few words.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <utility>
 
@@ -33,6 +34,11 @@ inline Response failure(Code code, std::string message, std::string hint) {
 }
 
 inline constexpr const char* kImageHint = "'viscumctl image import FILE' puts an image into the store";
+
+inline std::string confirm_hint(const std::string& name, std::chrono::milliseconds left) {
+    const auto rounded = std::chrono::ceil<std::chrono::seconds>(left);
+    return cat("in ", format_duration(rounded), " this version goes again, unless: viscumctl confirm ", name);
+}
 
 inline Response no_such_service(const std::string& name) {
     return failure(Code::no_such_service, cat("no service '", name, "' is deployed"),

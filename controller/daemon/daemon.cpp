@@ -440,6 +440,11 @@ void Daemon::feed_watchdog(Millis limit) {
 }
 
 void Daemon::turn() {
+    if (services_->is_trial_over()) {
+        std::vector<std::string> problems;
+        services_->end_trials(claim_check(), &problems);
+        warn(problems);
+    }
     if (reconciler_->turn()) {
         failovers_.rules_stand(*services_, boot_now());
         watch_backends();

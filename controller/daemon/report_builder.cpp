@@ -208,6 +208,9 @@ DaemonReport report_daemon(const Services& services, World& world, const RunCont
             if (context.failovers != nullptr) {
                 context.failovers->report(report, boot_now());
             }
+            if (const auto left = services.trial_left(name)) {
+                report.confirm_ms_left = left->count();
+            }
         }
     }
     for (const auto& [name, why] : services.unserved()) {

@@ -14,6 +14,8 @@ namespace viscum {
 namespace {
 
 constexpr Millis kDefaultWait{30'000};
+constexpr Millis kShortestTrial{1'000};
+constexpr Millis kLongestTrial{24 * 3'600'000};
 constexpr std::size_t kMaxFiles = 64;
 constexpr Millis kReportPatience{1'000};  // an operator who looks wants to see something
 constexpr Millis kQuiet{5'000};           // who asks once may ask again
@@ -38,6 +40,8 @@ void Daemon::on_request(ClientId client, const Request& request) {
     const auto& verb = request.verb;
     if (verb == "deploy") {
         deploy(client, request);
+    } else if (verb == "confirm") {
+        services_->confirm(request.service, client);
     } else if (verb == "plan") {
         plan(client, request);
     } else if (verb == "remove") {
@@ -191,9 +195,16 @@ void Daemon::deploy(ClientId client, const Request& request) {
         answer(client, refusal(Code::invalid, "no file to deploy"));
         return;
     }
+    const auto confirm = request.confirm_ms < 0 ? std::nullopt : std::optional(Millis(request.confirm_ms));
+    if (confirm && (*confirm < kShortestTrial || *confirm > kLongestTrial)) {
+        answer(client,
+               refusal(Code::invalid, cat("nothing was deployed: a trial takes from ", format_duration(kShortestTrial),
+                                          " to ", format_duration(kLongestTrial))));
+        return;
+    }
     pending_[client].open = checked->size();
     for (const auto& item : *checked) {
-        services_->deploy(item.spec, item.text, client, wait_of(request));
+        services_->deploy(item.spec, item.text, client, wait_of(request), confirm);
     }
 }
 

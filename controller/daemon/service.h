@@ -18,15 +18,17 @@ namespace viscum {
 struct Candidate {
     ServiceSpec spec;
     std::string text;
-    std::optional<Image> image;    // of `run.image`, as the store had it when it was asked for
-    std::uint64_t client = 0;      // who waits for it; 0: nobody
-    BootTime asked{};              // when
-    BootTime begun{};              // when its run began: it may have had to wait for a slot
-    std::optional<Millis> wait;    // for how long; nullopt: for ever
-    EventLoop::TimerId timer = 0;  // at the end of the wait
-    std::optional<int> slot;       // of its run; nullopt: it waits for a slot to become free
-    bool told = false;             // that it waits for a slot
-    bool restart = false;          // the same version once more
+    std::optional<Image> image;     // of `run.image`, as the store had it when it was asked for
+    std::uint64_t client = 0;       // who waits for it; 0: nobody
+    BootTime asked{};               // when
+    BootTime begun{};               // when its run began: it may have had to wait for a slot
+    std::optional<Millis> wait;     // for how long; nullopt: for ever, as its file stands in services/
+    std::optional<Millis> confirm;  // for how long it is on trial once it is healthy
+    bool comes_back = false;        // it was the version before one that was not confirmed
+    EventLoop::TimerId timer = 0;   // at the end of the wait
+    std::optional<int> slot;        // of its run; nullopt: it waits for a slot to become free
+    bool told = false;              // that it waits for a slot
+    bool restart = false;           // the same version once more
 };
 
 struct Service {

@@ -58,7 +58,8 @@ std::vector<ServiceSpec> Services::specs() const {
     return specs;
 }
 
-void Services::deploy(const ServiceSpec& spec, const std::string& text, std::uint64_t client, Millis wait) {
+void Services::deploy(const ServiceSpec& spec, const std::string& text, std::uint64_t client, Millis wait,
+                      std::optional<Millis> confirm) {
     auto image = image_of(spec, "");
     if (!image) {
         answer_(client, failure(Code::refused, cat("'", spec.name, "': ", image.error().what), kImageHint));
@@ -71,6 +72,17 @@ void Services::deploy(const ServiceSpec& spec, const std::string& text, std::uin
         return;
     }
     if (service.is_deployed(text, *image)) {
+        const auto left = trial_left(spec.name);
+        if (left && !confirm) {
+            this->confirm(spec.name, client);
+            return;
+        }
+        if (left) {
+            Response response = done(cat(spec.name, ": nothing to do, this version is deployed, and on trial"), false);
+            response.hint = confirm_hint(spec.name, *left);
+            answer_(client, response);
+            return;
+        }
         answer_(client, done(cat(spec.name, ": nothing to do, this version is deployed"), false));
         return;
     }
@@ -80,6 +92,7 @@ void Services::deploy(const ServiceSpec& spec, const std::string& text, std::uin
     candidate.image = *std::move(image);
     candidate.client = client;
     candidate.wait = std::min(wait, spec.health.start_timeout);
+    candidate.confirm = confirm;
     if (service.removed) {
         service.removed = false;
         answer_(std::exchange(service.remover, 0),
@@ -183,10 +196,12 @@ void Services::remove(const std::string& name, std::uint64_t client, Millis drai
     if (auto status = save([&name](SavedState& state) {
             state.drained.erase(name);
             state.images.erase(name);
+            state.trials.erase(name);
         });
         !status) {
         log_warn(status.error().what);
     }
+    forget_before(name);
     log_info(cat("'", name, "' is removed"));
     answer_(client, progress(cat(name, ": draining")));
     take_down(service, drain);
@@ -282,22 +297,18 @@ void Services::settle_candidate(Service& service, const std::string& rules_probl
         return;
     }
     if (const auto why = candidate_failure(service); !why.empty()) {
-        give_up(service, why);
+        const bool comes_back = candidate.comes_back;
+        give_up(service, why, !comes_back);
+        if (comes_back) {
+            take_down(service);  // what was not confirmed goes; the file is tried on
+        }
     }
 }
 
 void Services::promote(Service& service) {
     Candidate candidate = std::move(*service.candidate);
     if (!candidate.restart) {
-        // The image first: a file whose image is not known would take whatever has its name by then.
-        auto status = save([&](SavedState& state) {
-            candidate.image ? static_cast<void>(state.images[service.name] = candidate.image->digest)
-                            : static_cast<void>(state.images.erase(service.name));
-        });
-        if (status) {
-            status = store_.save_service(service.name, candidate.text);
-        }
-        if (!status) {
+        if (const auto status = write_down(service.name, candidate); !status) {
             service.candidate = std::move(candidate);
             give_up(service, status.error().what, true, Code::failed);
             return;
@@ -314,6 +325,9 @@ void Services::promote(Service& service) {
     const auto took = std::chrono::duration_cast<Millis>(boot_now() - candidate.asked);
     log_info(cat("'", service.name, "' is healthy after ", took.count(), " ms"));
     Response response = done(cat(service.name, ": healthy after ", took.count(), " ms"), true);
+    if (const auto left = trial_left(service.name)) {
+        response.hint = confirm_hint(service.name, *left);
+    }
     const auto lan = context_.world.lan_devices();
     if (std::none_of(lan.begin(), lan.end(), [](const LanDevice& device) { return device.usable; })) {
         response.hint = "no device of 'lan:' is there: nothing is intercepted until one comes";
@@ -399,6 +413,7 @@ Status Services::save(const std::function<void(SavedState&)>& change) {
     };
     std::erase_if(state.numbers, [&gone](const auto& entry) { return gone(entry.first); });
     std::erase_if(state.images, [&gone](const auto& entry) { return gone(entry.first); });
+    std::erase_if(state.trials, [&gone](const auto& entry) { return gone(entry.first); });
     std::erase_if(state.drained, gone);
     if (auto status = store_.save_state(state); !status) {
         return status;
@@ -437,6 +452,9 @@ std::multimap<std::string, std::string> Services::images_in_use() const {
     };
     for (const auto& [name, digest] : saved_.images) {
         add(digest, name);
+    }
+    for (const auto& [name, trial] : saved_.trials) {
+        add(trial.image_before, name);
     }
     for (const auto& [name, service] : services_) {
         for (const auto& run : service.runs) {

@@ -32,7 +32,18 @@ public:
 
     /// A checked service file. The same file as the one that runs makes no change and is answered so. Otherwise its
     /// version comes up beside the one that runs, takes over when it is healthy, and the one before then finishes.
-    void deploy(const ServiceSpec& spec, const std::string& text, std::uint64_t client, Millis wait);
+    /// With `confirm` it is on trial for that long: the last version that was not comes back, or none where there was
+    /// none, unless it is confirmed, by confirm() or by a deploy without. A restart of the machine ends a trial.
+    void deploy(const ServiceSpec& spec, const std::string& text, std::uint64_t client, Millis wait,
+                std::optional<Millis> confirm);
+    /// The version on trial stays; "" means every service's. Refused where the version before came back already.
+    void confirm(const std::string& name, std::uint64_t client);
+    /// Whether a trial has ended without the word.
+    [[nodiscard]] bool is_trial_over() const;
+    /// Brings back the versions before those whose trials have ended. Files first, durably.
+    void end_trials(const ClaimCheck& check, std::vector<std::string>* problems);
+    /// Until the end of the trial; nullopt: the version is not on trial.
+    [[nodiscard]] std::optional<Millis> trial_left(const std::string& name) const;
     /// The same version once more, in the same manner.
     void restart(const std::string& name, std::uint64_t client, Millis wait);
     /// Open connections finish first, within `drain` at most.
@@ -73,6 +84,15 @@ private:
     Service& service_named(const std::string& name);
     [[nodiscard]] static std::vector<ServiceSpec> specs_of(const Service& service);
     void want_file(Service& service, const ServiceSpec& spec, const std::string& text, std::optional<Image> image);
+    /// A version that is healthy, durably.
+    Status write_down(const std::string& name, const Candidate& candidate);
+    Result<Trial> begin_trial(const std::string& name, Millis confirm);
+    void forget_before(const std::string& name);
+    void await_trial(const Trial& trial);
+    [[nodiscard]] std::vector<std::string> trials_over() const;
+    Status put_back(const std::string& name);
+    std::string confirm_one(const std::string& name, bool* changed);
+    void bring_back(const std::string& name, const ClaimCheck& check, std::vector<std::string>* problems);
     void propose(Service& service, Candidate candidate);
     void start_candidate(Service& service);
     void settle_candidate(Service& service, const std::string& rules_problem);
@@ -95,6 +115,9 @@ private:
     SavedState saved_;     // as on disk
     bool loading_ = true;  // not all that the viscumd before left is known
     std::map<std::string, std::string> unserved_;
+    std::map<std::string, std::string>
+        coming_back_;             // files of versions before that do not run yet; empty: there is none
+    BootTime next_end_{};         // of trials, after one that could not be brought about
     bool look_at_files_ = false;  // a file in services/ could not be judged, or came free
 };
 

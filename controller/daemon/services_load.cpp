@@ -60,7 +60,17 @@ Status Services::load(const ClaimCheck& check, std::vector<std::string>* problem
         return status;
     }
     forget_groups(problems);
+    for (const auto& name : trials_over()) {
+        if (auto status = put_back(name); !status) {
+            problems->push_back(status.error().what);
+        }
+    }
     load_files(check, problems);
+    coming_back_.clear();
+    store_.forget_others_before(saved_.trials, problems);
+    for (const auto& [name, trial] : saved_.trials) {
+        await_trial(trial);
+    }
     for (auto& [name, service] : services_) {
         if (!service.committed) {
             take_down(service);  // removed, or never deployed to the end, when the viscumd before ended
@@ -188,21 +198,25 @@ void Services::want_file(Service& service, const ServiceSpec& spec, const std::s
                          std::optional<Image> image) {
     for (const int slot : {0, 1}) {
         const Run* run = service.run(slot);
-        if (run != nullptr && run->text() == text &&
+        if (run != nullptr && !run->stopping() && run->text() == text &&
             (service.current() == nullptr || service.current()->text() != text)) {
             service.primary = slot;
         }
     }
+    if (Run* other = service.run(1 - service.primary)) {
+        other->stop();  // also where neither is this version: it needs a slot
+    }
     if (const Run* current = service.current(); current != nullptr && current->text() == text) {
-        if (Run* other = service.run(1 - service.primary)) {
-            other->stop();
-        }
         return;
     }
     Candidate candidate;
     candidate.spec = spec;
     candidate.text = text;
     candidate.image = std::move(image);
+    if (coming_back_.contains(service.name) && service.current() != nullptr) {
+        candidate.comes_back = true;
+        candidate.wait = spec.health.start_timeout;
+    }
     propose(service, std::move(candidate));
 }
 

@@ -3,6 +3,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/file.h"
 #include "base/text.h"
 
@@ -14,10 +16,13 @@ constexpr std::size_t kStateLimit = 2 * 1024 * 1024;  // 4,095 services, each wi
 constexpr const char* kMagic = "viscum-state 1 ";
 constexpr const char* kYaml = ".yaml";
 constexpr const char* kUnfinished = ".new";  // write_file_atomically
+constexpr const char* kBefore = "/before";   // below the state directory
 constexpr mode_t kPrivateDir = 0750;
 constexpr mode_t kFileMode = 0640;
 
 constexpr const char* kInDoubt = "; it may count all the same after a restart";
+
+constexpr const char* kNone = "-";
 
 constexpr std::uint64_t kLargestNumber = 65535;
 
@@ -31,6 +36,10 @@ std::string body_of(const SavedState& state) {
     }
     for (const auto& [name, digest] : state.images) {
         body += cat("image ", name, ' ', digest, '\n');
+    }
+    for (const auto& [name, trial] : state.trials) {
+        body += cat("trial ", name, ' ', trial.until_ms, ' ', trial.boot, trial.first ? " first " : " before ",
+                    trial.image_before.empty() ? kNone : trial.image_before, '\n');
     }
     return body;
 }
@@ -68,6 +77,11 @@ Result<SavedState> decode_state(const std::string& bytes, std::uint64_t* generat
             if (const auto value = parse_decimal(fields[2], kLargestNumber)) {
                 state.numbers[fields[1]] = static_cast<std::uint32_t>(*value);
             }
+        } else if (fields.size() == 6 && fields[0] == "trial") {
+            if (const auto until = parse_decimal(fields[2], UINT64_MAX)) {
+                state.trials[fields[1]] = {*until, fields[3], fields[4] == "first",
+                                           fields[5] == kNone ? "" : fields[5]};
+            }
         }
     }
     *generation = *number;
@@ -75,8 +89,8 @@ Result<SavedState> decode_state(const std::string& bytes, std::uint64_t* generat
 }
 
 Result<Store> Store::open(const Instance& instance) {
-    for (const auto& dir :
-         {instance.services_dir(), instance.state_dir(), instance.run_dir(), instance.log_dir(), instance.runs_dir()}) {
+    for (const auto& dir : {instance.services_dir(), instance.state_dir(), instance.state_dir() + kBefore,
+                            instance.run_dir(), instance.log_dir(), instance.runs_dir()}) {
         if (auto status = make_directory(dir, kPrivateDir); !status) {
             return std::move(status).error();
         }
@@ -86,6 +100,10 @@ Result<Store> Store::open(const Instance& instance) {
 
 std::string Store::service_file(const std::string& name) const {
     return cat(instance_.services_dir(), '/', name, kYaml);
+}
+
+std::string Store::before_file(const std::string& name) const {
+    return cat(instance_.state_dir(), kBefore, '/', name, kYaml);
 }
 
 std::string Store::generation_file(std::uint64_t generation) const {
@@ -163,6 +181,40 @@ Error Store::put_back(const std::string& name, const Result<std::string>& before
 
 bool Store::has_service(const std::string& name) const {
     return access(service_file(name).c_str(), F_OK) == 0 || errno != ENOENT;
+}
+
+Result<bool> Store::keep_before(const std::string& name) {
+    const auto text = read_file(service_file(name), kServiceFileLimit);
+    if (!text) {
+        return text.error().errno_code == ENOENT ? Result<bool>(false) : text.error();
+    }
+    const auto status = write_file_atomically(before_file(name), *text, kFileMode);
+    return status ? Result<bool>(true) : status.error();
+}
+
+Result<std::string> Store::before(const std::string& name) const {
+    return read_file(before_file(name), kServiceFileLimit);
+}
+
+Status Store::forget_before(const std::string& name) {
+    return remove_file(before_file(name));
+}
+
+void Store::forget_others_before(const std::map<std::string, Trial>& trials, std::vector<std::string>* problems) const {
+    const std::string dir = instance_.state_dir() + kBefore;
+    const auto files = list_directory(dir);
+    if (!files) {
+        problems->push_back(files.error().what);
+        return;
+    }
+    for (const auto& file : *files) {
+        const bool needed = std::any_of(trials.begin(), trials.end(), [&file](const auto& trial) {
+            return trial.second.until_ms != 0 && file == trial.first + kYaml;
+        });
+        if (auto status = needed ? Status{} : remove_file(cat(dir, '/', file)); !status) {
+            problems->push_back(status.error().what);
+        }
+    }
 }
 
 SavedState Store::load_state(std::vector<std::string>* problems) {

@@ -3,6 +3,7 @@
 //
 //   /etc/NAME/services/SERVICE.yaml   one per deployed service
 //   /var/lib/NAME/state.0, state.1    two generations of the state, each with a checksum; written in turn
+//   /var/lib/NAME/before/SERVICE.yaml what was deployed before a version that is on trial
 #pragma once
 
 #include <cstdint>
@@ -21,11 +22,21 @@ struct StoredService {
     std::string text;
 };
 
+/// A deployed version that is to be confirmed, or the version before comes back.
+struct Trial {
+    std::uint64_t until_ms = 0;  // of the boot clock; 0: it is over, and the version before came back
+    std::string boot;            // whose clock that is: /proc/sys/kernel/random/boot_id
+    bool first = false;          // there was no version before
+    std::string image_before;    // its image, by digest; empty: it has none
+    bool operator==(const Trial&) const = default;
+};
+
 /// What is known of services beside their files.
 struct SavedState {
     std::set<std::string> drained;                 // by the operator: they are to get no new flows
     std::map<std::string, std::uint32_t> numbers;  // each service's own, from which its user id and aliases follow
     std::map<std::string, std::string> images;     // the image that the deployed version was healthy with, by digest
+    std::map<std::string, Trial> trials;
     bool operator==(const SavedState&) const = default;
 };
 
@@ -48,6 +59,13 @@ public:
     /// Whether its file is there, or that cannot be known.
     [[nodiscard]] bool has_service(const std::string& name) const;
 
+    /// Keeps a copy of a service's file as the version before. Whether there is a file.
+    Result<bool> keep_before(const std::string& name);
+    [[nodiscard]] Result<std::string> before(const std::string& name) const;
+    Status forget_before(const std::string& name);
+    /// What no trial needs: who was to forget it may have ended before that.
+    void forget_others_before(const std::map<std::string, Trial>& trials, std::vector<std::string>* problems) const;
+
     /// The newest generation whose checksum holds; none is the empty one. Broken ones are told in `problems`. Also
     /// makes durable what is there: the one who wrote it may have ended before it had synced the directories.
     SavedState load_state(std::vector<std::string>* problems);
@@ -57,6 +75,7 @@ public:
 private:
     explicit Store(Instance instance) : instance_(std::move(instance)) {}
     [[nodiscard]] std::string service_file(const std::string& name) const;
+    [[nodiscard]] std::string before_file(const std::string& name) const;
     [[nodiscard]] std::string generation_file(std::uint64_t generation) const;
     Error put_back(const std::string& name, const Result<std::string>& before, Error error);
 
@@ -68,7 +87,8 @@ private:
 };
 
 /// A generation as it is on disk: "viscum-state 1 GENERATION CHECKSUM\n", then a line each: "drained SERVICE",
-/// "number SERVICE N", "image SERVICE DIGEST". Lines of other kinds are passed over. Pure.
+/// "number SERVICE N", "image SERVICE DIGEST", "trial SERVICE UNTIL_MS BOOT first|before IMAGE|-". Lines of other kinds
+/// are passed over. Pure.
 std::string encode_state(const SavedState& state, std::uint64_t generation);
 /// An error for whatever encode_state did not write, whole and unchanged.
 Result<SavedState> decode_state(const std::string& bytes, std::uint64_t* generation);

@@ -21,6 +21,8 @@ void fields(auto& io, FieldsOf<Request> auto& request) {
     io.field("verb", request.verb);
     io.field("service", request.service);
     io.field("wait_ms", request.wait_ms);
+    io.field("confirm_ms", request.confirm_ms);
+    io.field("by", request.by);
 }
 
 // So does `code`, an enumeration.

@@ -30,11 +30,13 @@ enum class Code : std::uint8_t {
 };
 
 struct Request {
-    // deploy, remove, list, status, drain, resume, restart, exec-info, plan, version, audit, images
+    // deploy, confirm, remove, list, status, drain, resume, restart, exec-info, plan, version, audit, images
     std::string verb;
-    std::string service;                                     // "": all (list, status)
+    std::string service;                                     // "": all (list, status, confirm)
     std::vector<std::pair<std::string, std::string>> files;  // deploy, plan: (name for diagnostics, text)
     std::int64_t wait_ms = -1;  // deploy, restart, remove: how long to wait; -1: the default
+    std::int64_t confirm_ms = -1;  // deploy: the version before comes back after this, unless confirmed; -1: it does not
+    std::string by;                // who asked, where that was not root in person; for the log
     bool operator==(const Request&) const = default;
 };
 

@@ -41,7 +41,7 @@ _viscumctl_offer_options() {
     local options=()
     case $verb in
         '') options=(--version) ;;
-        deploy) options=(--wait --dry-run) ;;
+        deploy) options=(--wait --confirm --dry-run) ;;
         remove | restart) options=(--wait) ;;
         logs) options=(--follow --lines) ;;
         'image import') options=(--name --limit) ;;
@@ -54,14 +54,14 @@ _viscumctl_offer_options() {
 _viscumctl_offer_words() {
     case $verb:$given in
         :*)
-            _viscumctl_offer deploy remove list status logs drain resume restart exec audit image validate plan \
-                doctor version
+            _viscumctl_offer deploy confirm remove list status logs drain resume restart exec audit image validate \
+                plan doctor version
             ;;
         image:*) _viscumctl_offer import list prune remove ;;
         deploy:* | validate:* | plan:*) _viscumctl_offer_files ;;
         'image import:0') compopt -o default ;;
         'image remove:0') _viscumctl_offer_listed image list ;;
-        remove:0 | status:0 | logs:0 | drain:0 | resume:0 | restart:0 | exec:0 | audit:0)
+        confirm:0 | remove:0 | status:0 | logs:0 | drain:0 | resume:0 | restart:0 | exec:0 | audit:0)
             _viscumctl_offer_listed list
             ;;
         exec:1) _viscumctl_offer -- ;;

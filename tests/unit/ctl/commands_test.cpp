@@ -49,7 +49,7 @@ TEST_CASE("ctl: without a daemon every verb that needs one ends with 3 and says 
     CHECK(list(session) == 3);
     CHECK(desk.take(desk.err) == "viscumctl: no viscumd runs for instance 'viscum'\n  hint: start it with: viscumd\n");
     CHECK(status(session, "plates") == 3);
-    CHECK(deploy(session, {file}, std::nullopt, false) == 3);
+    CHECK(deploy(session, {file}, {}) == 3);
     CHECK(plan(session, {}) == 3);
     CHECK(change(session, "remove", "plates", std::nullopt) == 3);
     CHECK(desk.out.empty());
@@ -79,11 +79,11 @@ TEST_CASE("ctl: deploy sends the files verbatim in one request, and shows progre
     desk.serve(echo);
     const auto plates = desk.write("plates.yaml", kPlates);
     const auto maps = desk.write("maps.yaml", cat("# a remark\n", kPlates));
-    CHECK(deploy(desk.session(), {plates, maps}, 30s, false) == 0);
+    CHECK(deploy(desk.session(), {plates, maps}, {30s, 2min, false}) == 0);
     CHECK(desk.take(desk.out) == cat("deploy '' wait 30000 plates.yaml:", std::string(kPlates).size(),
                                      " maps.yaml:", std::string(kPlates).size() + 11, "\n"));
     CHECK(desk.take(desk.err) == "plates: starting\nplates: probing\n");
-    CHECK(deploy(desk.session(), {plates}, std::nullopt, true) == 0);
+    CHECK(deploy(desk.session(), {plates}, {{}, {}, true}) == 0);
     CHECK(desk.take(desk.out).starts_with("plan '' wait -1 plates.yaml:"));
 }
 
@@ -136,7 +136,7 @@ TEST_CASE("ctl: several services are told line by line, a plan step by step, and
         return std::vector{response};
     });
     const auto file = desk.write("plates.yaml", kPlates);
-    CHECK(deploy(desk.session(), {file}, std::nullopt, false) == 0);
+    CHECK(deploy(desk.session(), {file}, {}) == 0);
     CHECK(desk.take(desk.out) == "plates: healthy after 10 ms\nmaps: nothing to do\n");
     desk.out.clear();
     CHECK(plan(desk.session(), {file}) == 0);
@@ -151,7 +151,7 @@ TEST_CASE("ctl: an invalid file reaches no daemon, and each mistake has its line
     const auto fine = desk.write("fine.yaml", kPlates);
     const auto wrong = desk.write("wrong.yaml", "viscum: 1\nname: plates\nport: 80\n");
     for (const bool dry_run : {false, true}) {
-        CHECK(deploy(desk.session(), {fine, wrong, desk.dir + "/none.yaml"}, std::nullopt, dry_run) == 2);
+        CHECK(deploy(desk.session(), {fine, wrong, desk.dir + "/none.yaml"}, {{}, {}, dry_run}) == 2);
         const auto err = desk.take(desk.err);
         CHECK(err.find("DIR/wrong.yaml:3:1: ") != std::string::npos);
         CHECK(err.find("DIR/none.yaml: cannot open 'DIR/none.yaml'") != std::string::npos);

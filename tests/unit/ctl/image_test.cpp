@@ -140,16 +140,16 @@ TEST_CASE("image: deploy imports what lies beside the service file, under the na
     install(desk, 0, "echo noise; echo noise >&2");
     desk.write("plates.tar", "");
     const auto file = desk.write("web.yaml", with_image("plates.tar"));
-    CHECK(deploy(desk.session(), {file}, std::nullopt, false) == 0);
+    CHECK(deploy(desk.session(), {file}, {}) == 0);
     CHECK(asked(desk) == cat("--instance viscum import DIR/plates.tar --name plates.tar\n"
                              "--instance viscum prune --in-use ",
                              kDigest, "\n"));
     CHECK(desk.take(desk.out) == "deploy 1\n");
     CHECK(desk.take(desk.err) == "importing DIR/plates.tar\n");
-    CHECK(deploy(desk.session(), {file}, std::nullopt, true) == 0);
+    CHECK(deploy(desk.session(), {file}, {{}, {}, true}) == 0);
     CHECK(asked(desk).empty());
     const auto named = desk.write("named.yaml", with_image("nginx:1"));
-    CHECK(deploy(desk.session(), {named}, std::nullopt, false) == 0);
+    CHECK(deploy(desk.session(), {named}, {}) == 0);
     CHECK(asked(desk).empty());
 }
 
@@ -159,13 +159,13 @@ TEST_CASE("image: what cannot be imported is not deployed, and says why") {
     install(desk, 2, "echo 'viscum-image: layer 2: no gzip' >&2");
     desk.write("plates.tar", "");
     const auto file = desk.write("web.yaml", with_image("plates.tar"));
-    CHECK(deploy(desk.session(), {file}, std::nullopt, false) == 2);
+    CHECK(deploy(desk.session(), {file}, {}) == 2);
     CHECK(desk.take(desk.err) ==
           "importing DIR/plates.tar\n"
           "viscumctl: nothing was deployed: cannot import image 'plates.tar'\n"
           "  viscum-image: layer 2: no gzip\n");
     CHECK(desk.out.empty());
     install(desk, 77, "head -c 100000 /dev/zero | tr '\\0' x");
-    CHECK(deploy(desk.session(true), {file}, std::nullopt, false) == 1);
+    CHECK(deploy(desk.session(true), {file}, {}) == 1);
     CHECK(desk.take(desk.out).size() < 5000);
 }

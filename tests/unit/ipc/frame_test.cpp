@@ -140,9 +140,10 @@ TEST_CASE("frame: a request with a missing, wrong, doubled or unknown field is r
         const auto request = decode_request(json);
         return request ? "accepted" : request.error().what;
     };
-    CHECK(refused(R"({"verb":"list","service":"","wait_ms":-1,"files":[]})") == "accepted");
-    CHECK(refused(R"({"verb":"list","service":"","wait_ms":-1})") == "invalid request: field 'files' is missing");
-    CHECK(refused(R"({"verb":1,"service":"","wait_ms":-1,"files":[]})") ==
+    CHECK(refused(R"({"verb":"list","service":"","wait_ms":-1,"confirm_ms":-1,"by":"","files":[]})") == "accepted");
+    CHECK(refused(R"({"verb":"list","service":"","wait_ms":-1,"confirm_ms":-1,"by":""})") ==
+          "invalid request: field 'files' is missing");
+    CHECK(refused(R"({"verb":1,"service":"","wait_ms":-1,"confirm_ms":-1,"by":"","files":[]})") ==
           "invalid request: field 'verb' has another type");
     CHECK(refused(R"({"verb":"list","service":null,"wait_ms":-1,"files":[]})") ==
           "invalid request: field 'service' has another type");
@@ -154,13 +155,13 @@ TEST_CASE("frame: a request with a missing, wrong, doubled or unknown field is r
           "invalid request: a number is not whole");
     CHECK(refused(R"({"verb":"list","service":"","wait_ms":1e999,"files":[]})") ==
           "invalid request: not JSON at byte 43");
-    CHECK(refused(R"({"verb":"list","service":"","wait_ms":-1,"files":["x"]})") ==
+    CHECK(refused(R"({"verb":"list","service":"","wait_ms":-1,"confirm_ms":-1,"by":"","files":["x"]})") ==
           "invalid request: field 'files': not an object");
-    CHECK(refused(R"({"verb":"list","service":"","wait_ms":-1,"files":[{"name":"x"}]})") ==
+    CHECK(refused(R"({"verb":"list","service":"","wait_ms":-1,"confirm_ms":-1,"by":"","files":[{"name":"x"}]})") ==
           "invalid request: field 'files': field 'text' is missing");
-    CHECK(refused(R"({"verb":"list","verb":"remove","service":"","wait_ms":-1,"files":[]})") ==
+    CHECK(refused(R"({"verb":"list","verb":"remove","service":"","wait_ms":-1,"confirm_ms":-1,"by":"","files":[]})") ==
           "invalid request: field 'verb' occurs twice");
-    CHECK(refused(R"({"verb":"list","service":"","wait_ms":-1,"files":[],"confirm_ms":1})") ==
+    CHECK(refused(R"({"verb":"list","service":"","wait_ms":-1,"confirm_ms":-1,"by":"","files":[],"share":1})") ==
           "invalid request: a field that this version does not know");
     CHECK(refused("[]") == "invalid request: not an object");
     CHECK(refused("") == "invalid request: not JSON at byte 1");

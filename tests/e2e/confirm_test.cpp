@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// deploy --confirm: the version before comes back, unless somebody says that the new one is to stay.
+#include "base/file.h"
+#include "controller/daemon/store.h"
+#include "tests/scene/scene.h"
+
+namespace viscum {
+namespace {
+
+constexpr const char* kLong = "10m";
+
+ServiceFile version_of_web(const std::string& answer) {
+    ServiceFile file = web_service(answer);
+    file.command = must(nginx(answer, answer, {"0.0.0.0:80", "[::]:80"})).command;
+    return file;
+}
+
+std::string deployed_file() {
+    const auto text = read_file(Instance{}.services_dir() + "/web.yaml", 64 * 1024);
+    return text ? *text : text.error().what;
+}
+
+void deploy_on_trial(const Scene& scene, const ServiceFile& file, const std::string& time) {
+    scene.ctl({"deploy", file.write(), "--confirm", time});
+}
+
+/// That no trial is known any more, and nothing is kept of one.
+void check_no_trial(const Scene& scene) {
+    CHECK(scene.status("web").confirm_ms_left == -1);
+    CHECK(must(list_directory(Instance{}.state_dir() + "/before")).empty());
+}
+
+/// Both generations of the state as a machine that was started anew would find them.
+void pretend_another_boot() {
+    for (const char* name : {"/state.0", "/state.1"}) {
+        const std::string path = Instance{}.state_dir() + name;
+        const auto bytes = read_file(path, 64 * 1024);
+        std::uint64_t generation = 0;
+        auto state = bytes ? decode_state(*bytes, &generation) : Result<SavedState>(bytes.error());
+        if (state) {
+            for (auto& [service, trial] : state->trials) {
+                trial.boot = "another";
+            }
+            must(write_file_atomically(path, encode_state(*state, generation), 0640));
+        }
+    }
+}
+
+}  // namespace
+
+TEST_CASE("confirm: without the word the version before comes back, and no connection fails") {
+    Scene scene;
+    const ServiceFile first = version_of_web("first");
+    scene.deploy(first);
+    const auto flow = scene.flow(kWeb);
+    deploy_on_trial(scene, version_of_web("second"), "1500ms");
+    CHECK(scene.web() == "second");
+    CHECK(scene.status("web").confirm_ms_left > 0);
+    CHECK(eventually(kLimit, [&] { return scene.web() == "first"; }));
+    CHECK(eventually(kLimit, [&] { return !scene.status("web").updating; }));
+    check_flow("a version that was not confirmed", flow->stop(), 0);
+    CHECK(deployed_file() == first.text());
+    check_no_trial(scene);
+    // Who confirms now learns that it is too late.
+    const RunOutput late = scene.ctl({"confirm", "web"}, 5);
+    CHECK(late.err.find("the version before is back") != std::string::npos);
+    CHECK(scene.ctl({"deploy", first.write()}).out.find("nothing to do") != std::string::npos);
+    scene.ctl({"remove", "web"});
+    scene.check_no_leak();
+}
+
+TEST_CASE("confirm: with the word it stays, also over a restart of viscumd, and the word may be said twice") {
+    Scene scene;
+    scene.deploy(version_of_web("first"));
+    const ServiceFile second = version_of_web("second");
+    deploy_on_trial(scene, second, kLong);
+    CHECK(scene.ctl({"confirm"}).out == "web: confirmed\n");
+    CHECK(scene.ctl({"confirm", "web"}).out == "web: nothing to do, it is not on trial\n");
+    CHECK(scene.ctl({"confirm"}).out == "nothing to do, no service is on trial\n");
+    check_no_trial(scene);
+    pretend_another_boot();
+    scene.viscumd().stop();
+    must(scene.viscumd().start_again());
+    CHECK(scene.web() == "second");
+    CHECK(deployed_file() == second.text());
+    scene.ctl({"confirm", "other"}, 6);
+    scene.ctl({"remove", "web"});
+    scene.check_no_leak();
+}
+
+TEST_CASE("confirm: a deploy of the same file without --confirm is the word, one with it is not") {
+    Scene scene;
+    scene.deploy(version_of_web("first"));
+    const ServiceFile second = version_of_web("second");
+    deploy_on_trial(scene, second, kLong);
+    const RunOutput again = scene.ctl({"deploy", second.write(), "--confirm", kLong});
+    CHECK(again.out == "web: nothing to do, this version is deployed, and on trial\n");
+    CHECK(again.err.find("viscumctl confirm web") != std::string::npos);
+    CHECK(scene.status("web").confirm_ms_left > 0);
+    CHECK(scene.ctl({"deploy", second.write()}).out == "web: confirmed\n");
+    check_no_trial(scene);
+    scene.ctl({"remove", "web"});
+    scene.check_no_leak();
+}
+
+TEST_CASE("confirm: what comes back is the last version that was confirmed") {
+    Scene scene;
+    scene.deploy(version_of_web("first"));
+    deploy_on_trial(scene, version_of_web("second"), kLong);
+    deploy_on_trial(scene, version_of_web("third"), "1s");
+    CHECK(eventually(kLimit, [&] { return scene.web() == "first"; }));
+    check_no_trial(scene);
+    scene.ctl({"remove", "web"});
+    scene.check_no_leak();
+}
+
+TEST_CASE("confirm: a first version goes again") {
+    Scene scene;
+    deploy_on_trial(scene, version_of_web("first"), "1s");
+    CHECK(scene.web() == "first");
+    CHECK(eventually(kLimit, [&] { return scene.report().services.empty(); }));
+    CHECK(scene.web() == "cloud");
+    scene.ctl({"confirm", "web"}, 6);
+    CHECK(must(list_directory(Instance{}.state_dir() + "/before")).empty());
+    scene.ctl({"deploy", version_of_web("first").write()});
+    check_no_trial(scene);
+    scene.ctl({"remove", "web"});
+    scene.check_no_leak();
+}
+
+TEST_CASE("confirm: a trial goes on over a restart of viscumd, and may end while none runs") {
+    Scene scene;
+    scene.deploy(version_of_web("first"));
+    deploy_on_trial(scene, version_of_web("second"), kLong);
+    scene.viscumd().stop();
+    must(scene.viscumd().start_again());
+    CHECK(scene.web() == "second");
+    const auto left = scene.status("web").confirm_ms_left;
+    CHECK(left > 0);
+    CHECK(left <= 600'000);
+    deploy_on_trial(scene, version_of_web("third"), "1s");
+    scene.viscumd().kill();
+    const BootTime end = boot_now() + Millis(1'100);
+    CHECK(eventually(kLimit, [&] { return boot_now() > end; }));
+    must(scene.viscumd().start_again());
+    CHECK(eventually(kLimit, [&] { return scene.web() == "first"; }));
+    CHECK(eventually(kLimit, [&] { return !scene.status("web").updating; }));
+    check_no_trial(scene);
+    scene.ctl({"remove", "web"});
+    scene.check_no_leak();
+}
+
+TEST_CASE("confirm: after a restart of the machine the version before is there") {
+    Scene scene;
+    scene.deploy(version_of_web("first"));
+    deploy_on_trial(scene, version_of_web("second"), kLong);
+    pretend_another_boot();
+    scene.reboot();
+    CHECK(eventually(kLimit, [&] { return scene.web() == "first"; }));
+    check_no_trial(scene);
+    scene.ctl({"confirm", "web"}, 5);
+    scene.ctl({"remove", "web"});
+    scene.check_no_leak();
+}
+
+TEST_CASE("confirm: what was not confirmed goes also where the version before does not get healthy") {
+    Scene scene;
+    const std::string obstacle = "/srv/obstacle";
+    ServiceFile first = version_of_web("first");
+    first.command.insert(first.command.begin(), {"/bin/sh", "-c", "test ! -e " + obstacle + " && exec \"$@\"", "sh"});
+    scene.deploy(first);
+    must(write_file_atomically(obstacle, "", 0644));
+    deploy_on_trial(scene, version_of_web("second"), "1s");
+    CHECK(scene.web() == "second");
+    CHECK(eventually(kLimit, [&] { return scene.web() == "cloud"; }));
+    CHECK(deployed_file() == first.text());
+    // Its file stands, and is tried on.
+    must(remove_file(obstacle));
+    CHECK(eventually(kLimit, [&] { return scene.web() == "first"; }));
+    check_no_trial(scene);
+    scene.ctl({"remove", "web"});
+    scene.check_no_leak();
+}
+
+TEST_CASE("confirm: a time that is none, too short or too long is refused, and nothing is deployed") {
+    Scene scene;
+    const std::string file = version_of_web("first").write();
+    for (const char* time : {"soon", "100ms", "25h"}) {
+        scene.ctl({"deploy", file, "--confirm", time}, 2);
+    }
+    CHECK(scene.report().services.empty());
+    scene.check_no_leak();
+}
+
+}  // namespace viscum
