@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The status page, as the build embedded it: three files, and a picture for the browser's tab.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace viscum {
+
+struct PageFile {
+    const char* type;
+    std::string_view text;
+};
+
+/// What is at `path`; nullopt: nothing of the page.
+std::optional<PageFile> page_file(std::string_view path);
+
+}  // namespace viscum
