@@ -8,7 +8,7 @@ ctl() { viscumctl --instance "$instance" --json "$@" 2>/dev/null </dev/null; }
 
 instance="$(value instance)"
 manager=none
-for tool in opkg apk dpkg; do
+for tool in opkg apk apt-get; do
 	! command -v "$tool" >/dev/null || { manager="$tool" && break; }
 done
 report="$(ctl status)"

@@ -35,7 +35,7 @@ refuse() {
 case "$kind" in
 ipk) tool=opkg ;;
 apk) tool=apk ;;
-deb) tool=dpkg ;;
+deb) tool=apt-get ;;
 esac
 command -v "$tool" >/dev/null || refuse "there is no $tool: a .$kind is no package for this device"
 
