@@ -236,5 +236,7 @@ break_package() {
 
 # shellcheck source=tests/fleet/faults.sh
 . "$fleet/faults.sh"
+# shellcheck source=tests/fleet/collection.sh
+. "$fleet/collection.sh"
 
 "$case"
