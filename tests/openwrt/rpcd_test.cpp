@@ -51,11 +51,12 @@ TEST_CASE("openwrt: rpcd hears each method and what it takes, and each is in one
     const Plugin plugin;
     const auto signatures = plugin.signatures();
     CHECK(signatures["list"] == json::object());
-    CHECK(signatures["deploy"] == json{{"text", "str"}});
+    CHECK(signatures["deploy"] == json{{"text", "str"}, {"confirm", 32}});
+    CHECK(signatures["plan"] == json{{"text", "str"}});
     CHECK(signatures["logs"] == json{{"name", "str"}, {"lines", 32}});
     const RunOutput acl = run({"cat", package_file("files/viscum.acl.json")});
     const auto roles = json::parse(acl.out)["viscum"];
-    CHECK(roles["read"]["ubus"]["viscum"] == json{"list", "status", "logs", "version"});
+    CHECK(roles["read"]["ubus"]["viscum"] == json{"list", "status", "logs", "version", "doctor", "audit"});
     std::multiset<std::string> granted;
     for (const auto* role : {"read", "write"}) {
         CHECK(roles[role]["uci"] == json::array({"viscum"}));
@@ -80,11 +81,17 @@ TEST_CASE("openwrt: a method is a verb of viscumctl, whose answer comes back as 
         {"version", json::object(), "--json version "},
         {"status", json::object(), "--json status "},
         {"status", plates, "--json status plates-2 "},
+        {"doctor", json::object(), "--json doctor "},
+        {"audit", plates, "--json audit plates-2 "},
         {"drain", plates, "--json drain plates-2 "},
         {"resume", plates, "--json resume plates-2 "},
         {"restart", plates, "--json restart plates-2 --wait 20s "},
         {"remove", plates, "--json remove plates-2 --wait 20s "},
+        {"confirm", plates, "--json confirm plates-2 "},
+        {"validate", json{{"text", "a"}}, "--json validate - "},
+        {"plan", json{{"text", "a"}}, "--json plan - "},
         {"deploy", json{{"text", "a"}}, "--json deploy --wait 20s - "},
+        {"deploy", json{{"text", "a"}, {"confirm", 300}}, "--json deploy --wait 20s --confirm 300s - "},
     };
     for (const auto& [method, input, words] : cases) {
         const std::string called = method;
@@ -107,8 +114,11 @@ TEST_CASE("openwrt: the text of a service file reaches viscumctl byte for byte")
     for (int i = 0; i < 3000; ++i) {
         text += "# a line to make it long\n";
     }
-    (void)plugin.call("deploy", json{{"text", text}});
-    CHECK(plugin.router.read("/stdin") == text);
+    for (const auto* method : {"validate", "plan", "deploy"}) {
+        plugin.router.remove("/stdin");
+        (void)plugin.call(method, json{{"text", text}});
+        CHECK(plugin.router.read("/stdin") == text);
+    }
     CHECK(plugin.words() == "--json deploy --wait 20s - ");
 }
 
@@ -167,7 +177,7 @@ TEST_CASE("openwrt: no argument of a call becomes an option, another word or a c
         // All of them take a name by the same function.
         refused("restart", json{{"name", name}}.dump());
     }
-    for (const auto* method : {"logs", "remove", "drain", "resume"}) {
+    for (const auto* method : {"logs", "audit", "remove", "drain", "resume", "confirm"}) {
         refused(method, R"({"name":"-a"})");
         refused(method, "{}");
     }
@@ -176,13 +186,18 @@ TEST_CASE("openwrt: no argument of a call becomes an option, another word or a c
         refused("logs", std::string(R"({"name":"a","lines":)") + lines + "}");
     }
     for (const auto* text : {"1", "[\"a\"]", "{\"name\":\"a\"}", "true", "null"}) {
-        refused("deploy", std::string(R"({"text":)") + text + "}");
+        for (const auto* method : {"validate", "plan", "deploy"}) {
+            refused(method, std::string(R"({"text":)") + text + "}");
+        }
     }
     refused("deploy", "{}");
+    for (const auto* seconds : {"0", "-1", "10000", "1.5", "\"5\"", "\"5s -\"", "[1]", "{}", "true"}) {
+        refused("deploy", std::string(R"({"text":"a","confirm":)") + seconds + "}");
+    }
     for (const auto* input : {"{", "[]", "null", "\"a\"", "1", "a", "{\"name\":", "\x01"}) {
         refused("status", input);
     }
-    for (const auto* method : {"exec", "image", "--help", "", "list list", "deploy --dry-run", "*"}) {
+    for (const auto* method : {"exec", "image", "--help", "", "list list", "plan ", "deploy --dry-run", "*"}) {
         refused(method, "{}");
     }
 }
