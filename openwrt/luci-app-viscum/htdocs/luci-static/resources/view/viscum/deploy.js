@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Deploying a service file: check, see what would be done, deploy.
+'use strict';
+'require view';
+'require poll';
+'require viscum.api as api';
+'require viscum.parts as parts';
+'require viscum.words as words';
+
+const POLL_SECONDS = 1;
+
+// Where line and column (from 1) are in a text; its end, where they lie behind it.
+function place(text, line, column) {
+	const lines = text.split('\n');
+	const before = lines.slice(0, line - 1).reduce((sum, one) => sum + one.length + 1, 0);
+	return Math.min(before + column - 1, text.length);
+}
+
+// Puts the cursor there and selects the rest of the line.
+function show_place(editor, mistake) {
+	const start = place(editor.value, mistake.line, mistake.column);
+	const end = editor.value.indexOf('\n', start);
+	editor.focus();
+	editor.setSelectionRange(start, end < 0 ? editor.value.length : end);
+	editor.scrollTop = editor.scrollHeight * Math.max(mistake.line - 4, 0) / editor.value.split('\n').length;
+}
+
+// A mistake beside the text: where, what, and the line itself with a mark below.
+function draw_mistake(editor, mistake) {
+	const line = mistake.line > 0 ? editor.value.split('\n')[mistake.line - 1] : undefined;
+	return E('li', { 'style': 'margin-bottom:1em' }, [
+		mistake.line > 0 ? E('button', {
+			'class': 'btn cbi-button', 'title': _('Show it in the text'), 'click': () => show_place(editor, mistake)
+		}, [ _('Line %d, column %d').format(mistake.line, mistake.column) ]) : '',
+		E('div', { 'style': parts.WRAP }, [ mistake.what ]),
+		mistake.hint ? E('div', { 'style': parts.WRAP }, [ E('em', {}, [ mistake.hint ]) ]) : '',
+		line !== undefined ? E('pre', { 'aria-hidden': 'true', 'style': 'white-space:pre;overflow:auto;margin:.25em 0' },
+			[ line.replace(/\t/g, ' ') + '\n' + ' '.repeat(Math.max(mistake.column - 1, 0)) + '^' ]) : ''
+	]);
+}
+
+function draw_mistakes(editor, answer) {
+	const mistakes = answer.error.diagnostics || [];
+	const rest = { error: Object.assign({}, answer.error, { diagnostics: [] }), code: answer.code };
+	return [ parts.failure(rest) ].concat(mistakes.length == 0 ? []
+		: E('ol', { 'id': 'viscum-mistakes' }, mistakes.map((mistake) => draw_mistake(editor, mistake))));
+}
+
+function draw_steps(checked, plan) {
+	const steps = plan.details || [];
+	return [
+		parts.alert('success', _('The file is valid.'), [
+			parts.paragraph(_('Service: %s').format((checked.services || []).join(', '))),
+			checked.claims_checked === false
+				? parts.paragraph(_('Whether it may take over its addresses is checked when it is deployed.')) : ''
+		]),
+		E('h4', {}, [ _('What a deploy would do') ]),
+		steps.length > 0 ? E('ol', { 'id': 'viscum-steps' }, steps.map((step) =>
+			E('li', { 'style': parts.WRAP }, [ step ])))
+			: parts.paragraph(plan.message || _('Nothing: this version is deployed already.'))
+	];
+}
+
+return view.extend({
+	render: function() {
+		const editor = E('textarea', {
+			'id': 'viscum-text', 'class': 'cbi-input-textarea', 'rows': '22', 'wrap': 'off', 'spellcheck': 'false',
+			'autocapitalize': 'off', 'autocomplete': 'off', 'aria-describedby': 'viscum-result',
+			'style': 'width:100%;font-family:monospace;box-sizing:border-box', 'input': () => forget()
+		}, []);
+		const result = E('div', { 'id': 'viscum-result', 'aria-live': 'polite' }, []);
+		const progress = E('div', { 'id': 'viscum-progress', 'role': 'status' }, []);
+		const check = E('button', { 'class': 'btn cbi-button cbi-button-action', 'click': () => examine() }, [ _('Check') ]);
+		const deploy = E('button', {
+			'class': 'btn cbi-button cbi-button-positive important', 'disabled': '', 'click': () => carry_out()
+		}, [ _('Deploy') ]);
+		const read_only = L.hasViewPermission() === false;
+		let checked = null; // the text that was found good, and the services in it
+
+		// What was said is of another text.
+		const forget = () => {
+			checked = null;
+			deploy.disabled = true;
+			parts.redraw(result, []);
+		};
+		const busy = (is) => {
+			check.disabled = editor.readOnly = is;
+			deploy.disabled = is || checked === null;
+		};
+		const say = (nodes) => parts.redraw(result, nodes);
+
+		const examine = () => {
+			const text = editor.value;
+			forget();
+			busy(true);
+			say([ E('p', { 'class': 'spinning' }, [ _('Checking…') ]) ]);
+			return api.give('validate', text).then((valid) => {
+				if (valid.error)
+					return say(draw_mistakes(editor, valid));
+				return api.give('plan', text).then((plan) => {
+					if (plan.error)
+						return say(draw_mistakes(editor, plan));
+					checked = { text: text, services: valid.services || [] };
+					say(draw_steps(valid, plan));
+				});
+			}).finally(() => busy(false));
+		};
+
+		const watch = (name) => () => api.service(name).then((service) => parts.redraw(progress, [
+			E('p', { 'class': 'spinning' }, [ service.error ? _('Deploying…')
+				: _('Deploying: %s is %s, its health is %s.').format(name, words.word(service.state), words.word(service.health)) ])
+		]));
+
+		const carry_out = () => {
+			const name = checked.services[0];
+			const step = watch(name);
+			busy(true);
+			parts.redraw(progress, [ E('p', { 'class': 'spinning' }, [ _('Deploying…') ]) ]);
+			poll.add(step, POLL_SECONDS);
+			return api.give('deploy', checked.text).then((answer) => {
+				poll.remove(step);
+				parts.redraw(progress, []);
+				checked = null;
+				const mistakes = answer.error && (answer.error.diagnostics || []).length > 0;
+				say((mistakes ? draw_mistakes(editor, answer) : [ parts.answer(answer) ])
+					.concat(E('p', {}, [ parts.link('service', _('See what became of %s').format(name), name) ])));
+			}).finally(() => busy(false));
+		};
+
+		const read = (event) => {
+			const file = event.target.files[0];
+			if (!file)
+				return;
+			return file.text().then((text) => {
+				editor.value = text;
+				forget();
+			});
+		};
+
+		return E('div', { 'class': 'cbi-map' }, [
+			E('h2', {}, [ _('Deploy') ]),
+			E('div', { 'class': 'cbi-map-descr' }, [ _('Make a service run as its file says. The version before stays if the new one does not get healthy.') ]),
+			read_only ? parts.alert('notice', _('You may look, but not deploy.'), []) : '',
+			E('div', { 'class': 'cbi-section' }, [
+				E('p', {}, [
+					E('label', { 'for': 'viscum-file' }, [ _('Service file') ]), ' ',
+					E('input', { 'id': 'viscum-file', 'type': 'file', 'accept': '.yaml,.yml', 'style': 'max-width:100%', 'change': read })
+				]),
+				E('div', { 'style': 'display:flex;flex-wrap:wrap;gap:1em' }, [
+					E('div', { 'style': 'flex:2 1 20em;min-width:0' }, [
+						E('label', { 'for': 'viscum-text' }, [ _('Or its text') ]), editor
+					]),
+					E('div', { 'style': 'flex:1 1 16em;min-width:0' }, [ result, progress ])
+				])
+			]),
+			read_only ? '' : E('div', { 'class': 'cbi-page-actions' }, [ check, ' ', deploy ])
+		]);
+	},
+
+	handleSave: null,
+	handleSaveApply: null,
+	handleReset: null
+});

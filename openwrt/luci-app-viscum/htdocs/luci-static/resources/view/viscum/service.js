@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// All about one service: ?name=NAME, or the one that is chosen.
+'use strict';
+'require view';
+'require poll';
+'require viscum.api as api';
+'require viscum.parts as parts';
+'require viscum.words as words';
+
+const POLL_SECONDS = 3;
+const LOG_LINES = 200;
+
+// What a button does: the verb, what is asked before, and in which colour.
+function actions(service) {
+	const resume = {
+		verb: 'resume', label: _('Resume'), tone: 'cbi-button-positive', title: _('Serve %s here again?'),
+		says: [ _('New flows are served here as soon as the service is healthy.') ]
+	};
+	const drain = {
+		verb: 'drain', label: _('Drain'), tone: 'cbi-button-action', title: _('Drain %s?'),
+		says: [ _('New flows go to the cloud. Open ones are served here until they end.') ]
+	};
+	const confirm = {
+		verb: 'confirm', label: _('Confirm'), tone: 'cbi-button-positive', title: _('Keep this version of %s?'),
+		says: [ _('Without a confirmation this version goes again when its time is over.') ]
+	};
+	return (service.confirm_ms_left >= 0 ? [ confirm ] : []).concat([
+		service.drained ? resume : drain,
+		{
+			verb: 'restart', label: _('Restart'), tone: 'cbi-button-action', title: _('Restart %s?'),
+			says: [ _('A new process takes the place of the old one. Open connections to the old one finish first.') ]
+		},
+		{
+			verb: 'remove', label: _('Remove'), tone: 'cbi-button-negative', title: _('Remove %s?'),
+			says: [ _('The service ends when its connections are done, after 20 seconds at the latest.'),
+				_('The cloud answers from now on. Its file is taken off this router.') ]
+		}
+	]);
+}
+
+function counts(entries) {
+	return (entries || []).filter((entry) => entry.packets > 0);
+}
+
+function draw_counts(entries) {
+	return parts.list('ul', entries.map((entry) =>
+		_('%s packets: %s').format(words.count(entry.packets), words.reason(entry.reason))));
+}
+
+function draw_claim(service, claim) {
+	const cloud = counts(claim.cloud);
+	const remark = words.remark(claim);
+	return E('div', { 'class': 'cbi-section-node' }, [
+		E('h4', { 'style': parts.WRAP }, [ claim.claim, ' ', parts.badge(claim.admission) ]),
+		parts.facts([
+			[ _('Flows'), _('%s served here, %s given to the cloud').format(words.count(claim.flows), words.count(claim.flows_cloud)) ],
+			[ _('From clients'), _('%s in %s packets').format(words.bytes(claim.bytes_in), words.count(claim.packets_in)) ],
+			[ _('To clients'), _('%s in %s packets').format(words.bytes(claim.bytes_out), words.count(claim.packets_out)) ],
+			[ _('Left to the cloud'), cloud.length > 0 ? draw_counts(cloud) : '' ],
+			[ _('Remark'), remark ]
+		])
+	]);
+}
+
+function uses(service) {
+	return [
+		service.memory_bytes > 0 ? _('%s of memory').format(words.bytes(service.memory_bytes)) : '',
+		service.pids > 0 ? _('%d processes').format(service.pids) : '',
+		service.cpu_ms > 0 ? _('%s of processor time').format(words.time(service.cpu_ms)) : ''
+	].filter((text) => text !== '').join(', ');
+}
+
+function exceeded(service) {
+	return [
+		service.oom_kills > 0 ? _('%d processes killed, out of memory').format(service.oom_kills) : '',
+		service.forks_refused > 0 ? _('%d processes refused').format(service.forks_refused) : '',
+		service.log_dropped > 0 ? _('%s of output not logged').format(words.bytes(service.log_dropped)) : ''
+	].filter((text) => text !== '').join(', ');
+}
+
+function draw_service(service) {
+	if (service.error)
+		return [ parts.failure(service) ];
+	const why = words.why_not(service);
+	const egress = counts(service.egress_counts);
+	return [
+		E('p', {}, [ parts.badge(service.state), ' ', parts.badge(service.health), ' ', parts.badge(service.admission) ]),
+		why ? parts.alert('warning', _('Why the cloud answers'), [ parts.paragraph(why) ]) : '',
+		service.confirm_ms_left >= 0 ? parts.alert('warning', _('Waits to be confirmed'),
+			[ parts.paragraph(_('This version goes again in %s.').format(words.time(service.confirm_ms_left))) ]) : '',
+		service.updating ? parts.alert('notice', '', [ parts.paragraph(_('The version before finishes its connections.')) ]) : '',
+		parts.facts([
+			[ _('Runs for'), service.up_ms > 0 ? words.time(service.up_ms) : _('does not run') ],
+			[ _('Restarts'), String(service.restarts || 0) ],
+			[ _('Ended last'), service.last_exit || '' ],
+			[ _('Uses'), uses(service) ],
+			[ _('Exceeded'), exceeded(service) ],
+			[ _('Limits'), (service.limits || []).join(', ') ],
+			[ _('Runs as'), service.user || '' ],
+			[ _('Sandbox opened for'), (service.allows || []).join(', ') ],
+			[ _('Image'), service.image || '' ],
+			[ _('May begin'), service.egress && service.egress != 'none' ? service.egress : _('nothing: it only answers') ],
+			[ _('Began itself'), egress.length > 0 ? draw_counts(egress) : '' ],
+			[ _('Network namespace'), service.namespace || '' ],
+			[ _('Digest of its file'), service.digest || '' ]
+		]),
+		E('h3', {}, [ _('What it takes over') ])
+	].concat((service.claims || []).map((claim) => draw_claim(service, claim))).filter((node) => node !== '');
+}
+
+function draw_audit(answer) {
+	if (answer.error)
+		return [ parts.failure(answer) ];
+	const open = (answer.items || []).filter((item) => !item.ok);
+	return [
+		E('p', {}, [ _('%s of 10, %s').format((answer.score / 10).toFixed(1), answer.word) ]),
+		open.length > 0 ? parts.list('ul', open.map((item) => item.text)) : parts.paragraph(_('Nothing is exposed.'))
+	];
+}
+
+// The lines of a log. What was scrolled to its end stays there.
+function redraw_log(log, answer) {
+	const text = answer.error ? answer.error.message
+		: (answer.lines || []).map((line) => (line.time ? line.time + '  ' : '') + line.text).join('\n');
+	if (log.textContent == text)
+		return;
+	const at_end = log.scrollTop + log.clientHeight >= log.scrollHeight - 4;
+	log.textContent = text;
+	if (at_end)
+		log.scrollTop = log.scrollHeight;
+}
+
+function chosen(report) {
+	const names = (report.services || []).map((service) => service.name);
+	const asked = new URLSearchParams(window.location.search).get('name');
+	return { names: names, name: names.indexOf(asked) >= 0 || (asked && names.length == 0) ? asked : names[0], asked: asked };
+}
+
+return view.extend({
+	load: function() {
+		return api.report().then((report) => {
+			const choice = chosen(report);
+			const found = (report.services || []).filter((service) => service.name === choice.name);
+			return [ report, choice, found[0] ];
+		});
+	},
+
+	render: function(data) {
+		const report = data[0], choice = data[1];
+		const title = E('h2', {}, [ _('Services') ]);
+		if (report.error)
+			return E('div', { 'class': 'cbi-map' }, [ title, parts.failure(report) ]);
+		if (choice.names.length == 0)
+			return E('div', { 'class': 'cbi-map' },
+				[ title, parts.paragraph(_('There are no services.')), parts.link('deploy', _('Deploy a service')) ]);
+		return this.draw(title, choice, data[2]);
+	},
+
+	draw: function(title, choice, first) {
+		const name = choice.name;
+		const node = E('div', { 'id': 'viscum-service' }, draw_service(first));
+		const answer = E('div', { 'id': 'viscum-answer', 'aria-live': 'polite' }, []);
+		const buttons = E('div', { 'class': 'right', 'style': 'margin-bottom:1em' }, []);
+		const log = E('pre', {
+			'id': 'viscum-log', 'tabindex': '0', 'role': 'log', 'aria-label': _('Log of %s').format(name), 'aria-live': 'off',
+			'style': 'max-height:24em;overflow:auto;white-space:pre-wrap;overflow-wrap:anywhere'
+		}, []);
+		const follow = E('input', { 'type': 'checkbox', 'id': 'viscum-follow', 'checked': '' });
+		const read_log = () => api.logs(name, LOG_LINES).then((said) => redraw_log(log, said));
+
+		const redraw = (service) => {
+			parts.redraw(node, draw_service(service));
+			parts.redraw(buttons, service.error ? [] : draw_buttons(service));
+		};
+		const refresh = () => api.service(name).then(redraw);
+		const run = (action) => parts.confirm(action.title.format(name), action.says, action.label, action.tone)
+			.then((decided) => {
+				if (!decided)
+					return;
+				parts.redraw(answer, [ E('p', { 'class': 'spinning' }, [ _('Waiting for an answer…') ]) ]);
+				return api.change(action.verb, name).then((said) => {
+					parts.redraw(answer, [ parts.answer(said) ]);
+					if (action.verb == 'remove' && !said.error)
+						return forget();
+					return refresh();
+				});
+			});
+		// Nothing is left to look at.
+		const forget = () => {
+			poll.remove(update);
+			parts.redraw(buttons, []);
+			parts.redraw(node, [ E('p', {}, [ parts.link('overview', _('To the overview')) ]) ]);
+		};
+		const draw_buttons = (service) => L.hasViewPermission() === false ? [] : actions(service).reduce((all, action) =>
+			all.concat(E('button', {
+				'class': 'btn cbi-button ' + action.tone, [parts.KEY]: action.verb, 'click': () => run(action)
+			}, [ action.label ]), document.createTextNode(' ')), []);
+		const update = () => Promise.all([ refresh(), follow.checked ? read_log() : null ]);
+
+		const audit = E('div', {}, []);
+		const judge = (event) => event.target.open
+			? api.audit(name).then((said) => parts.redraw(audit, draw_audit(said))) : undefined;
+
+		parts.redraw(buttons, draw_buttons(first));
+		poll.add(update, POLL_SECONDS);
+		read_log();
+		return E('div', { 'class': 'cbi-map' }, [
+			title,
+			choice.asked && choice.asked !== name
+				? parts.alert('warning', _('There is no service %s.').format(choice.asked), []) : '',
+			E('div', { 'class': 'cbi-section' }, [
+				E('label', { 'for': 'viscum-name' }, [ _('Service') ]), ' ',
+				E('select', {
+					'id': 'viscum-name', 'class': 'cbi-input-select',
+					'change': (event) => { window.location.search = '?name=' + encodeURIComponent(event.target.value); }
+				}, choice.names.map((other) => E('option', { 'value': other, 'selected': other === name ? '' : null }, [ other ])))
+			]),
+			answer,
+			E('div', { 'class': 'cbi-section' }, [ buttons, node ]),
+			parts.section(_('Log'), [
+				E('p', {}, [ E('label', { 'for': 'viscum-follow' }, [ follow, ' ', _('Follow') ]) ]),
+				log
+			]),
+			E('details', { 'id': 'viscum-audit', 'class': 'cbi-section', 'toggle': judge }, [
+				E('summary', {}, [ _('What it can do, and how much that is') ]), audit
+			])
+		]);
+	},
+
+	handleSave: null,
+	handleSaveApply: null,
+	handleReset: null
+});

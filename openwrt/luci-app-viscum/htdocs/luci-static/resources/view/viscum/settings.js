@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// /etc/config/viscum. What is refused here, /etc/init.d/viscum would refuse as well: it makes viscum.yaml of it.
+'use strict';
+'require view';
+'require form';
+'require rpc';
+
+const call_devices = rpc.declare({ object: 'luci-rpc', method: 'getNetworkDevices', expect: { '': {} } });
+
+const DEVICE = /^[\]a-zA-Z0-9_.*?[!^@+-]+$/;
+const CLAIM = /^[0-9a-fA-F.:]+(\/[0-9]+)?( [0-9]+(-[0-9]+)?)?$/;
+const DURATION = /^([0-9]+(ms|s|m|h)|off)$/;
+
+const LOOPBACK = 'lo';
+
+function says(pattern, otherwise) {
+	return (section, value) => value === '' || pattern.test(value) ? true : otherwise;
+}
+
+return view.extend({
+	load: () => L.resolveDefault(call_devices(), {}),
+
+	render: function(devices) {
+		const map = new form.Map('viscum', _('Settings'),
+			_('What Viscum may do on this router. A file /etc/viscum/viscum.yaml of your own comes first: then only the first of these counts.'));
+		const section = map.section(form.NamedSection, 'main', 'viscum');
+		section.addremove = false;
+
+		let option = section.option(form.Flag, 'enabled', _('Run viscumd'),
+			_('Without it services that run go on, and new flows go to the cloud once the lease has ended.'));
+		option.default = '1';
+		option.rmempty = false;
+
+		option = section.option(form.DynamicList, 'lan', _('LAN devices'),
+			_('Where clients\' packets come in. Name the bridge, not its ports. Patterns such as phy*-ap* are allowed.'));
+		Object.keys(devices).filter((name) => name !== LOOPBACK && DEVICE.test(name)).sort().forEach((name) => option.value(name));
+		option.placeholder = 'br-lan';
+		option.validate = says(DEVICE, _('This is no device name or pattern.'));
+
+		option = section.option(form.DynamicList, 'claimable', _('Claimable'),
+			_('What services may take over: an address or a prefix, and a port or ports behind it. Nothing else is ever taken over.'));
+		option.placeholder = '203.0.113.0/24 443';
+		option.validate = says(CLAIM, _('An address or a prefix is needed, and perhaps a port or FIRST-LAST behind a blank.'));
+
+		option = section.option(form.Value, 'lease', _('Lease'),
+			_('How long new flows are served without a sign of viscumd: 1s to 24h, or off.'));
+		option.placeholder = '30s';
+		option.validate = says(DURATION, _('A number and ms, s, m or h is needed, or off.'));
+
+		option = section.option(form.ListValue, 'log_level', _('Log level'));
+		option.value('', _('info (default)'));
+		[ 'debug', 'info', 'warn', 'error' ].forEach((level) => option.value(level));
+		option.optional = true;
+
+		return map.render();
+	}
+});
