@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The status page, as the build embedded it: three files, and a picture for the browser's tab.
+// The status page, as the build embedded it: its files, each under its own path, as a strict policy wants it.
 #pragma once
 
 #include <optional>
