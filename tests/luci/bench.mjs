@@ -59,3 +59,19 @@ export function tick(page) {
 export async function text_of(page, selector = '#view') {
     return (await page.innerText(selector)).replaceAll(/\s+/g, ' ');
 }
+
+/// A service file, and one with three mistakes.
+export const good = `viscum: 1
+name: bread
+intercept:
+  - { address: 203.0.113.30, port: 80 }
+run:
+  command: [/usr/sbin/nginx]
+health: { process: {} }
+`;
+export const bad = good.replace('port: 80 }', 'port: 80000 }').replace('  command', '  comand');
+
+/// A button of the page itself, not of a dialog.
+export function button(page, name) {
+    return page.locator('#view').getByRole('button', { name, exact: true });
+}

@@ -2,21 +2,7 @@
 // The pages that change something: buttons of a service, deploying, settings.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { on_router, text_of, tick } from './bench.mjs';
-
-const good = `viscum: 1
-name: bread
-intercept:
-  - { address: 203.0.113.30, port: 80 }
-run:
-  command: [/usr/sbin/nginx]
-health: { process: {} }
-`;
-const bad = good.replace('port: 80 }', 'port: 80000 }').replace('  command', '  comand');
-
-function button(page, name) {
-    return page.locator('#view').getByRole('button', { name, exact: true });
-}
+import { bad, button, good, on_router, text_of, tick } from './bench.mjs';
 
 function dialog(page, name) {
     return page.getByRole('dialog').getByRole('button', { name, exact: true });
@@ -60,7 +46,7 @@ test('service: restart, and a version that waits is confirmed', on_router(async 
     await page.locator('#viscum-answer .success').waitFor();
     assert.ok(router.asked.includes('--json restart names --wait 20s'));
     await page.locator('#viscum-service', { hasText: /Restarts1/ }).waitFor();
-    assert.match(await text_of(page, '#viscum-service'), /This version goes again in 1 min 35 s\./);
+    assert.match(await text_of(page, '#viscum-service'), /This version is taken back in 1 min 35 s\./);
     await button(page, 'Confirm').click();
     await dialog(page, 'Confirm').click();
     await button(page, 'Confirm').waitFor({ state: 'detached' });
@@ -124,6 +110,17 @@ test('deploy: the steps of a good file, its progress, and the answer', on_router
     assert.ok(await button(page, 'Deploy').isDisabled());
     await page.getByRole('link', { name: 'See what became of bread' }).click();
     await page.waitForURL('**/service?name=bread');
+}));
+
+test('deploy: one that has to be confirmed is deployed so', on_router(async ({ router, open }) => {
+    const page = await open('deploy');
+    await page.fill('#viscum-text', good);
+    await page.getByLabel('Taken back').selectOption('600');
+    await button(page, 'Check').click();
+    await page.locator('#viscum-steps').waitFor();
+    await button(page, 'Deploy').click();
+    await page.locator('#viscum-result .success', { hasText: 'healthy' }).waitFor();
+    assert.ok(router.asked.includes('--json deploy --wait 20s --confirm 600s -'));
 }));
 
 test('deploy: a text that was changed has to be checked again', on_router(async ({ open }) => {

@@ -26,14 +26,19 @@ function declare(method, params) {
 }
 
 const call_status = declare('status', [ 'name' ]);
-const call_text = {
-	validate: declare('validate', [ 'text' ]),
-	plan: declare('plan', [ 'text' ]),
-	deploy: declare('deploy', [ 'text' ])
-};
+const call_validate = declare('validate', [ 'text' ]);
+const call_plan = declare('plan', [ 'text' ]);
+const call_deploy = declare('deploy', [ 'text', 'confirm' ]);
 const call_change = {};
 for (let verb of [ 'drain', 'resume', 'restart', 'remove', 'confirm' ])
 	call_change[verb] = declare(verb, [ 'name' ]);
+
+function unless_long(text, call) {
+	if (new Blob([ JSON.stringify(text) ]).size <= MAX_TEXT_BYTES)
+		return call(text);
+	return Promise.resolve(failure(2, _('The text is longer than the router takes over this way (60 KB).'),
+		_('Copy the file to the router and use viscumctl deploy there.')));
+}
 
 return baseclass.extend({
 	// The report on the daemon and all services.
@@ -43,11 +48,11 @@ return baseclass.extend({
 	doctor: declare('doctor'),
 	audit: declare('audit', [ 'name' ]),
 
-	// verb: validate, plan or deploy, of the text of a service file.
-	give: (verb, text) => new Blob([ JSON.stringify(text) ]).size > MAX_TEXT_BYTES
-		? Promise.resolve(failure(2, _('The text is longer than the router takes over this way (60 KB).'),
-			_('Copy the file to the router and use viscumctl deploy there.')))
-		: call_text[verb](text),
+	// Of the text of a service file.
+	validate: (text) => unless_long(text, call_validate),
+	plan: (text) => unless_long(text, call_plan),
+	// seconds: it goes again after them unless it is confirmed; 0: it stays.
+	deploy: (text, seconds) => unless_long(text, (fit) => call_deploy(fit, seconds > 0 ? seconds : undefined)),
 
 	// verb: drain, resume, restart, remove or confirm.
 	change: (verb, name) => call_change[verb](name)

@@ -8,6 +8,12 @@
 'require viscum.words as words';
 
 const POLL_SECONDS = 1;
+// Seconds in which somebody has to confirm, on the page of the service.
+const TRIALS = [
+	[ '0', _('never: it stays') ],
+	[ '120', _('after 2 minutes, unless it is confirmed') ],
+	[ '600', _('after 10 minutes, unless it is confirmed') ]
+];
 
 // Where line and column (from 1) are in a text; its end, where they lie behind it.
 function place(text, line, column) {
@@ -61,99 +67,121 @@ function draw_steps(checked, plan) {
 	];
 }
 
+function spinning(text) {
+	return E('p', { 'class': 'spinning' }, [ text ]);
+}
+
+// The page: its nodes, and what was checked: the text that was found good, and the services in it.
+
+function say(page, nodes) {
+	parts.redraw(page.result, nodes.filter((node) => node !== ''));
+}
+
+// What was said is of another text.
+function forget(page) {
+	page.checked = null;
+	page.deploy.disabled = true;
+	say(page, []);
+}
+
+function set_busy(page, busy) {
+	page.check.disabled = page.editor.readOnly = busy;
+	page.deploy.disabled = busy || page.checked === null;
+}
+
+function examine(page) {
+	const text = page.editor.value;
+	forget(page);
+	set_busy(page, true);
+	say(page, [ spinning(_('Checking…')) ]);
+	return api.validate(text).then((valid) => {
+		if (valid.error)
+			return say(page, draw_mistakes(page.editor, valid));
+		return api.plan(text).then((plan) => {
+			if (plan.error)
+				return say(page, draw_mistakes(page.editor, plan));
+			page.checked = { text: text, services: valid.services || [] };
+			say(page, draw_steps(valid, plan));
+		});
+	}).finally(() => set_busy(page, false));
+}
+
+// How far a deploy is, for as long as the page has no answer.
+function watch(page, name) {
+	return () => api.service(name).then((service) => page.progress.hasChildNodes() && parts.redraw(page.progress, [
+		spinning(service.error ? _('Deploying…') : _('Deploying: %s is %s, its health is %s.')
+			.format(name, words.word(service.state), words.word(service.health)))
+	]));
+}
+
+function carry_out(page) {
+	const name = page.checked.services[0];
+	const step = watch(page, name);
+	set_busy(page, true);
+	parts.redraw(page.progress, [ spinning(_('Deploying…')) ]);
+	poll.add(step, POLL_SECONDS);
+	return api.deploy(page.checked.text, Number(page.trial.value)).then((answer) => {
+		poll.remove(step);
+		parts.redraw(page.progress, []);
+		page.checked = null;
+		const mistakes = answer.error && (answer.error.diagnostics || []).length > 0;
+		say(page, (mistakes ? draw_mistakes(page.editor, answer) : [ parts.answer(answer) ])
+			.concat(E('p', {}, [ parts.link('service', _('See what became of %s').format(name), name) ])));
+	}).finally(() => set_busy(page, false));
+}
+
+function read_file(page, event) {
+	const file = event.target.files[0];
+	return file && file.text().then((text) => {
+		page.editor.value = text;
+		forget(page);
+	});
+}
+
+function make_nodes() {
+	const page = { checked: null };
+	page.editor = E('textarea', {
+		'id': 'viscum-text', 'class': 'cbi-input-textarea', 'rows': '22', 'wrap': 'off', 'spellcheck': 'false',
+		'autocapitalize': 'off', 'autocomplete': 'off', 'aria-describedby': 'viscum-result',
+		'style': 'width:100%;font-family:monospace;box-sizing:border-box', 'input': () => forget(page)
+	}, []);
+	page.result = E('div', { 'id': 'viscum-result', 'aria-live': 'polite' }, []);
+	page.progress = E('div', { 'id': 'viscum-progress', 'role': 'status' }, []);
+	page.trial = E('select', { 'id': 'viscum-trial', 'class': 'cbi-input-select' }, TRIALS.map((trial) =>
+		E('option', { 'value': trial[0] }, [ trial[1] ])));
+	page.check = E('button', { 'class': 'btn cbi-button cbi-button-action', 'click': () => examine(page) }, [ _('Check') ]);
+	page.deploy = E('button', {
+		'class': 'btn cbi-button cbi-button-positive important', 'disabled': '', 'click': () => carry_out(page)
+	}, [ _('Deploy') ]);
+	return page;
+}
+
 return view.extend({
 	render: function() {
-		const editor = E('textarea', {
-			'id': 'viscum-text', 'class': 'cbi-input-textarea', 'rows': '22', 'wrap': 'off', 'spellcheck': 'false',
-			'autocapitalize': 'off', 'autocomplete': 'off', 'aria-describedby': 'viscum-result',
-			'style': 'width:100%;font-family:monospace;box-sizing:border-box', 'input': () => forget()
-		}, []);
-		const result = E('div', { 'id': 'viscum-result', 'aria-live': 'polite' }, []);
-		const progress = E('div', { 'id': 'viscum-progress', 'role': 'status' }, []);
-		const check = E('button', { 'class': 'btn cbi-button cbi-button-action', 'click': () => examine() }, [ _('Check') ]);
-		const deploy = E('button', {
-			'class': 'btn cbi-button cbi-button-positive important', 'disabled': '', 'click': () => carry_out()
-		}, [ _('Deploy') ]);
+		const page = make_nodes();
 		const read_only = L.hasViewPermission() === false;
-		let checked = null; // the text that was found good, and the services in it
-
-		// What was said is of another text.
-		const forget = () => {
-			checked = null;
-			deploy.disabled = true;
-			parts.redraw(result, []);
-		};
-		const busy = (is) => {
-			check.disabled = editor.readOnly = is;
-			deploy.disabled = is || checked === null;
-		};
-		const say = (nodes) => parts.redraw(result, nodes);
-
-		const examine = () => {
-			const text = editor.value;
-			forget();
-			busy(true);
-			say([ E('p', { 'class': 'spinning' }, [ _('Checking…') ]) ]);
-			return api.give('validate', text).then((valid) => {
-				if (valid.error)
-					return say(draw_mistakes(editor, valid));
-				return api.give('plan', text).then((plan) => {
-					if (plan.error)
-						return say(draw_mistakes(editor, plan));
-					checked = { text: text, services: valid.services || [] };
-					say(draw_steps(valid, plan));
-				});
-			}).finally(() => busy(false));
-		};
-
-		const watch = (name) => () => api.service(name).then((service) => parts.redraw(progress, [
-			E('p', { 'class': 'spinning' }, [ service.error ? _('Deploying…')
-				: _('Deploying: %s is %s, its health is %s.').format(name, words.word(service.state), words.word(service.health)) ])
-		]));
-
-		const carry_out = () => {
-			const name = checked.services[0];
-			const step = watch(name);
-			busy(true);
-			parts.redraw(progress, [ E('p', { 'class': 'spinning' }, [ _('Deploying…') ]) ]);
-			poll.add(step, POLL_SECONDS);
-			return api.give('deploy', checked.text).then((answer) => {
-				poll.remove(step);
-				parts.redraw(progress, []);
-				checked = null;
-				const mistakes = answer.error && (answer.error.diagnostics || []).length > 0;
-				say((mistakes ? draw_mistakes(editor, answer) : [ parts.answer(answer) ])
-					.concat(E('p', {}, [ parts.link('service', _('See what became of %s').format(name), name) ])));
-			}).finally(() => busy(false));
-		};
-
-		const read = (event) => {
-			const file = event.target.files[0];
-			if (!file)
-				return;
-			return file.text().then((text) => {
-				editor.value = text;
-				forget();
-			});
-		};
-
 		return E('div', { 'class': 'cbi-map' }, [
 			E('h2', {}, [ _('Deploy') ]),
-			E('div', { 'class': 'cbi-map-descr' }, [ _('Make a service run as its file says. The version before stays if the new one does not get healthy.') ]),
+			E('div', { 'class': 'cbi-map-descr' },
+				[ _('Make a service run as its file says. The version before stays if the new one does not get healthy.') ]),
 			read_only ? parts.alert('notice', _('You may look, but not deploy.'), []) : '',
 			E('div', { 'class': 'cbi-section' }, [
 				E('p', {}, [
 					E('label', { 'for': 'viscum-file' }, [ _('Service file') ]), ' ',
-					E('input', { 'id': 'viscum-file', 'type': 'file', 'accept': '.yaml,.yml', 'style': 'max-width:100%', 'change': read })
+					E('input', {
+						'id': 'viscum-file', 'type': 'file', 'accept': '.yaml,.yml', 'style': 'max-width:100%',
+						'change': (event) => read_file(page, event)
+					})
 				]),
 				E('div', { 'style': 'display:flex;flex-wrap:wrap;gap:1em' }, [
 					E('div', { 'style': 'flex:2 1 20em;min-width:0' }, [
-						E('label', { 'for': 'viscum-text' }, [ _('Or its text') ]), editor
+						E('label', { 'for': 'viscum-text' }, [ _('Or its text') ]), page.editor
 					]),
-					E('div', { 'style': 'flex:1 1 16em;min-width:0' }, [ result, progress ])
-				])
+					E('div', { 'style': 'flex:1 1 16em;min-width:0' }, [ page.result, page.progress ])
+				]),
+				E('p', {}, [ E('label', { 'for': 'viscum-trial' }, [ _('Taken back') ]), ' ', page.trial ])
 			]),
-			read_only ? '' : E('div', { 'class': 'cbi-page-actions' }, [ check, ' ', deploy ])
+			read_only ? '' : E('div', { 'class': 'cbi-page-actions' }, [ page.check, ' ', page.deploy ])
 		]);
 	},
 

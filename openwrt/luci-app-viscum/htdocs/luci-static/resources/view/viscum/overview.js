@@ -8,6 +8,7 @@
 'require viscum.words as words';
 
 const POLL_SECONDS = 5;
+const NO_DAEMON = 3;
 
 // How much of what was asked of a service was served here.
 function share(report, service) {
@@ -19,8 +20,11 @@ function share(report, service) {
 	const text = _('%s here, %s to the cloud').format(words.count(flows), words.count(cloud));
 	if (flows + cloud == 0)
 		return text;
-	return E('div', { 'class': 'cbi-progressbar', 'title': text }, [
-		E('div', { 'style': 'width:%d%%'.format(100 * flows / (flows + cloud)) }, [])
+	return E('div', {}, [
+		text,
+		E('div', { 'class': 'cbi-progressbar', 'aria-hidden': 'true', 'style': 'margin-top:.25em;min-width:0' }, [
+			E('div', { 'style': 'width:%d%%'.format(100 * flows / (flows + cloud)) }, [])
+		])
 	]);
 }
 
@@ -55,7 +59,9 @@ function draw_report(report) {
 	if (report.error)
 		return [
 			parts.failure(report),
-			parts.paragraph(_('Nothing can be said of the services. What is wrong stands below.'))
+			parts.paragraph(report.code == NO_DAEMON
+				? _('On this router: /etc/init.d/viscum start, if it is not turned off in the settings. The log has the reason: logread -e viscum')
+				: _('Nothing can be said of the services. What is wrong stands below.'))
 		];
 	const services = report.services || [];
 	return [

@@ -22,7 +22,7 @@ function actions(service) {
 	};
 	const confirm = {
 		verb: 'confirm', label: _('Confirm'), tone: 'cbi-button-positive', title: _('Keep this version of %s?'),
-		says: [ _('Without a confirmation this version goes again when its time is over.') ]
+		says: [ _('Without a confirmation this version is taken back when its time is over.') ]
 	};
 	return (service.confirm_ms_left >= 0 ? [ confirm ] : []).concat([
 		service.drained ? resume : drain,
@@ -87,7 +87,7 @@ function draw_service(service) {
 		E('p', {}, [ parts.badge(service.state), ' ', parts.badge(service.health), ' ', parts.badge(service.admission) ]),
 		why ? parts.alert('warning', _('Why the cloud answers'), [ parts.paragraph(why) ]) : '',
 		service.confirm_ms_left >= 0 ? parts.alert('warning', _('Waits to be confirmed'),
-			[ parts.paragraph(_('This version goes again in %s.').format(words.time(service.confirm_ms_left))) ]) : '',
+			[ parts.paragraph(_('This version is taken back in %s.').format(words.time(service.confirm_ms_left))) ]) : '',
 		service.updating ? parts.alert('notice', '', [ parts.paragraph(_('The version before finishes its connections.')) ]) : '',
 		parts.facts([
 			[ _('Runs for'), service.up_ms > 0 ? words.time(service.up_ms) : _('does not run') ],
@@ -130,99 +130,112 @@ function redraw_log(log, answer) {
 		log.scrollTop = log.scrollHeight;
 }
 
-function chosen(report) {
-	const names = (report.services || []).map((service) => service.name);
-	const asked = new URLSearchParams(window.location.search).get('name');
-	return { names: names, name: names.indexOf(asked) >= 0 || (asked && names.length == 0) ? asked : names[0], asked: asked };
+// The page: the service's name, its nodes, whether an answer is waited for, and the polling.
+
+function draw_buttons(page, service) {
+	if (L.hasViewPermission() === false || service.error)
+		return [];
+	return actions(service).reduce((all, action) => all.concat(E('button', {
+		'class': 'btn cbi-button ' + action.tone, [parts.KEY]: action.verb, 'disabled': page.busy ? '' : null,
+		'click': () => run(page, action)
+	}, [ action.label ]), document.createTextNode(' ')), []);
+}
+
+function redraw(page, service) {
+	parts.redraw(page.node, draw_service(service));
+	parts.redraw(page.buttons, draw_buttons(page, service));
+}
+
+function refresh(page) {
+	return api.service(page.name).then((service) => page.gone || redraw(page, service));
+}
+
+function read_log(page) {
+	return api.logs(page.name, LOG_LINES).then((answer) => page.gone || redraw_log(page.log, answer));
+}
+
+// Nothing is left to look at.
+function leave(page) {
+	page.gone = true;
+	poll.remove(page.update);
+	parts.redraw(page.buttons, []);
+	parts.redraw(page.node, [ E('p', {}, [ parts.link('overview', _('To the overview')) ]) ]);
+}
+
+function run(page, action) {
+	return parts.confirm(action.title.format(page.name), action.says, action.label, action.tone).then((decided) => {
+		if (!decided)
+			return;
+		page.busy = true;
+		page.buttons.querySelectorAll('button').forEach((button) => { button.disabled = true; });
+		parts.redraw(page.answer, [ E('p', { 'class': 'spinning' }, [ _('Waiting for an answer…') ]) ]);
+		return api.change(action.verb, page.name).then((answer) => {
+			page.busy = false;
+			parts.redraw(page.answer, [ parts.answer(answer) ]);
+			return action.verb == 'remove' && !answer.error ? leave(page) : refresh(page);
+		});
+	});
+}
+
+function make_nodes(name, service) {
+	const page = { name: name, busy: false, gone: false };
+	page.node = E('div', { 'id': 'viscum-service' }, draw_service(service));
+	page.answer = E('div', { 'id': 'viscum-answer', 'aria-live': 'polite' }, []);
+	page.buttons = E('div', { 'class': 'right', 'style': 'margin-bottom:1em' }, draw_buttons(page, service));
+	page.log = E('pre', {
+		'id': 'viscum-log', 'tabindex': '0', 'role': 'log', 'aria-label': _('Log of %s').format(name), 'aria-live': 'off',
+		'style': 'max-height:24em;overflow:auto;white-space:pre-wrap;overflow-wrap:anywhere'
+	}, []);
+	page.follow = E('input', { 'type': 'checkbox', 'id': 'viscum-follow', 'checked': '' }, []);
+	page.audit = E('div', {}, []);
+	page.update = () => Promise.all([ refresh(page), page.follow.checked ? read_log(page) : null ]);
+	return page;
+}
+
+function judge(page, event) {
+	return event.target.open && api.audit(page.name).then((answer) => parts.redraw(page.audit, draw_audit(answer)));
+}
+
+function choose(names, name) {
+	return E('div', { 'class': 'cbi-section' }, [
+		E('label', { 'for': 'viscum-name' }, [ _('Service') ]), ' ',
+		E('select', {
+			'id': 'viscum-name', 'class': 'cbi-input-select',
+			'change': (event) => { window.location.search = '?name=' + encodeURIComponent(event.target.value); }
+		}, names.map((other) => E('option', { 'value': other, 'selected': other === name ? '' : null }, [ other ])))
+	]);
 }
 
 return view.extend({
-	load: function() {
-		return api.report().then((report) => {
-			const choice = chosen(report);
-			const found = (report.services || []).filter((service) => service.name === choice.name);
-			return [ report, choice, found[0] ];
-		});
-	},
+	load: () => api.report(),
 
-	render: function(data) {
-		const report = data[0], choice = data[1];
+	render: function(report) {
 		const title = E('h2', {}, [ _('Services') ]);
 		if (report.error)
 			return E('div', { 'class': 'cbi-map' }, [ title, parts.failure(report) ]);
-		if (choice.names.length == 0)
+		const services = report.services || [];
+		if (services.length == 0)
 			return E('div', { 'class': 'cbi-map' },
 				[ title, parts.paragraph(_('There are no services.')), parts.link('deploy', _('Deploy a service')) ]);
-		return this.draw(title, choice, data[2]);
-	},
 
-	draw: function(title, choice, first) {
-		const name = choice.name;
-		const node = E('div', { 'id': 'viscum-service' }, draw_service(first));
-		const answer = E('div', { 'id': 'viscum-answer', 'aria-live': 'polite' }, []);
-		const buttons = E('div', { 'class': 'right', 'style': 'margin-bottom:1em' }, []);
-		const log = E('pre', {
-			'id': 'viscum-log', 'tabindex': '0', 'role': 'log', 'aria-label': _('Log of %s').format(name), 'aria-live': 'off',
-			'style': 'max-height:24em;overflow:auto;white-space:pre-wrap;overflow-wrap:anywhere'
-		}, []);
-		const follow = E('input', { 'type': 'checkbox', 'id': 'viscum-follow', 'checked': '' });
-		const read_log = () => api.logs(name, LOG_LINES).then((said) => redraw_log(log, said));
-
-		const redraw = (service) => {
-			parts.redraw(node, draw_service(service));
-			parts.redraw(buttons, service.error ? [] : draw_buttons(service));
-		};
-		const refresh = () => api.service(name).then(redraw);
-		const run = (action) => parts.confirm(action.title.format(name), action.says, action.label, action.tone)
-			.then((decided) => {
-				if (!decided)
-					return;
-				parts.redraw(answer, [ E('p', { 'class': 'spinning' }, [ _('Waiting for an answer…') ]) ]);
-				return api.change(action.verb, name).then((said) => {
-					parts.redraw(answer, [ parts.answer(said) ]);
-					if (action.verb == 'remove' && !said.error)
-						return forget();
-					return refresh();
-				});
-			});
-		// Nothing is left to look at.
-		const forget = () => {
-			poll.remove(update);
-			parts.redraw(buttons, []);
-			parts.redraw(node, [ E('p', {}, [ parts.link('overview', _('To the overview')) ]) ]);
-		};
-		const draw_buttons = (service) => L.hasViewPermission() === false ? [] : actions(service).reduce((all, action) =>
-			all.concat(E('button', {
-				'class': 'btn cbi-button ' + action.tone, [parts.KEY]: action.verb, 'click': () => run(action)
-			}, [ action.label ]), document.createTextNode(' ')), []);
-		const update = () => Promise.all([ refresh(), follow.checked ? read_log() : null ]);
-
-		const audit = E('div', {}, []);
-		const judge = (event) => event.target.open
-			? api.audit(name).then((said) => parts.redraw(audit, draw_audit(said))) : undefined;
-
-		parts.redraw(buttons, draw_buttons(first));
-		poll.add(update, POLL_SECONDS);
-		read_log();
+		const asked = new URLSearchParams(window.location.search).get('name');
+		const found = services.filter((service) => service.name === asked)[0];
+		const service = found || services[0];
+		const page = make_nodes(service.name, service);
+		poll.add(page.update, POLL_SECONDS);
+		read_log(page);
 		return E('div', { 'class': 'cbi-map' }, [
 			title,
-			choice.asked && choice.asked !== name
-				? parts.alert('warning', _('There is no service %s.').format(choice.asked), []) : '',
-			E('div', { 'class': 'cbi-section' }, [
-				E('label', { 'for': 'viscum-name' }, [ _('Service') ]), ' ',
-				E('select', {
-					'id': 'viscum-name', 'class': 'cbi-input-select',
-					'change': (event) => { window.location.search = '?name=' + encodeURIComponent(event.target.value); }
-				}, choice.names.map((other) => E('option', { 'value': other, 'selected': other === name ? '' : null }, [ other ])))
-			]),
-			answer,
-			E('div', { 'class': 'cbi-section' }, [ buttons, node ]),
+			asked && !found ? parts.alert('warning', _('There is no service %s.').format(asked), []) : '',
+			choose(services.map((one) => one.name), service.name),
+			page.answer,
+			E('div', { 'class': 'cbi-section' }, [ page.buttons, page.node ]),
 			parts.section(_('Log'), [
-				E('p', {}, [ E('label', { 'for': 'viscum-follow' }, [ follow, ' ', _('Follow') ]) ]),
-				log
+				E('p', {}, [ E('label', { 'for': 'viscum-follow' }, [ page.follow, ' ', _('Follow') ]) ]),
+				page.log
 			]),
-			E('details', { 'id': 'viscum-audit', 'class': 'cbi-section', 'toggle': judge }, [
-				E('summary', {}, [ _('What it can do, and how much that is') ]), audit
+			E('details', { 'id': 'viscum-audit', 'class': 'cbi-section', 'toggle': (event) => judge(page, event) }, [
+				E('summary', {}, [ _('What it can do, and how much that is') ]), page.audit
 			])
 		]);
 	},
