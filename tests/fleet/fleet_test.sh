@@ -108,9 +108,29 @@ modules() {
     task service -a 'name=web state=drained'
     expect 'the code of none' 6 "$(told .code)"
     image_module
+    not_whole
+    # Who is to read it again cannot.
+    device 1 sh -c 'mv /etc/init.d/viscum /tmp/init; printf "#!/bin/sh\nexit 1\n" > /etc/init.d/viscum; chmod 755 /etc/init.d/viscum'
+    task config -a "content='viscum: 1\nlan: [br-lan]\n'"
+    expect 'a configuration that is not read' 'false 3' "$(told '"\(.changed) \(.code)"')"
+    matches 'viscum.yaml' 'claimable: \[203.0.113.0/24\]' "$(device 1 cat /etc/viscum/viscum.yaml)"
+    device 1 mv /tmp/init /etc/init.d/viscum
     device 1 /etc/init.d/viscum stop
     task service -a 'name=web state=absent'
     expect 'the code without viscumd' 3 "$(told .code)"
+}
+
+# What the modules do with a file that is not the one that was sent.
+not_whole() {
+    local name
+    echo half > "$dir/half"
+    for name in service config image package; do
+        device 1 sh -c 'cat > /tmp/half' < "$dir/half"
+        device 1 sh -c 'cat > /tmp/module' < "$fleet/../../packaging/ansible/viscum/edge/plugins/modules/$name.sh"
+        echo '{"name": "web", "state": "present", "kind": "ipk", "file": "/tmp/half", "sum": "0", "instance": "viscum"}' |
+            device 1 sh -c 'cat > /tmp/arguments; sh /tmp/module /tmp/arguments' > "$dir/said"
+        matches "a file for $name that is not whole" 'did not come whole' "$(cat "$dir/said")"
+    done
 }
 
 # An image of one file, as an OCI layout.
@@ -152,6 +172,9 @@ rollouts() {
     raise 4
     runs play install
     expect 'who is installed' 'done done done done' "$(jq -r '[.[]] | join(" ")' "$dir/verdicts")"
+    runs rollout one --check
+    expect 'what it would be' 'would be done' "$(verdict 4)"
+    expect 'who answers after a trial run' cloud "$(who 4)"
     runs rollout one --diff
     for n in 1 2 3 4; do
         expect "who answers client $n" one "$(who $n)"
@@ -193,8 +216,7 @@ rollouts() {
 upgrade() {
     local n before
     raise 3
-    runs play install
-    runs rollout one
+    runs play install -e "{\"hotspot_services\": [\"$dir/services/one.yaml\"]}"
     for n in 1 2 3; do
         : > "$dir/asks$n"
         while [[ -e $dir/asks$n ]]; do

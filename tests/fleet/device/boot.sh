@@ -45,7 +45,7 @@ echo "root:*:0:0:99999:7:::" > etc/shadow
 echo /bin/sh > etc/shells
 cp "$dir/devices/$name/host_key" etc/host_key
 chmod 700 root root/.ssh
-cp "$dir/key.pub" root/.ssh/authorized_keys
+sed 's/^/no-port-forwarding,no-agent-forwarding,no-X11-forwarding,no-pty /' "$dir/key.pub" > root/.ssh/authorized_keys
 chmod 600 etc/host_key root/.ssh/authorized_keys etc/shadow
 echo one > srv/one/index.html
 echo two > srv/two/index.html

@@ -69,12 +69,26 @@ try_out
 changed=true
 [ -z "$check" ] || say
 
+# put FILE: whole or not at all.
+put() {
+	rm -f "$config.new"
+	(umask 077 && cp "$1" "$config.new") && sync && mv -f "$config.new" "$config"
+}
+
 mkdir -p "/etc/$instance"
-rm -f "$config.new"
-if ! (umask 077 && cp "$file" "$config.new") || ! sync || ! mv -f "$config.new" "$config"; then
+[ ! -e "$config" ] || cp "$config" "$file.before" || refuse 1 "there is no room for a copy of $config"
+if ! put "$file"; then
 	rm -f "$config.new"
 	changed=false
 	refuse 1 "cannot write $config: the one before is as it was"
 fi
-read_again || refuse 3 "$config is written, and viscumd was not told: does it run?"
-say
+read_again && say
+
+# The next run would take it for done.
+changed=false
+if [ -e "$file.before" ]; then
+	put "$file.before"
+else
+	rm -f "$config"
+fi
+refuse 3 "viscumd was not told, and $config is as it was"
