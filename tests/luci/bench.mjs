@@ -21,10 +21,10 @@ export const wide = { width: 1000, height: 800 };
 export const narrow = { width: 360, height: 740 };
 
 /// A test's body with a router of its own. open(PAGE, {query, size}) gives a page that is drawn; one with an error in it
-/// fails the test.
-export function on_router(body) {
+/// fails the test. programs: where another viscumctl is than that of tests/luci/router.
+export function on_router(body, programs) {
     return async (context) => {
-        const router = await Router.open({ real });
+        const router = await Router.open({ real, programs });
         const pages = [];
         const errors = [];
         const open = async (name, { query = '', size = wide } = {}) => {

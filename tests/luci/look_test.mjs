@@ -57,7 +57,7 @@ test('overview: polling shows what is new and leaves the focus where it is', on_
 test('service: all about one, its claims with counters, and reasons in sentences', on_router(async ({ open }) => {
     const page = await open('service', { query: '?name=plates' });
     const text = await text_of(page, '#viscum-service');
-    for (const part of ['Runs for 1 d 2 h', '9.4 MB of memory, 3 processes, 5 s of processor time', 'memory 64M, pids 64',
+    for (const part of ['Runs for 1 d 2 h', '9.4 MB of memory, processes: 3, 5 s of processor time', 'memory 64M, pids 64',
         '203.0.113.10:80/tcp', '18k served here, 412 given to the cloud', '512 MB in 402k packets',
         '12 packets: nothing listened on that address and port at that instant',
         '9411 packets: the connection began with the cloud and stays there',
@@ -69,7 +69,7 @@ test('service: all about one, its claims with counters, and reasons in sentences
     await page.evaluate(() => luci.ready);
     const other = await text_of(page, '#viscum-service');
     for (const part of ['Why the cloud answers it ended and is started again in 12s', 'out of memory (limit 160M)',
-        '4 processes killed, out of memory', '3 packets: dropped: nothing in its file allows the destination']) {
+        'processes killed, out of memory: 4', '3 packets: dropped: nothing in its file allows the destination']) {
         assert.ok(other.includes(part), `${part}: ${other}`);
     }
 }));

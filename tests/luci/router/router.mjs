@@ -32,9 +32,10 @@ export class Router {
     dark = false;
     root = mkdtempSync(join(tmpdir(), 'viscum-luci-'));
 
-    static async open({ real }) {
+    /// real: the path of viscumctl. programs: where the viscumctl is that the plug-in finds.
+    static async open({ real, programs = here }) {
         const router = new Router();
-        router.real = real;
+        Object.assign(router, { real, programs });
         mkdirSync(router.path('etc/config'), { recursive: true });
         router.write('etc/config/viscum', "config viscum 'main'\n\toption enabled '1'\n\tlist lan 'br-lan'\n");
         // procd has viscumd running.
@@ -180,7 +181,7 @@ export class Router {
 
     // A script of the package; what it wrote.
     shell(argv, input = '') {
-        const paths = [here, join(stubs, 'bin'), process.env.PATH].join(':');
+        const paths = [this.programs, join(stubs, 'bin'), process.env.PATH].join(':');
         const child = spawn('busybox', ['ash', ...argv],
             { env: { PATH: paths, SANDBOX: this.root, VISCUM_REAL: this.real }, stdio: ['pipe', 'pipe', 'inherit'] });
         // One that reads none of it has ended already.

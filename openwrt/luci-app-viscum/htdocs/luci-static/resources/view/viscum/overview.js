@@ -45,13 +45,14 @@ function service_row(report, service) {
 }
 
 function device_row(device) {
-	const remark = device.problem || (device.attached ? '' : _('its packets are not looked at'));
+	// Without services there is nothing to look for in its packets.
+	const tone = device.attached ? 'success' : device.problem ? 'warning' : '';
 	return [
 		device.device,
 		device.bridge || '-',
-		[ E('span', { 'class': device.attached ? 'label success' : 'label warning', 'style': 'margin-left:0' },
-			[ device.attached ? _('attached') : _('not attached') ]) ],
-		remark || '-'
+		[ E('span', { 'class': 'label ' + tone, 'style': 'margin-left:0' },
+			[ device.attached ? _('looked at') : _('not looked at') ]) ],
+		device.problem || '-'
 	];
 }
 

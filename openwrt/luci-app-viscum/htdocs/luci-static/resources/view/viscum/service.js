@@ -65,15 +65,15 @@ function draw_claim(service, claim) {
 function uses(service) {
 	return [
 		service.memory_bytes > 0 ? _('%s of memory').format(words.bytes(service.memory_bytes)) : '',
-		service.pids > 0 ? _('%d processes').format(service.pids) : '',
+		service.pids > 0 ? _('processes: %d').format(service.pids) : '',
 		service.cpu_ms > 0 ? _('%s of processor time').format(words.time(service.cpu_ms)) : ''
 	].filter((text) => text !== '').join(', ');
 }
 
 function exceeded(service) {
 	return [
-		service.oom_kills > 0 ? _('%d processes killed, out of memory').format(service.oom_kills) : '',
-		service.forks_refused > 0 ? _('%d processes refused').format(service.forks_refused) : '',
+		service.oom_kills > 0 ? _('processes killed, out of memory: %d').format(service.oom_kills) : '',
+		service.forks_refused > 0 ? _('processes refused: %d').format(service.forks_refused) : '',
 		service.log_dropped > 0 ? _('%s of output not logged').format(words.bytes(service.log_dropped)) : ''
 	].filter((text) => text !== '').join(', ');
 }
