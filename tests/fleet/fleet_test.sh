@@ -75,6 +75,7 @@ modules() {
 
     jq -r .hotspot_config "$dir/variables.json" > "$dir/viscum.yaml"
     changes 'a configuration' true config -a "src=$dir/viscum.yaml"
+    expect 'who may read it' 600 "$(device 1 stat -c %a /etc/viscum/viscum.yaml)"
     local before
     before=$(device 1 md5sum /etc/viscum/viscum.yaml)
     printf 'viscum: 1\nlan: [br-lan]\nclaimabel: []\n' > "$dir/bad.yaml"
@@ -118,6 +119,13 @@ modules() {
     device 1 /etc/init.d/viscum stop
     task service -a 'name=web state=absent'
     expect 'the code without viscumd' 3 "$(told .code)"
+    link 1 down
+    task reach -a 'tries=2 backoff=0.2'
+    expect 'one that is offline' 'false true 2' "$(told '"\(.reached) \(.trusted) \(.tries)"')"
+    expect 'whether there was a pause' true "$(told '.waited > 0')"
+    link 1 up
+    task reach
+    expect 'one that is back' 'true 1' "$(told '"\(.reached) \(.tries)"')"
 }
 
 # What the modules do with a file that is not the one that was sent.

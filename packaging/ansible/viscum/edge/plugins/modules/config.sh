@@ -72,7 +72,7 @@ changed=true
 # put FILE: whole or not at all.
 put() {
 	rm -f "$config.new"
-	(umask 077 && cp "$1" "$config.new") && sync && mv -f "$config.new" "$config"
+	(umask 077 && cat "$1" >"$config.new") && sync && mv -f "$config.new" "$config"
 }
 
 mkdir -p "/etc/$instance"
