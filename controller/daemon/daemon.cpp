@@ -420,7 +420,7 @@ void Daemon::renew_lease() {
             keeper_->look();
         }
         if (observers_) {
-            observers_->look();
+            observers_->mend();
         }
         reconciler_->touch();
     });

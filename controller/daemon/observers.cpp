@@ -27,6 +27,11 @@ std::optional<gid_t> observers_group() {
 
 /// root's, to enter for the group alone. Whatever stood there before: nobody but root writes to /run.
 Status make_observe_dir(const std::string& path, gid_t group) {
+    struct stat info {};
+    if (lstat(path.c_str(), &info) == 0 && info.st_mode == (S_IFDIR | kDirectoryMode) && info.st_uid == 0 &&
+        info.st_gid == group) {
+        return {};
+    }
     if (auto status = make_directory(path, kDirectoryMode); !status) {
         return status;
     }
@@ -46,16 +51,13 @@ Status Observers::open() {
     if (!group) {
         return {};
     }
-    if (auto status = make_observe_dir(observe_dir(instance_), *group); !status) {
+    group_ = *group;
+    if (auto status = make_observe_dir(observe_dir(instance_), group_); !status) {
         return status;
-    }
-    if (server_) {
-        const auto again = server_->listen_again();
-        return again ? Status{} : Status{again.error()};
     }
     auto server = Server::open(
         loop_, observe_socket(instance_), [this](ClientId client, const Request& request) { answer(client, request); },
-        [](ClientId) {}, kIdle, {.group = *group, .longest_request = kLongestRequest});
+        [](ClientId) {}, kIdle, {.group = group_, .longest_request = kLongestRequest});
     if (!server) {
         return std::move(server).error();
     }
@@ -63,8 +65,25 @@ Status Observers::open() {
     return {};
 }
 
+Status Observers::put_back() {
+    if (auto status = make_observe_dir(observe_dir(instance_), group_); !status) {
+        return status;
+    }
+    const auto again = server_->listen_again();
+    return again ? Status{} : Status{again.error()};
+}
+
 void Observers::look() {
-    const auto status = open();
+    tell(server_ ? put_back() : open());
+}
+
+void Observers::mend() {
+    if (server_) {
+        tell(put_back());
+    }
+}
+
+void Observers::tell(const Status& status) {
     const std::string problem = status ? "" : status.error().what;
     if (problem != told_ && !problem.empty()) {
         log_warn(cat("nobody can look in from outside: ", problem));

@@ -19,19 +19,25 @@ public:
     /// `report` makes the JSON of the whole report. It is asked at most once in kFresh, however many ask.
     Observers(EventLoop& loop, const Instance& instance, std::function<std::string()> report);
 
-    /// Opens the door where the group exists and it is not open; where it is, puts back what another tool removed.
-    /// What goes wrong is told once.
+    /// At the start and on SIGHUP: opens the door where the group exists. What goes wrong is told once. Not more often:
+    /// who looks an account up may ask the network (nsswitch.conf).
     void look();
+    /// Puts back what another tool removed of an open door.
+    void mend();
+
     static constexpr Millis kFresh{100};
 
 private:
     Status open();
+    Status put_back();
+    void tell(const Status& status);
     void answer(ClientId client, const Request& request);
 
     EventLoop& loop_;
     Instance instance_;
     std::function<std::string()> make_report_;
     std::unique_ptr<Server> server_;
+    gid_t group_ = 0;
     std::string report_;
     BootTime made_{};
     std::string told_;
