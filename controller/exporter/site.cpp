@@ -13,10 +13,13 @@ constexpr Millis kTick{1'000};
 constexpr const char* kJson = "application/json";
 
 /// Nothing of anybody else's is loaded, nobody frames the page, and what is not script is never run.
-const std::vector<std::string>& security_headers() {
-    static const std::vector<std::string> kHeaders{
-        "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-        "img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+constexpr const char* kPolicy =
+    "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+std::vector<std::string> security_headers() {
+    return {
+        kPolicy,
         "X-Content-Type-Options: nosniff",
         "X-Frame-Options: DENY",
         "Referrer-Policy: no-referrer",
@@ -24,7 +27,6 @@ const std::vector<std::string>& security_headers() {
         "Cross-Origin-Resource-Policy: same-origin",
         "Cache-Control: no-store",
     };
-    return kHeaders;
 }
 
 std::string away_json(const std::string& problem) {

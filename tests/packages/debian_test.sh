@@ -26,7 +26,7 @@ build() {
     local built
     built=$("$tree/packaging/debian/build.sh" "$directory" "$jobs")
     [[ ! -e $tree/debian ]] || fail 'the tree has a folder debian/'
-    diff <(basename -a "$(package viscum-image)" "$(package viscum)" | sort) <(xargs -n 1 basename <<< "$built" | sort) ||
+    diff <(basename -a "$(package viscum-exporter)" "$(package viscum-image)" "$(package viscum)" | sort) <(xargs -n 1 basename <<< "$built" | sort) ||
         fail 'other packages than those of the version in CMakeLists.txt are built'
 }
 
@@ -49,13 +49,22 @@ content() {
 FILES
     ) <(files viscum) || fail 'viscum: < what it is to have, > what it has'
     diff <(echo /usr/libexec/viscum/viscum-image) <(files viscum-image) || fail 'viscum-image: as above'
+    diff <(sort << FILES
+/etc/default/viscum-exporter
+/lib/systemd/system/viscum-exporter.service
+/usr/sbin/viscum-exporter
+/usr/share/man/man8/viscum-exporter.8.gz
+/usr/share/viscum-exporter/viscum.json
+/usr/share/viscum-exporter/viscum.rules.yml
+FILES
+    ) <(files viscum-exporter) || fail 'viscum-exporter: as above'
     local name all
     all=$(dpkg-deb -c "$(package viscum)")
     for name in copyright changelog.gz debian.md examples/nginx/service.yaml; do
         grep -qF " ./usr/share/doc/viscum/$name" <<< "$all" || fail "viscum has no $name"
     done
     # Where they were built is nothing that a package may tell: built elsewhere, it would be another.
-    for name in viscum viscum-image; do
+    for name in viscum viscum-image viscum-exporter; do
         all=$(dpkg-deb --fsys-tarfile "$(package "$name")" | grep -caF "$(readlink -f "$directory")/" || true)
         [[ $all = 0 ]] || fail "$name has the place in it where it was built"
     done
@@ -69,7 +78,8 @@ files() {
 lintian_is_silent() {
     need lintian
     local said
-    said=$(lintian --allow-root --fail-on none --display-info --tag-display-limit 0 "$(package viscum)" "$(package viscum-image)" 2>&1)
+    said=$(lintian --allow-root --fail-on none --display-info --tag-display-limit 0 "$(package viscum)" "$(package viscum-image)" \
+        "$(package viscum-exporter)" 2>&1)
     [[ -z $said ]] || fail "$said"
 }
 
