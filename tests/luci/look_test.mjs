@@ -64,7 +64,8 @@ test('service: all about one, its claims with counters, and reasons in sentences
         'It has served nothing: no client has asked for it on a LAN device.', 'nothing: it only answers']) {
         assert.ok(text.includes(part), `${part}: ${text}`);
     }
-    await page.selectOption('#viscum-name', 'cache');
+    assert.equal(await page.locator('[aria-current]').innerText(), 'plates');
+    await page.getByRole('navigation').getByRole('link', { name: 'cache' }).click();
     await page.waitForURL('**/service?name=cache');
     await page.evaluate(() => luci.ready);
     const other = await text_of(page, '#viscum-service');

@@ -197,12 +197,14 @@ function judge(page, event) {
 }
 
 function choose(names, name) {
-	return E('div', { 'class': 'cbi-section' }, [
-		E('label', { 'for': 'viscum-name' }, [ _('Service') ]), ' ',
-		E('select', {
-			'id': 'viscum-name', 'class': 'cbi-input-select',
-			'change': (event) => { window.location.search = '?name=' + encodeURIComponent(event.target.value); }
-		}, names.map((other) => E('option', { 'value': other, 'selected': other === name ? '' : null }, [ other ])))
+	return E('nav', { 'aria-label': _('Services') }, [
+		E('ul', { 'class': 'cbi-tabmenu' }, names.map((other) =>
+			E('li', { 'class': other === name ? 'cbi-tab' : 'cbi-tab-disabled' }, [
+				E('a', {
+					'href': L.url('admin/services/viscum/service') + '?name=' + encodeURIComponent(other),
+					'aria-current': other === name ? 'page' : null
+				}, [ other ])
+			])))
 	]);
 }
 
