@@ -209,8 +209,10 @@ Response ask(const Session& session, const Request& request) {
             return explain(session, limited.error());
         }
     }
+    Request signed_request = request;
+    signed_request.by = session.by;
     const auto answer =
-        client->ask(request, [&](const Response& step) { show_progress(session.console, step.message); });
+        client->ask(signed_request, [&](const Response& step) { show_progress(session.console, step.message); });
     end_progress(session.console);
     return answer ? *answer : explain(session, answer.error());
 }

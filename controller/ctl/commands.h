@@ -25,6 +25,7 @@ struct Session {
     std::string config;
     std::string logs;
     std::string image_program;  // viscum-image
+    std::string by;             // the name of the key that asks; empty: root in person
     Console console;
 };
 

@@ -3,6 +3,7 @@
 #include "controller/ctl/viscumctl.h"
 
 #include <sys/ioctl.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -13,13 +14,16 @@
 #include "controller/ctl/commands.h"
 #include "controller/ctl/doctor.h"
 #include "controller/ctl/exec.h"
+#include "controller/ctl/gate.h"
 #include "controller/ctl/image.h"
 #include "controller/ctl/logs.h"
+#include "controller/ctl/render.h"
 
 namespace viscum {
 namespace {
 
 constexpr std::uint64_t kMaxLogLines = 1'000'000'000;
+constexpr std::size_t kMaxAddress = 64;  // of what sshd says of the client
 constexpr int kUsage = static_cast<int>(Code::invalid);
 
 /// What the command line says.
@@ -38,6 +42,8 @@ struct Arguments {
     std::string image_name;
     std::string image_limit;
     bool force = false;
+    std::string role;
+    std::string key;
 };
 
 bool write_all(int fd, std::string_view text) {
@@ -115,8 +121,7 @@ void add_verbs(CLI::App& app, Arguments& args) {
     deploy->add_option("--confirm", args.confirm, "The version before comes back after this time, unless confirmed")
         ->type_name("TIME");
     deploy->add_flag("--dry-run", args.dry_run, "Only say what would be done");
-    verb("confirm", "Keep what was deployed with --confirm, of one service or of all",
-         "  viscumctl confirm\n  viscumctl confirm plates\n")
+    verb("confirm", "Keep what was deployed with --confirm", "  viscumctl confirm\n  viscumctl confirm plates\n")
         ->add_option("NAME", args.service, "The service")
         ->type_name("");
     wait(service(verb("remove", "Take a service away when its connections are done", "  viscumctl remove plates\n")));
@@ -145,6 +150,12 @@ void add_verbs(CLI::App& app, Arguments& args) {
     files(verb("plan", "What a deploy would do, step by step", "  viscumctl plan plates.yaml\n  viscumctl plan\n"));
     verb("doctor", "What keeps traffic from being served here, and what mends it",
          "  viscumctl doctor\n  viscumctl doctor --json | jq '.findings[] | select(.severity == \"problem\")'\n");
+    auto* gate =
+        verb("gate", "Do what a key may ask for over SSH, and nothing else",
+             "  restrict,command=\"viscumctl gate --role deploy --key ops\" ssh-ed25519 AAAA... (authorized_keys)\n"
+             "  ssh root@hotspot deploy - < plates.yaml\n");
+    gate->add_option("--role", args.role, "observe, or deploy")->required()->type_name("ROLE");
+    gate->add_option("--key", args.key, "The key's name, for the log")->required()->type_name("NAME");
     verb("version", "The versions of viscumctl and of viscumd", "  viscumctl version --json\n");
 }
 
@@ -248,7 +259,47 @@ int usage_error(const CLI::App& app, const CLI::ParseError& error, int argc, cha
     return fail(console, Code::invalid, error.what(), hint);
 }
 
-int run(int argc, char** argv) {
+/// What is asked for through a gate, in words for run(), and what the log says of it. Nothing is done where it fails.
+Result<GatedCommand> pass_gate(const Arguments& args) {
+    const auto role = gate_role(args.role);
+    if (!role || !is_key_name(args.key)) {
+        return Error{EINVAL, role ? "--key: letters, digits and ._@- make a name" : "--role is observe or deploy"};
+    }
+    const char* asked = std::getenv("SSH_ORIGINAL_COMMAND");
+    const char* client = std::getenv("SSH_CLIENT");
+    auto command = admit_command(*role, asked == nullptr ? "" : asked);
+    const std::string from = printable(client == nullptr ? "?" : std::string_view(client).substr(0, kMaxAddress));
+    openlog("viscumctl", LOG_PID, LOG_AUTHPRIV);
+    if (!command) {
+        syslog(LOG_WARNING, "key %s from %s: refused: %s", args.key.c_str(), from.c_str(),
+               command.error().what.c_str());
+    } else if (command->writes) {
+        syslog(LOG_NOTICE, "key %s from %s: %s", args.key.c_str(), from.c_str(), join(command->words, " ").c_str());
+    }
+    return command;
+}
+
+int run(int argc, char** argv, const std::string& key = "");
+
+int run_gate(const Arguments& args, const Console& console) {
+    auto command = pass_gate(args);
+    if (!command) {
+        const bool usage = command.error().errno_code == EINVAL;
+        return fail(console, usage ? Code::invalid : Code::refused, command.error().what, "");
+    }
+    std::string program = "viscumctl";
+    std::string option = "--instance";
+    std::string instance = args.instance;
+    std::vector<char*> words{program.data(), option.data(), instance.data()};
+    for (auto& word : command->words) {
+        words.push_back(word.data());
+    }
+    const int count = static_cast<int>(words.size());
+    words.push_back(nullptr);
+    return run(count, words.data(), args.key);
+}
+
+int run(int argc, char** argv, const std::string& key) {
     bool broken = false;
     Arguments args;
     CLI::App app("Serve cloud addresses on this hotspot", "viscumctl");
@@ -279,8 +330,12 @@ int run(int argc, char** argv) {
     if (!instance) {
         return fail(console, Code::invalid, instance.error().what, "");
     }
-    const Session session(*instance, find_image_program(), console);
+    Session session(*instance, find_image_program(), console);
+    session.by = key;
     const auto* verb = app.get_subcommands().front();
+    if (verb->get_name() == "gate") {
+        return run_gate(args, console);
+    }
     const int code = verb->get_name() == "image"
                          ? run_image_verb(verb->get_subcommands().front()->get_name(), args, session)
                          : run_verb(verb->get_name(), args, session);

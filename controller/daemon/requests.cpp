@@ -2,11 +2,13 @@
 // The operator's requests.
 #include <algorithm>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "controller/daemon/answers.h"
 #include "controller/daemon/daemon.h"
 #include "controller/daemon/footprint.h"
 #include "controller/daemon/report_builder.h"
+#include "controller/ipc/json.h"
 #include "controller/plan/aliases.h"
 #include "controller/spec/parse.h"
 
@@ -16,6 +18,7 @@ namespace {
 constexpr Millis kDefaultWait{30'000};
 constexpr Millis kShortestTrial{1'000};
 constexpr Millis kLongestTrial{24 * 3'600'000};
+constexpr std::size_t kMaxBy = 64;
 constexpr std::size_t kMaxFiles = 64;
 constexpr Millis kReportPatience{1'000};  // an operator who looks wants to see something
 constexpr Millis kQuiet{5'000};           // who asks once may ask again
@@ -24,6 +27,11 @@ Response refusal(Code code, std::string message, std::string hint = {}, std::vec
     Response response = failure(code, std::move(message), std::move(hint));
     response.details = std::move(details);
     return response;
+}
+
+bool is_write(const std::string& verb) {
+    return verb == "deploy" || verb == "confirm" || verb == "remove" || verb == "drain" || verb == "resume" ||
+           verb == "restart";
 }
 
 Millis wait_of(const Request& request) {
@@ -38,6 +46,10 @@ void Daemon::on_request(ClientId client, const Request& request) {
     memory_timer_ = loop_->after(kQuiet, give_back_memory);
     pending_[client] = {1, {}};
     const auto& verb = request.verb;
+    if (!request.by.empty() && is_write(verb)) {
+        log_info(cat(verb, request.service.empty() ? "" : " ", request.service, ": asked for with the key ",
+                     json_quote(request.by.substr(0, kMaxBy))));
+    }
     if (verb == "deploy") {
         deploy(client, request);
     } else if (verb == "confirm") {

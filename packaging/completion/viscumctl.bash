@@ -44,6 +44,7 @@ _viscumctl_offer_options() {
         deploy) options=(--wait --confirm --dry-run) ;;
         remove | restart) options=(--wait) ;;
         logs) options=(--follow --lines) ;;
+        gate) options=(--role --key) ;;
         'image import') options=(--name --limit) ;;
         'image remove') options=(--force) ;;
     esac
@@ -55,7 +56,7 @@ _viscumctl_offer_words() {
     case $verb:$given in
         :*)
             _viscumctl_offer deploy confirm remove list status logs drain resume restart exec audit image validate \
-                plan doctor version
+                plan doctor gate version
             ;;
         image:*) _viscumctl_offer import list prune remove ;;
         deploy:* | validate:* | plan:*) _viscumctl_offer_files ;;
