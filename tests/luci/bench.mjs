@@ -30,6 +30,8 @@ export function on_router(body, programs) {
         const open = async (name, { query = '', size = wide } = {}) => {
             const page = await browser.newPage({ viewport: size });
             pages.push(page);
+            // Long: what waits in vain has failed, and a busy machine has not.
+            page.setDefaultTimeout(90000);
             page.on('pageerror', (error) => errors.push(`${name}: ${error.stack}`));
             page.on('console', (line) => line.type() === 'error' && errors.push(`${name}: ${line.text()}`));
             await page.goto(router.url(name, query));

@@ -26,11 +26,8 @@ window.luci = (() => {
         append(node, children) {
             if (Array.isArray(children)) {
                 for (const child of children) {
-                    if (dom.elem(child)) {
-                        node.appendChild(child);
-                    } else if (child !== null && child !== undefined) {
-                        node.appendChild(document.createTextNode(`${child}`));
-                    }
+                    // As there, "null" for null.
+                    node.appendChild(dom.elem(child) ? child : document.createTextNode(`${child}`));
                 }
             } else if (typeof children === 'function') {
                 dom.append(node, children(node));

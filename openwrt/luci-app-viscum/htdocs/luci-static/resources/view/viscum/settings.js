@@ -14,7 +14,7 @@ const DURATION = /^([0-9]+(ms|s|m|h)|off)$/;
 const LOOPBACK = 'lo';
 
 function says(pattern, otherwise) {
-	return (section, value) => value === '' || pattern.test(value) ? true : otherwise;
+	return (section, value) => !value || pattern.test(value) ? true : otherwise;
 }
 
 return view.extend({
