@@ -53,6 +53,7 @@ FILES
 /etc/default/viscum-exporter
 /lib/systemd/system/viscum-exporter.service
 /usr/sbin/viscum-exporter
+/usr/share/lintian/overrides/viscum-exporter
 /usr/share/man/man8/viscum-exporter.8.gz
 /usr/share/viscum-exporter/viscum.json
 /usr/share/viscum-exporter/viscum.rules.yml
