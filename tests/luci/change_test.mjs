@@ -9,6 +9,7 @@ function dialog(page, name) {
 }
 
 test('service: drain asks first, shows the answer with its hint, and becomes resume', on_router(async ({ router, open }) => {
+    router.set({ ...router.state, change_hint: 'and this is what to do next' });
     const page = await open('service', { query: '?name=plates' });
     await button(page, 'Drain').click();
     assert.match(await text_of(page, '.modal'), /Drain plates\? New flows go to the cloud\./);
@@ -20,14 +21,14 @@ test('service: drain asks first, shows the answer with its hint, and becomes res
     await button(page, 'Drain').click();
     await dialog(page, 'Drain').click();
     await button(page, 'Resume').waitFor();
-    assert.match(await text_of(page, '#viscum-answer'), /plates: new flows go to the cloud viscumctl resume plates ends the drain/);
+    assert.match(await text_of(page, '#viscum-answer'), /plates: drained: new connections go to the cloud and this is what to do next/);
     assert.match(await text_of(page, '#viscum-service'), /DRAINED .*drained by the operator/);
     assert.ok(router.asked.includes('--json drain plates'));
 
     await button(page, 'Resume').click();
     await dialog(page, 'Resume').click();
     await button(page, 'Drain').waitFor();
-    assert.match(await text_of(page, '#viscum-answer'), /plates: served here again/);
+    assert.match(await text_of(page, '#viscum-answer'), /plates: resumed/);
 }));
 
 test('service: what viscumctl refuses is told with what to do', on_router(async ({ router, open }) => {
@@ -50,7 +51,7 @@ test('service: restart, and a version that waits is confirmed', on_router(async 
     await button(page, 'Confirm').click();
     await dialog(page, 'Confirm').click();
     await button(page, 'Confirm').waitFor({ state: 'detached' });
-    assert.match(await text_of(page, '#viscum-answer'), /names: stays/);
+    assert.match(await text_of(page, '#viscum-answer'), /names: confirmed/);
 }));
 
 test('service: remove asks first, and then there is nothing left to press', on_router(async ({ router, open }) => {
@@ -94,7 +95,7 @@ test('deploy: the steps of a good file, its progress, and the answer', on_router
     await page.setInputFiles('#viscum-file', { name: 'bread.yaml', mimeType: 'text/yaml', buffer: Buffer.from(good) });
     await button(page, 'Check').click();
     await page.locator('#viscum-steps').waitFor();
-    assert.match(await text_of(page, '#viscum-result'), /The file is valid\. Service: bread .*make the namespace 'viscum-bread'/);
+    assert.match(await text_of(page, '#viscum-result'), /The file is valid\. Service: bread .*write rules make namespace for bread/);
 
     router.write('hold', '');
     await button(page, 'Deploy').click();

@@ -83,7 +83,7 @@ test('a file, its mistakes, steps and answers that are HTML are shown as they ar
     assert.ok(await count(page, '#viscum-mistakes') >= 1);
     await check('viscum: 1\nname: bread\nintercept: [{ address: 203.0.113.30, port: 80 }]\n' +
         `run: { command: [/bin/true, '${hostile_text}'] }\nhealth: { process: {} }\n`, '#viscum-steps');
-    assert.equal(await count(page, '#viscum-steps'), 4);
+    assert.equal(await count(page, '#viscum-steps'), 6);
     await page.getByRole('button', { name: 'Deploy' }).click();
     await page.locator('#viscum-result .success', { hasText: 'healthy' }).waitFor();
     assert.equal(await count(page, '#viscum-result'), 1);

@@ -13,7 +13,7 @@ test('overview: the daemon, LAN devices and a row for each service', on_router(a
     const rows = page.locator('#viscum-report .cbi-section:nth-child(2) tr');
     assert.equal(await rows.count(), 4);
     const cache = (await rows.nth(2).innerText()).replaceAll(/\s+/g, ' ');
-    assert.match(cache, /cache WAITS TO START AGAIN it ended and is started again in 12s UNHEALTHY OFF .*- 4/);
+    assert.match(cache, /cache WAITS TO START AGAIN held down: it went down too often UNHEALTHY OFF .*- 4/);
     assert.match(await rows.nth(1).innerText(), /18k here, 412 to the cloud/);
     assert.equal(await rows.nth(2).locator('.cbi-progressbar > div').getAttribute('style'), 'width:78%');
     await rows.nth(2).getByRole('link', { name: 'cache' }).click();
@@ -69,7 +69,7 @@ test('service: all about one, its claims with counters, and reasons in sentences
     await page.waitForURL('**/service?name=cache');
     await page.evaluate(() => luci.ready);
     const other = await text_of(page, '#viscum-service');
-    for (const part of ['Why the cloud answers it ended and is started again in 12s', 'out of memory (limit 160M)',
+    for (const part of ['Why the cloud answers held down: it went down too often', 'out of memory (limit 160M)',
         'processes killed, out of memory: 4', '3 packets: dropped: nothing in its file allows the destination']) {
         assert.ok(other.includes(part), `${part}: ${other}`);
     }

@@ -30,7 +30,7 @@ const plates = service('plates', {
 
 const cache = service('cache', {
     state: 'backoff', health: 'unhealthy', admission: 'off', restarts: 4, up_ms: 0, memory_bytes: 0, cpu_ms: 0, pids: 0,
-    reason: 'it ended and is started again in 12s', last_exit: 'killed by SIGKILL: out of memory (limit 160M)', oom_kills: 4,
+    reason: 'held down: it went down too often', last_exit: 'killed by SIGKILL: out of memory (limit 160M)', oom_kills: 4,
     egress: 'origin', egress_counts: [{ reason: 'out', packets: 120 }, { reason: 'not-allowed', packets: 3 }],
     claims: [claim('203.0.113.10:8080/tcp', {
         admission: 'off', flows: 310, bytes_in: 91000, bytes_out: 8412000, packets_in: 900, packets_out: 6100, flows_cloud: 87,
@@ -46,8 +46,8 @@ const names = service('names', {
 export function state() {
     return structuredClone({
         template: plates,
-        steps: ["make the namespace 'viscum-bread'", "start 'bread' in slot 0", 'wait until it is healthy',
-            'admit 203.0.113.30:80/tcp'],
+        steps: ['write rules', 'make namespace for bread', 'make link for bread', 'set addresses of bread',
+            'attach fence of bread', 'launch bread'],
         log: [
             { time: '2026-01-02T03:04:05.678Z', text: '203.0.113.77 - - "GET /plate/7 HTTP/1.1" 200 4711' },
             { time: '2026-01-02T03:04:06.001Z', text: '203.0.113.77 - - "GET /healthz HTTP/1.1" 200 3' },

@@ -89,8 +89,8 @@ switch (verb) {
         }
         Object.assign(service_of(args[0]), { drained: verb === 'drain', admission: verb === 'drain' ? 'drain' : 'serve' });
         save();
-        done(`${args[0]}: ${verb === 'drain' ? 'new flows go to the cloud' : 'served here again'}`,
-            verb === 'drain' ? `viscumctl resume ${args[0]} ends the drain` : '');
+        done(`${args[0]}: ${verb === 'drain' ? 'drained: new connections go to the cloud' : 'resumed'}`,
+            state.change_hint ?? '');
         break;
     case 'restart':
         service_of(args[0]).restarts += 1;
@@ -100,7 +100,7 @@ switch (verb) {
     case 'confirm':
         service_of(args[0]).confirm_ms_left = -1;
         save();
-        done(`${args[0]}: stays`);
+        done(`${args[0]}: confirmed`);
         break;
     case 'remove':
         service_of(args[0]);
