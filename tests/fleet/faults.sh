@@ -75,12 +75,13 @@ half_dead() {
     raise 4
     runs play install
     runs rollout one
-    rollout two -e '{"viscum_batches": [4]}' -e viscum_settle=6 &
+    rollout two -e '{"viscum_batches": [4]}' -e viscum_settle=6 -e viscum_confirm=20s &
     for n in 3 4; do
         eventually "h$n gets the new version" "who $n" two
     done
     link 3 down
     link 4 down
+    expect 'who would be taken up if it ended here' 'h1 h2 h3 h4' "$(paste -sd ' ' "$dir/viscum.pending")"
     ! wait $! || complain 'a run that lost two devices ends well'
     expect 'those that are well' 'put back put back' "$(verdict 1) $(verdict 2)"
     for n in 3 4; do

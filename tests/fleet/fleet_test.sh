@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
-# fleet_test.sh CASE PROGRAMS: the collection for Ansible, against simulated hotspots that run the programs in PROGRAMS.
+# fleet_test.sh CASE PROGRAMS [FIGURES SENTENCE]: the collection for Ansible, against simulated hotspots that run the programs
+# in PROGRAMS. How a SENTENCE that begins with "fault N: " went is recorded in FIGURES, as tests/support/row_listener.cpp does.
 set -eu
 case=$1 programs=$(readlink -m "$2")
 fleet=$(dirname "$(readlink -f "$0")")
@@ -10,15 +11,32 @@ fleet=$(dirname "$(readlink -f "$0")")
 # shellcheck source=tests/fleet/world.sh disable=SC2154
 . "$fleet/world.sh"
 
+# record HELD: as docs/reliability.md is made of.
+record() {
+    [[ $sentence =~ ^fault\ ([0-9]+):\ (.*) ]] || return 0
+    mkdir -p "$figures"
+    jq -n --arg row "${BASH_REMATCH[1]}" --arg test "${BASH_REMATCH[2]}" --arg held "$1" --arg why "$(sed -n 's/^SKIPPED: //p' "$work/out")" \
+        '{ title: $row, full: false, seed: 0, repeat: "", values: [["test", $test], ["held", $held], ["skipped", $why]] }' \
+        > "$figures/row-fleet-$case.json"
+}
+
 if [[ -z ${VISCUM_FLEET_INSIDE:-} ]]; then
+    figures=${3:-} sentence=${4:-}
     need_world
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
     code=0
-    VISCUM_FLEET_INSIDE=$work unshare --mount --net --pid --fork --kill-child --mount-proc "$0" "$@" || code=$?
+    VISCUM_FLEET_INSIDE=$work/fleet unshare --mount --net --pid --fork --kill-child --mount-proc "$0" "$@" > "$work/out" || code=$?
+    cat "$work/out"
+    case $code in
+        0) record yes ;;
+        77) record skipped ;;
+        *) record no ;;
+    esac
     exit "$code"
 fi
 dir=$VISCUM_FLEET_INSIDE
+mkdir -p "$dir"
 
 # What Ansible said last is shown with what was expected.
 complain() {

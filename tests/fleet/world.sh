@@ -74,13 +74,14 @@ play() {
 # rollout NAME ARGUMENT...: of that version of the service.
 rollout() { play rollout -e "{\"viscum_services\": [\"$dir/services/$1.yaml\"]}" "${@:2}"; }
 
-# What the playbooks are told in each run. Pauses are short, as nothing here is far away.
+# variables N: what the playbooks are told in each run, of N devices. Pauses are short, as nothing here is far away.
 variables() {
     local confirm=''
-    can_confirm && confirm=20s
-    jq -n --arg package "$package" --arg confirm "$confirm" '{
+    can_confirm && confirm=60s
+    jq -n --arg package "$package" --arg confirm "$confirm" --argjson few "$(($1 < 10))" '{
         hotspot_packages: [$package], viscum_confirm: $confirm, viscum_settle: 1, viscum_tries: 2, viscum_backoff: 0.5,
-        hotspot_config: "viscum: 1\nlan: [br-lan]\nclaimable: [203.0.113.0/24]\n" }' > "$dir/variables.json"
+        hotspot_config: "viscum: 1\nlan: [br-lan]\nclaimable: [203.0.113.0/24]\n" }
+        + (if $few == 1 then { viscum_batches: [1, "100%"] } else {} end)' > "$dir/variables.json"
 }
 can_confirm() { "$programs/viscumctl" deploy --help | grep -q -- --confirm; }
 
@@ -91,5 +92,5 @@ raise() {
     "$fleet/fleet.sh" up "$1" "$dir" "$programs"
     packages
     service_files
-    variables
+    variables "$1"
 }
