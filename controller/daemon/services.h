@@ -86,9 +86,9 @@ private:
     void want_file(Service& service, const ServiceSpec& spec, const std::string& text, std::optional<Image> image);
     /// A version that is healthy, durably.
     Status write_down(const std::string& name, const Candidate& candidate);
-    Result<Trial> begin_trial(const std::string& name, Millis confirm);
+    Result<VersionTrial> begin_trial(const std::string& name, Millis confirm);
     void forget_before(const std::string& name);
-    void await_trial(const Trial& trial);
+    void await_trial(const VersionTrial& trial);
     [[nodiscard]] std::vector<std::string> trials_over() const;
     Status put_back(const std::string& name);
     std::string confirm_one(const std::string& name, bool* changed);

@@ -23,15 +23,15 @@ const std::string& boot_id() {
     return id;
 }
 
-Millis until(const Trial& trial) {
+Millis until(const VersionTrial& trial) {
     return Millis(static_cast<Millis::rep>(trial.until_ms));
 }
 
-bool is_over(const Trial& trial) {
+bool is_over(const VersionTrial& trial) {
     return trial.until_ms != 0 && (trial.boot != boot_id() || until(trial) <= boot_now());
 }
 
-bool is_on(const Trial& trial) {
+bool is_on(const VersionTrial& trial) {
     return trial.until_ms != 0 && !is_over(trial);
 }
 
@@ -45,8 +45,8 @@ std::optional<Millis> Services::trial_left(const std::string& name) const {
 }
 
 /// What may come back is durable before what takes its place.
-Result<Trial> Services::begin_trial(const std::string& name, Millis confirm) {
-    Trial trial;
+Result<VersionTrial> Services::begin_trial(const std::string& name, Millis confirm) {
+    VersionTrial trial;
     if (const auto known = saved_.trials.find(name); known != saved_.trials.end() && known->second.until_ms != 0) {
         trial = known->second;  // a version that was never confirmed is not what comes back
     } else {
@@ -64,7 +64,7 @@ Result<Trial> Services::begin_trial(const std::string& name, Millis confirm) {
 }
 
 Status Services::write_down(const std::string& name, const Candidate& candidate) {
-    std::optional<Trial> trial;
+    std::optional<VersionTrial> trial;
     if (candidate.confirm) {
         auto begun = begin_trial(name, *candidate.confirm);
         if (!begun) {
@@ -104,7 +104,7 @@ void Services::forget_before(const std::string& name) {
     }
 }
 
-void Services::await_trial(const Trial& trial) {
+void Services::await_trial(const VersionTrial& trial) {
     if (is_on(trial)) {
         context_.loop.at(until(trial), [this] { context_.changed(); });
     }
@@ -182,7 +182,7 @@ bool Services::is_trial_over() const {
 
 /// The file and what belongs to it. Repeated after an interruption it leads to the same.
 Status Services::put_back(const std::string& name) {
-    const Trial trial = saved_.trials.at(name);
+    const VersionTrial trial = saved_.trials.at(name);
     const auto text = trial.first ? Result<std::string>("") : store_.before(name);
     if (!text) {
         return text.error();

@@ -200,7 +200,8 @@ Status Store::forget_before(const std::string& name) {
     return remove_file(before_file(name));
 }
 
-void Store::forget_others_before(const std::map<std::string, Trial>& trials, std::vector<std::string>* problems) const {
+void Store::forget_others_before(const std::map<std::string, VersionTrial>& trials,
+                                 std::vector<std::string>* problems) const {
     const std::string dir = instance_.state_dir() + kBefore;
     const auto files = list_directory(dir);
     if (!files) {

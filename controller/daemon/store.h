@@ -23,12 +23,12 @@ struct StoredService {
 };
 
 /// A deployed version that is to be confirmed, or the version before comes back.
-struct Trial {
+struct VersionTrial {
     std::uint64_t until_ms = 0;  // of the boot clock; 0: it is over, and the version before came back
     std::string boot;            // whose clock that is: /proc/sys/kernel/random/boot_id
     bool first = false;          // there was no version before
     std::string image_before;    // its image, by digest; empty: it has none
-    bool operator==(const Trial&) const = default;
+    bool operator==(const VersionTrial&) const = default;
 };
 
 /// What is known of services beside their files.
@@ -36,7 +36,7 @@ struct SavedState {
     std::set<std::string> drained;                 // by the operator: they are to get no new flows
     std::map<std::string, std::uint32_t> numbers;  // each service's own, from which its user id and aliases follow
     std::map<std::string, std::string> images;     // the image that the deployed version was healthy with, by digest
-    std::map<std::string, Trial> trials;
+    std::map<std::string, VersionTrial> trials;
     bool operator==(const SavedState&) const = default;
 };
 
@@ -64,7 +64,8 @@ public:
     [[nodiscard]] Result<std::string> before(const std::string& name) const;
     Status forget_before(const std::string& name);
     /// What no trial needs: who was to forget it may have ended before that.
-    void forget_others_before(const std::map<std::string, Trial>& trials, std::vector<std::string>* problems) const;
+    void forget_others_before(const std::map<std::string, VersionTrial>& trials,
+                              std::vector<std::string>* problems) const;
 
     /// The newest generation whose checksum holds; none is the empty one. Broken ones are told in `problems`. Also
     /// makes durable what is there: the one who wrote it may have ended before it had synced the directories.
