@@ -39,7 +39,7 @@ bool is_visible(std::string_view text) {
 
 /// Of a value: printable, blanks and tabs inside; bytes above ASCII pass, and mean nothing to us.
 bool is_value(std::string_view text) {
-    return std::ranges::none_of(text, [](char c) { return (c >= 0 && c < ' ' && c != '\t') || c == 0x7f; });
+    return std::ranges::none_of(text, [](unsigned char c) { return (c < ' ' && c != '\t') || c == 0x7f; });
 }
 
 std::string_view trimmed(std::string_view text) {

@@ -118,7 +118,7 @@ TEST_CASE("observe: a hundred connections are no harm to viscumctl") {
     CHECK(eventually(kLimit, [&] { return ask(path, verb("status")) == 0; }));
 }
 
-TEST_CASE("observe: without the group there is no socket; it opens when the group comes, and comes back") {
+TEST_CASE("observe: without the group there is no socket, and it opens when the group comes") {
     remove_observer_account();
     Scene scene;
     const std::string path = socket_of(scene);
