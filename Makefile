@@ -5,7 +5,7 @@ JOBS  ?= $(shell nproc)
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: all demo test bench bench-quick benches bench-deps faults soak reliability lint sanitize fuzz fuzz-short fuzzers cross kernels packages packages-test packages-reproducible deps clean help configure need-root
+.PHONY: all demo fleet-demo test test-deps bench bench-quick benches bench-deps faults soak reliability lint sanitize fuzz fuzz-short fuzzers cross kernels packages packages-test packages-reproducible deps clean help configure need-root
 
 all: configure ## build everything into build/
 	@cmake --build $(BUILD) -j $(JOBS)
@@ -14,8 +14,17 @@ demo: need-root deps configure ## show it: a hotspot, its clients and a cloud in
 	@cmake --build $(BUILD) -j $(JOBS) --target viscum-demo
 	@$(BUILD)/bin/viscum-demo
 
+DEVICES ?= 20
+fleet-demo: need-root deps all ## show a fleet: 20 hotspots, Ansible, a bad version, a device that was offline: minutes (root)
+	@tests/support/install-packages.sh tests/fleet/packages.txt
+	@tests/fleet/fleet_demo.sh $(BUILD)/bin $(DEVICES)
+
 test: deps all ## run all tests; those that need root are skipped without it
 	@ctest --test-dir $(BUILD) --output-on-failure
+
+test-deps: deps ## install what tests of fleets, of metrics and of web pages need too; they are skipped without (root)
+	@for list in fleet browser exporter; do tests/support/install-packages.sh tests/$$list/packages.txt || exit 1; done
+	@tests/browser/install.sh $(BUILD)/browser
 
 # Nothing else may compute meanwhile. BENCH="path idle": only these; the figures of the others stay as they are.
 BENCH ?= path packet transit failover deploy launch size idle overload
@@ -78,7 +87,7 @@ lint: deps configure ## formatting, the project's own rules, clang-tidy
 	@tests/check/lint.sh $(BUILD) $(JOBS)
 
 # What needs no privilege, with AddressSanitizer and UndefinedBehaviorSanitizer.
-UNIT := unit_base unit_netns unit_spec unit_plan unit_sandbox unit_image unit_prober unit_supervise unit_ipc unit_ctl unit_tcprog unit_daemon unit_classic unit_world unit_doctor unit_bench
+UNIT := unit_base unit_netns unit_spec unit_plan unit_sandbox unit_image unit_prober unit_supervise unit_ipc unit_ctl unit_tcprog unit_daemon unit_classic unit_world unit_doctor unit_exporter unit_bench
 sanitize: deps ## run the unit tests with ASan and UBSan
 	@cmake -S . -B $(BUILD)/sanitize -DCMAKE_BUILD_TYPE=Debug -DVISCUM_SANITIZE=ON > /dev/null
 	@cmake --build $(BUILD)/sanitize -j $(JOBS) --target $(UNIT)

@@ -26,9 +26,10 @@ if [ "$(id -u)" -ne 0 ]; then
     exit 1
 fi
 
-# Debian would start a system-wide nginx or haproxy now and at every boot; the tests only need the programs.
-for service in nginx haproxy; do
-    case $missing in *$service*)
+# Debian would start a system-wide nginx, say, now and at every boot; the tests only need the programs.
+for pair in nginx:nginx haproxy:haproxy openssh-server:ssh prometheus:prometheus; do
+    service=${pair#*:}
+    case $missing in *"${pair%:*}"*)
         if [ -d /run/systemd/system ]; then
             systemctl --quiet mask $service.service
             echo "$service.service is masked: 'systemctl unmask $service' makes it a service of this machine."
