@@ -88,15 +88,15 @@ export class Card {
         const past = `The last ${minutes}: ${number(this.past.sum('here'))} packets served here, ${number(this.past.sum('cloud'))} by the cloud.`;
         say(this.past_caption, past);
         this.past.show(`${this.name}: ${past}`);
-        this.show_facts(service, sum);
+        this.show_facts(service, sum, counted);
     }
 
-    show_facts(service, sum) {
+    show_facts(service, sum, counted) {
         const fact = (name, text) => say(this.facts.get(name), text);
         fact('Probe round trip', service.probe_us >= 0 ? short_time(service.probe_us) : 'not measured');
         fact('Fail-overs', service.failovers > 0 ? `${number(service.failovers)}, last ${short_time(service.failover_last_us)}` : 'none');
         fact('Kept off the uplink', bytes(sum.bytes));
-        fact('Connections', `${number(sum.flows)} here, ${number(sum.flows_cloud)} cloud`);
+        fact('Connections', counted ? `${number(sum.flows)} here, ${number(sum.flows_cloud)} cloud` : 'not counted in this grade');
         fact('Up', service.up_ms > 0 ? duration(service.up_ms) : 'does not run');
         fact('Restarts', number(service.restarts));
         fact('Memory', service.memory_bytes > 0 ? bytes(service.memory_bytes) : 'not counted');

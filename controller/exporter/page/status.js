@@ -43,12 +43,12 @@ function show_headline(report) {
     }
 }
 
-function show_totals() {
+function show_totals(counted) {
     const all = [...cards.values()];
     const sum = (value) => all.reduce((so_far, card) => so_far + value(card), 0);
     const here = sum((card) => card.sum.flows);
     const cloud = sum((card) => card.sum.flows_cloud);
-    say($('total-share'), here + cloud > 0 ? percent(here / (here + cloud)) : 'none yet');
+    say($('total-share'), !counted ? 'not counted' : here + cloud > 0 ? percent(here / (here + cloud)) : 'none yet');
     say($('total-saved'), bytes(sum((card) => card.sum.bytes)));
     say($('total-rate'), `${bytes(sum((card) => card.rate.bytes))}/s`);
     $('totals').hidden = all.length === 0;
@@ -84,6 +84,7 @@ function sort_cards() {
 
 function show(report) {
     last_news = new Date();
+    const counted = report.grade === 'socket';  // the classic grade does not see flows
     say($('instance'), report.instance === 'viscum' ? 'Viscum' : `Viscum · ${report.instance}`);
     const names = new Set(report.services.map((service) => service.name));
     for (const [name, card] of cards) {
@@ -97,10 +98,10 @@ function show(report) {
             cards.set(service.name, new Card(service.name, announce));
             $('services').append(cards.get(service.name).article);
         }
-        cards.get(service.name).show(service, report.grade === 'socket');
+        cards.get(service.name).show(service, counted);
     }
     sort_cards();
-    show_totals();
+    show_totals(counted);
     show_box(report);
     show_headline(report);
     animate();
