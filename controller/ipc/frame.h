@@ -34,8 +34,8 @@ struct Request {
     std::string verb;
     std::string service;                                     // "": all (list, status, confirm)
     std::vector<std::pair<std::string, std::string>> files;  // deploy, plan: (name for diagnostics, text)
-    std::int64_t wait_ms = -1;  // deploy, restart, remove: how long to wait; -1: the default
-    std::int64_t confirm_ms = -1;  // deploy: the version before comes back after this, unless confirmed; -1: it does not
+    std::int64_t wait_ms = -1;     // deploy, restart, remove: how long to wait; -1: the default
+    std::int64_t confirm_ms = -1;  // deploy: after which the version before comes back, unless confirmed; -1: never
     std::string by;                // who asked, where that was not root in person; for the log
     bool operator==(const Request&) const = default;
 };
