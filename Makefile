@@ -24,7 +24,7 @@ test: deps all ## run all tests; those that need root are skipped without it
 
 test-deps: deps ## install what tests of fleets, of metrics and of web pages need too; they are skipped without (root)
 	@for list in fleet browser exporter; do tests/support/install-packages.sh tests/$$list/packages.txt || exit 1; done
-	@tests/browser/install.sh $(BUILD)/browser
+	@tests/browser/install.sh $(BUILD)/bin/browser
 
 # Nothing else may compute meanwhile. BENCH="path idle": only these; the figures of the others stay as they are.
 BENCH ?= path packet transit failover deploy launch size idle overload

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Tests of web pages in a browser. The target browser-deps puts there what npm has; a test installs nothing.
 include_guard(GLOBAL)
-set(VISCUM_BROWSER_DIR ${CMAKE_BINARY_DIR}/browser)
+# Beside the programs: of a build below /tmp a test in a sandbox sees nothing else.
+set(VISCUM_BROWSER_DIR ${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/browser)
 add_custom_target(browser-deps COMMAND ${CMAKE_SOURCE_DIR}/tests/browser/install.sh ${VISCUM_BROWSER_DIR})
 
 # viscum_browser_test(SCRIPT LABEL SENTENCE): a .mjs file of the folder that calls this.

@@ -45,7 +45,7 @@ export function need(...programs) {
 }
 
 function load_playwright() {
-    const directory = resolve(process.env.VISCUM_BROWSER_DIR ?? join(source, 'build/browser'));
+    const directory = resolve(process.env.VISCUM_BROWSER_DIR ?? join(source, 'build/bin/browser'));
     try {
         return createRequire(join(directory, 'package.json'))('playwright-core');
     } catch (error) {

@@ -113,7 +113,7 @@ tested() { grep -hoE '"fault [0-9, ]+: ' "$@" | grep -oE '[0-9]+'; }
 [ "$(printf '    Row{7, "a fork bomb"},\n    Row{8, "x", "y"},\n' | rows)" = 7 ] &&
     [ "$(printf '    "fault 7, 12: it"\n' | tested | tr '\n' ' ')" = '7 12 ' ] ||
     complain 'rows of the fault matrix are not found where they are'
-untested=$(comm -23 <(rows tests/faults/report/main.cpp | sort -u) <(tested $(sources 'tests/*_test.cpp') | sort -u))
+untested=$(comm -23 <(rows tests/faults/report/main.cpp | sort -u) <(tested $(sources 'tests/*_test.cpp' tests/fleet/CMakeLists.txt) | sort -u))
 [ -z "$untested" ] || complain "rows of the fault matrix without a test: $(echo $untested)"
 
 clang-format --dry-run -Werror "${all[@]}" || complain 'not as clang-format has it: clang-format -i FILE'

@@ -30,7 +30,7 @@ TEST_CASE("page: it shows a real fail-over, keeps still for those who want that,
     const Program guarded = guarded_exporter(*scene);
     const auto processes = scene->processes_of("web");
     REQUIRE_FALSE(processes.empty());
-    setenv("VISCUM_BROWSER_DIR", VISCUM_BIN_DIR "/../browser", 0);
+    setenv("VISCUM_BROWSER_DIR", VISCUM_BIN_DIR "/browser", 0);
     setenv("HOME", "/tmp", 1);
     const FlowClient traffic(scene->bed().client(2),
                              {.request = {.to = kWeb}, .pause = std::chrono::milliseconds(20), .most = 50'000});

@@ -10,8 +10,11 @@ namespace viscum {
 namespace {
 
 const Instance kRotten{"rotten"};
-const SavedState kOlder{{"web"}, {{"web", 7}}, {}};
-const SavedState kNewer{{"web", "dns"}, {{"web", 7}, {"dns", 4000}}, {{"dns", std::string(64, 'a')}}};
+const SavedState kOlder{{"web"}, {{"web", 7}}, {}, {}};
+const SavedState kNewer{{"web", "dns"},
+                        {{"web", 7}, {"dns", 4000}},
+                        {{"dns", std::string(64, 'a')}},
+                        {{"web", {90'000, "a-boot", false, ""}}}};
 constexpr std::size_t kBits = 8;
 
 std::string generation_file(int parity) {

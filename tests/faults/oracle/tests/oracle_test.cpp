@@ -43,7 +43,7 @@ constexpr std::string_view kLog =
 }  // namespace
 
 TEST_CASE("STATE: the newer of two generations counts, and the old or the new one is no fault") {
-    write(state_file(0), encode_state({.drained = {"web"}, .numbers = {}, .images = {}}, 2));
+    write(state_file(0), encode_state({.drained = {"web"}, .numbers = {}, .images = {}, .trials = {}}, 2));
     write(service_file(), service_text());
     const DiskState before = disk();
     CHECK(before.generation == 2);
@@ -59,7 +59,7 @@ TEST_CASE("STATE: a third state, a torn generation, and a service file that is c
     write(state_file(0), encode_state({}, 2));
     write(service_file(), service_text());
     const DiskState before = disk();
-    write(state_file(1), encode_state({.drained = {"other"}, .numbers = {}, .images = {}}, 3));
+    write(state_file(1), encode_state({.drained = {"other"}, .numbers = {}, .images = {}, .trials = {}}, 3));
     CHECK(judge_state(disk(), before, before).size() == 1);
     write(state_file(1), "viscum-state 1 3 ");
     CHECK(judge_state(disk(), before, before).size() == 1);
