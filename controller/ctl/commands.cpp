@@ -217,15 +217,6 @@ Response ask(const Session& session, const Request& request) {
     return answer ? *answer : explain(session, answer.error());
 }
 
-bool is_service_name(const std::string& name) {
-    constexpr std::size_t kMaxName = 32;
-    bool fine = !name.empty() && name.size() <= kMaxName && name.front() != '-' && name.back() != '-';
-    for (const char c : name) {
-        fine = fine && ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-');
-    }
-    return fine;
-}
-
 int deploy(const Session& session, const std::vector<std::string>& paths, const DeployOptions& options) {
     SpecFiles read = read_specs(paths);
     if (options.dry_run) {

@@ -54,7 +54,5 @@ int version(const Session& session);
 
 /// Asks the daemon. What keeps it from answering is an answer as well, with its code and a hint.
 Response ask(const Session& session, const Request& request);
-/// Whether `name` can be a service's: see service_spec.h. Nothing else may become part of a path.
-bool is_service_name(const std::string& name);
 
 }  // namespace viscum

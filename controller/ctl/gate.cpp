@@ -6,7 +6,7 @@
 #include <cerrno>
 
 #include "base/text.h"
-#include "controller/ctl/commands.h"
+#include "controller/spec/service_spec.h"
 
 namespace viscum {
 namespace {

@@ -15,6 +15,7 @@
 #include "base/unique_fd.h"
 #include "controller/ctl/render.h"
 #include "controller/ipc/json.h"
+#include "controller/spec/service_spec.h"
 
 namespace viscum {
 namespace {

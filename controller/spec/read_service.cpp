@@ -21,9 +21,7 @@ std::string read_name(const YamlNode* node, Mistakes& mistakes) {
     if (!name) {
         return {};
     }
-    const bool valid = name->size() <= 32 && name->find_first_not_of(cat(kLowerDigits, '-')) == std::string::npos &&
-                       name->front() != '-' && name->back() != '-';
-    if (!valid) {
+    if (!is_service_name(*name)) {
         mistakes.add(node->place, cat(quoted(*name), " is no valid name"), std::string(kHint));
     }
     return *name;

@@ -208,6 +208,9 @@ struct TableSizes {
     bool operator==(const TableSizes&) const = default;
 };
 
+/// Whether a service may be called that. Nothing else may become part of a path.
+bool is_service_name(std::string_view name);
+
 /// Addresses that stand in for services' own on the router's side of their links, where `egress` is not none. They
 /// never leave the router.
 struct AliasRange {
@@ -216,7 +219,6 @@ struct AliasRange {
     bool operator==(const AliasRange&) const = default;
 };
 
-/// /etc/NAME/viscum.yaml
 /// How packets are directed; see docs/adr/0015.
 enum class DatapathChoice : std::uint8_t {
     any,      // the best that this kernel has
@@ -224,6 +226,7 @@ enum class DatapathChoice : std::uint8_t {
     classic,  // u32 and mirred, also where there are programs
 };
 
+/// /etc/NAME/viscum.yaml
 struct RouterConfig {
     std::vector<std::string> lan;                  // device names or fnmatch(3) patterns; a bridge stands for its ports
     std::vector<ClaimableSpec> claimable;          // empty: nothing may be claimed

@@ -37,6 +37,8 @@ shim_log          4096     1500 -
 run_files         5000    40000 -
 proc_texts        4096    15000 -
 values             256   150000 -
+exporter_request  9000   100000 -
+gate_command      1100   100000 -
 '
 seconds=${FUZZ_SECONDS:-300}
 seed=1
