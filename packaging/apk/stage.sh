@@ -25,10 +25,12 @@ script() {
 
 # What OpenWrt's functions and sysupgrade look for, as opkg's directory has it.
 list_files() {
-    local known=$root/lib/apk/packages file
+    local known=$root/lib/apk/packages file users
     mkdir -p "$known"
     (cd "$root" && find . \( -type f -o -type l \) -printf '/%P\n' | LC_ALL=C sort) > "$staged/list"
     mv "$staged/list" "$known/$package.list"
+    users=$(field Require-User)
+    [ -z "$users" ] || echo "$users" > "$known/$package.rusers"
     [ -e "$staged/conffiles" ] || return 0
     cp "$staged/conffiles" "$known/$package.conffiles"
     while read -r file; do
@@ -75,7 +77,7 @@ command_for() {
     echo
 }
 
-for name in viscum viscum-image; do
+for name in viscum viscum-image viscum-exporter; do
     stage "$name" "$1" "$2" "$to/$name"
     command_for
     rm "$staged/control"

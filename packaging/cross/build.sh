@@ -29,7 +29,7 @@ byte_order() {
 }
 
 command -v "$emulator" > /dev/null || exit 0
-for program in viscumd viscumctl viscum-image; do
+for program in viscumd viscumctl viscum-image viscum-exporter; do
     "$emulator" "$root/build/bin/$program" --version
 done
 for service in "$here"/../../examples/*/service.yaml; do

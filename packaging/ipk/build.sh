@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
-# build.sh DIRECTORY [JOBS]: OpenWrt's packages for opkg, viscum and viscum-image, in DIRECTORY: of programs that are linked
-# statically, and so run whatever the release. VISCUM_TARGETS are those of packaging/cross/targets.sh that are built for;
+# build.sh DIRECTORY [JOBS]: OpenWrt's packages for opkg, viscum, viscum-image and viscum-exporter, in DIRECTORY: of
+# programs that are linked statically, and so run whatever the release. VISCUM_TARGETS are those of packaging/cross/targets.sh that are built for;
 # empty: all whose compiler is there. Builds of `make cross` in VISCUM_CROSS are used again; empty: DIRECTORY/cross.
 set -eu
 here=$(dirname "$(readlink -f "$0")")
@@ -32,15 +32,18 @@ for name in "${build_for[@]}"; do
     rm -rf "$installed"
     DESTDIR=$(readlink -f "$cross")/$name/installed cmake --install "$cross/$name/build" --prefix /usr > /dev/null
     programs=("$installed"/usr/sbin/viscumd "$installed"/usr/libexec/viscum/viscum-{shim,prober})
-    "$triplet-strip" --strip-all "${programs[@]}" "$installed/usr/libexec/viscum/viscum-image"
+    image=$installed/usr/libexec/viscum/viscum-image exporter=$installed/usr/sbin/viscum-exporter
+    "$triplet-strip" --strip-all "${programs[@]}" "$image" "$exporter"
     mapfile -t packages < <("$here/pack.sh" "$name" "$installed" "$to")
-    sizes+=("$name $(cat "${programs[@]}" | wc -c) $(stat -c %s "${packages[0]}")
-        $(stat -c %s "$installed/usr/libexec/viscum/viscum-image") $(stat -c %s "${packages[1]}")")
+    sizes+=("$name $(cat "${programs[@]}" | wc -c) $(stat -c %s "${packages[0]}") $(stat -c %s "$image" "${packages[1]}" |
+        paste -sd ' ') $(stat -c %s "$exporter" "${packages[2]}" | paste -sd ' ')")
 done
 cd "$to"
 ls -1 ./*.ipk
-printf '%-26s%10s%10s%16s%10s\n' 'bytes, stripped and packed' viscum .ipk viscum-image .ipk
+columns='%-26s%10s%10s%16s%10s%16s%10s\n'
+# shellcheck disable=SC2059
+printf "$columns" 'bytes, stripped and packed' viscum .ipk viscum-image .ipk viscum-exporter .ipk
 for line in "${sizes[@]}"; do
-    # shellcheck disable=SC2086  # one word a column
-    printf '%-26s%10s%10s%16s%10s\n' $line
+    # shellcheck disable=SC2086,SC2059  # one word a column
+    printf "$columns" $line
 done

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
-# pack.sh ARCHITECTURE INSTALLED DIRECTORY: viscum_VERSION_ARCHITECTURE.ipk and viscum-image's, in DIRECTORY, of what is
-# installed in INSTALLED (see stage.sh); their names are printed. Of the same programs, the same bytes.
+# pack.sh ARCHITECTURE INSTALLED DIRECTORY: viscum_VERSION_ARCHITECTURE.ipk, viscum-image's and viscum-exporter's, in
+# DIRECTORY, of what is installed in INSTALLED (see stage.sh); their names are printed. Of the same programs, the same bytes.
 #
 # An .ipk of OpenWrt is a gzipped tar, no ar as Debian's, of three members in this order.
 set -eu
@@ -67,6 +67,6 @@ pack() {
     echo "$file"
 }
 
-for package in viscum viscum-image; do
+for package in viscum viscum-image viscum-exporter; do
     pack "$package" "$1" "$2"
 done

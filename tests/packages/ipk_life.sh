@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
-# ipk_life.sh DIRECTORY: from an installation to a removal, of viscum.ipk, viscum-image.ipk and next.ipk in DIRECTORY, and
+# ipk_life.sh DIRECTORY: from an installation to a removal, of viscum.ipk, viscum-image.ipk, viscum-exporter.ipk and next.ipk
+# in DIRECTORY, and
 # of what apk would install, in systems made of busybox and stubs for what OpenWrt has. What is run in them are scripts; no
 # program of the packages is. Run as the first process of mount, process and network namespaces of its own.
 set -eu
@@ -30,6 +31,8 @@ system() {
     cp "$(command -v busybox)" "$root/bin/busybox"
     chroot "$root" /bin/busybox --install -s /bin
     : > "$root/dev/null"
+    : > "$root/etc/passwd"
+    : > "$root/etc/group"
     mount --bind /dev/null "$root/dev/null"
     # The stub of procd makes JSON of what it is told.
     for library in $(ldd "$(command -v jq)" | grep -oE '/[^ ]+'); do
@@ -87,6 +90,18 @@ inside /etc/init.d/viscum enabled || fail 'it is not enabled'
 expect 'the LAN' "	list lan 'br-guest'" "$(grep '^	list' "$root/etc/config/viscum")"
 grep -qx 'lan: \["br-guest"\]' "$root/etc/viscum/viscum.yaml" || fail "$(cat "$root/etc/viscum/viscum.yaml")"
 expect 'who may read the configuration' 600 "$(stat -c %a "$root/etc/config/viscum")"
+
+# Beside it, what looks at it: as an account of its own, and viscumd is told that somebody may look.
+touch "$root/running"
+opkg install "$work/viscum-exporter.ipk"
+rm "$root/running"
+expect 'what procd is to run as well' '{"command":["/usr/sbin/viscum-exporter","--listen","127.0.0.1:9477"],"user":"viscum-exporter"}' \
+    "$(sed -n 's/^set //p' "$root/ubus" | tail -n 1 | jq -c '.instances.instance1 | { command, user }')"
+expect 'who may look' 'viscum-exporter:x:9477:viscum-exporter' "$(grep viscum "$root/etc/group")"
+expect 'what procd is told' 'signal set' "$(told)"
+opkg remove viscum-exporter
+expect 'what procd is told at its removal' delete "$(told)"
+[[ ! -e $root/etc/rc.d/S96viscum-exporter ]] || fail 'a removal leaves what starts it'
 
 # An upgrade keeps what was edited, with the new one beside it, and does not end services. What names the LAN is run again.
 stand_in

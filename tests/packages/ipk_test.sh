@@ -29,16 +29,16 @@ field() { file_of "$1" control control | sed -n "s/^$2: //p"; }
 build() {
     local installed=$work/usr
     mkdir -p "$installed"/{sbin,libexec/viscum}
-    cp "$programs/viscumd" "$installed/sbin/"
+    cp "$programs"/viscum{d,-exporter} "$installed/sbin/"
     cp "$programs"/viscum-{shim,prober,image} "$installed/libexec/viscum/"
     rm -rf "$directory"
     "$tree/packaging/ipk/pack.sh" "$architecture" "$work" "$directory" > "$work/first"
-    diff <(printf '%s\n' "$(package viscum)" "$(package viscum-image)") "$work/first" || fail 'other packages are built'
+    diff <(printf '%s\n' "$(package viscum)" "$(package viscum-image)" "$(package viscum-exporter)") "$work/first" || fail 'other packages are built'
     # What else there is to be different: who, when and where.
     find "$work" -exec touch -d '2001-01-01' {} +
     (umask 077 && TZ=Pacific/Auckland LC_ALL=C "$tree/packaging/ipk/pack.sh" "$architecture" "$work" "$work/again" > /dev/null)
     local name
-    for name in viscum viscum-image; do
+    for name in viscum viscum-image viscum-exporter; do
         cmp "$(package $name)" "$work/again/$(basename "$(package $name)")" || fail 'packed twice, they are two'
     done
 }
@@ -78,7 +78,7 @@ archive() {
 
 format() {
     local name file script part
-    for name in viscum viscum-image; do
+    for name in viscum viscum-image viscum-exporter; do
         file=$(package $name)
         archive "$file" "$file"
         diff <(printf './%s\n' debian-binary data.tar.gz control.tar.gz) <(tar -tzf "$file") || fail "$name: other members"
@@ -108,7 +108,9 @@ format() {
 # fields PACKAGE DATA: those that OpenWrt's build writes.
 fields() {
     local control=$work/$1/control depends name
-    diff <(printf '%s\n' Package Version Depends Source SourceName License LicenseFiles Section SourceDateEpoch URL \
+    local user=''
+    [[ $1 != viscum-exporter ]] || user=Require-User
+    diff <(printf '%s\n' Package Version Depends Source SourceName License LicenseFiles Section $user SourceDateEpoch URL \
         Maintainer Architecture Installed-Size Description) <(sed -n 's/^\([^ :]*\):.*/\1/p' "$control") ||
         fail "$1: < fields that are to be there, > that are"
     ! grep -qvE '^([A-Z][A-Za-z-]+: .+| .+)$' "$control" || fail "$1: no opkg reads this:" "$(cat "$control")"
@@ -143,6 +145,14 @@ lrwxrwxrwx /usr/sbin/viscumctl -> viscumd
 FILES
     ) <(files viscum) || fail 'viscum: < what it is to have, > what it has'
     diff <(echo '-rwxr-xr-x /usr/libexec/viscum/viscum-image') <(files viscum-image) || fail 'viscum-image: as above'
+    diff <(sort << 'FILES'
+-rw------- /etc/config/viscum-exporter
+-rwxr-xr-x /etc/init.d/viscum-exporter
+-rw-r--r-- /lib/upgrade/keep.d/viscum-exporter
+-rwxr-xr-x /usr/sbin/viscum-exporter
+FILES
+    ) <(files viscum-exporter) || fail 'viscum-exporter: as above'
+    [[ $(field viscum-exporter Require-User) = viscum-exporter=9477:viscum-exporter=9477 ]] || fail 'it has no account'
     local file
     for file in init.d/viscum:init config/viscum:config uci-defaults/90-viscum:defaults; do
         file_of viscum data "etc/${file%:*}" | cmp - "$tree/openwrt/viscum/files/viscum.${file#*:}" || fail 'another file'
@@ -158,13 +168,13 @@ programs_run() {
         need readelf "$emulator"
         run=$emulator
     fi
-    for name in viscum viscum-image; do
+    for name in viscum viscum-image viscum-exporter; do
         member "$name" data | tar -C "$work" -xpzf -
     done
-    for file in "$work"/usr/sbin/viscumd "$work"/usr/libexec/viscum/*; do
+    for file in "$work"/usr/sbin/viscum{d,-exporter} "$work"/usr/libexec/viscum/*; do
         [[ $architecture = native ]] || ! readelf -lW "$file" | grep -q INTERP || fail "$file needs libraries"
     done
-    for name in sbin/viscumd sbin/viscumctl libexec/viscum/viscum-image; do
+    for name in sbin/viscumd sbin/viscumctl sbin/viscum-exporter libexec/viscum/viscum-image; do
         [[ $($run "$work/usr/$name" --version) = "${name##*/} ${version%-r*}" ]] || fail "$name does not say its version"
     done
     for file in "$tree"/examples/*/service.yaml; do
@@ -216,6 +226,7 @@ life() {
     need busybox jq unshare
     cp "$(package viscum)" "$work/viscum.ipk"
     cp "$(package viscum-image)" "$work/viscum-image.ipk"
+    cp "$(package viscum-exporter)" "$work/viscum-exporter.ipk"
     next_version
     stage_apk
     mkdir "$work/root"
@@ -226,7 +237,7 @@ life() {
 stage_apk() {
     local name
     mkdir "$work/installed"
-    for name in viscum viscum-image; do
+    for name in viscum viscum-image viscum-exporter; do
         member "$name" data | tar -C "$work/installed" -xpzf -
     done
     "$tree/packaging/apk/stage.sh" "$architecture" "$work/installed" "$work/apk" > "$work/commands" 2> /dev/null
@@ -237,7 +248,7 @@ info() { sed -n "s/^$2://p" "$work/apk/$1/info"; }
 apk() {
     local name from to
     stage_apk
-    for name in viscum viscum-image; do
+    for name in viscum viscum-image viscum-exporter; do
         # The same files with the same modes, and beside them only what OpenWrt keeps of a package.
         (cd "$work/apk/$name/root" && tar --sort=name --owner=0 --group=0 --mtime=@0 -cf - .) | gzip -n > "$work/data.tar.gz"
         diff <(files "$name") <(tar -tvzf "$work/data.tar.gz" | sed -n '/^d/d; /\.\/lib\/apk\//d; s|^\([^ ]*\) .* \./|\1 /|p' |
@@ -262,7 +273,7 @@ apk() {
         fail 'the sums of configuration files are others'
     # Each word as a shell would hand it over; the program is one that says them.
     sed 's/^fakeroot env [^ ]* apk /printf "%s\\n" /' "$work/commands" > "$work/said.sh"
-    diff <(cat "$work"/apk/viscum{,-image}/info) <(bash "$work/said.sh" | sed -n '/^--info$/ { n; p }') || fail '< info, > the command'
+    diff <(cat "$work"/apk/viscum{,-image,-exporter}/info) <(bash "$work/said.sh" | sed -n '/^--info$/ { n; p }') || fail '< info, > the command'
 }
 
 case $case in

@@ -22,6 +22,7 @@ init_scripts() { grep -s '^/etc/init.d/' "$list"; }
 default_postinst() {
 	local name list file code
 	find_package "$1"
+	[ ! -e "$IPKG_INSTROOT/usr/lib/opkg/info/$name.list" ] || add_group_and_user "$1"
 	if [ -z "$IPKG_INSTROOT" ]; then
 		for file in $(grep -s '^/etc/uci-defaults/' "$list"); do
 			# shellcheck disable=SC1090
@@ -57,4 +58,16 @@ default_prerm() {
 	return "$code"
 }
 
-add_group_and_user() { :; }
+# Of one account with its group, both with numbers: as many as a package here has.
+add_group_and_user() {
+	local name list users user group
+	find_package "$1"
+	users="$(sed -n 's/^Require-User: *//p' "$IPKG_INSTROOT/usr/lib/opkg/info/$name.control" 2>/dev/null)"
+	[ ! -f "$IPKG_INSTROOT/lib/apk/packages/$name.rusers" ] || users="$(cat "$IPKG_INSTROOT/lib/apk/packages/$name.rusers")"
+	[ -n "$users" ] || return 0
+	user="${users%%:*}" group="${users#*:}"
+	grep -qs "^${group%=*}:" "$IPKG_INSTROOT/etc/group" ||
+		echo "${group%=*}:x:${group#*=}:${user%=*}" >>"$IPKG_INSTROOT/etc/group"
+	grep -qs "^${user%=*}:" "$IPKG_INSTROOT/etc/passwd" ||
+		echo "${user%=*}:x:${user#*=}:${group#*=}:${user%=*}:/var/run/${user%=*}:/bin/false" >>"$IPKG_INSTROOT/etc/passwd"
+}

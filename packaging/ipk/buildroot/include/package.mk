@@ -5,7 +5,7 @@
 #            description, and of conffiles, preinst, postinst, prerm and postrm those that the package has
 #   prepare  PKG_BUILD_DIR, which gets what OpenWrt's build is made of; TO/options gets CMake's options
 VERSION:=$(PKG_VERSION)-r$(PKG_RELEASE)
-said:=SECTION TITLE DEPENDS URL MAINTAINER
+said:=SECTION TITLE DEPENDS URL USERID MAINTAINER
 
 # Before each package, that none has what the one before it said.
 define Package/Default
@@ -13,6 +13,7 @@ define Package/Default
   TITLE:=
   DEPENDS:=
   URL:=
+  USERID:=
   MAINTAINER:=$(PKG_MAINTAINER)
 endef
 
@@ -41,7 +42,7 @@ SourceName: $(PKG_NAME)
 License: $(PKG_LICENSE)
 LicenseFiles: $(PKG_LICENSE_FILES)
 Section: $(SECTION_$(PACKAGE))
-SourceDateEpoch: $(SOURCE_DATE_EPOCH)
+$(call field,Require-User,$(USERID_$(PACKAGE)))SourceDateEpoch: $(SOURCE_DATE_EPOCH)
 $(call field,URL,$(URL_$(PACKAGE)))$(call field,Maintainer,$(MAINTAINER_$(PACKAGE)))Architecture: $(PKGARCH)
 endef
 
