@@ -239,6 +239,9 @@ void prune_quietly(const Session& session) {
 }
 
 std::optional<std::string> image_file(const std::string& image, const std::string& file) {
+    if (file == "-") {
+        return std::nullopt;  // what comes by standard input has nothing beside it
+    }
     const auto slash = file.rfind('/');
     std::string path = cat(slash == std::string::npos ? "./" : file.substr(0, slash + 1), image);
     // A directory that only happens to have an image's name is none.

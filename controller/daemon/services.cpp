@@ -72,18 +72,8 @@ void Services::deploy(const ServiceSpec& spec, const std::string& text, std::uin
         return;
     }
     if (service.is_deployed(text, *image)) {
-        const auto left = trial_left(spec.name);
-        if (left && !confirm) {
-            this->confirm(spec.name, client);
-            return;
-        }
-        if (left) {
-            Response response = done(cat(spec.name, ": nothing to do, this version is deployed, and on trial"), false);
-            response.hint = confirm_hint(spec.name, *left);
-            answer_(client, response);
-            return;
-        }
-        answer_(client, done(cat(spec.name, ": nothing to do, this version is deployed"), false));
+        const auto answer = answer_on_trial(spec.name, confirm.has_value());
+        answer_(client, answer ? *answer : done(cat(spec.name, ": nothing to do, this version is deployed"), false));
         return;
     }
     Candidate candidate;
@@ -217,6 +207,7 @@ void Services::remove_unserved(const std::string& name, std::uint64_t client) {
         return;
     }
     unserved_.erase(name);
+    forget_before(name);
     remove_log(name);
     log_info(cat("'", name, "', which was not served, is removed"));
     answer_(client, done(cat(name, ": removed"), true));
@@ -297,11 +288,7 @@ void Services::settle_candidate(Service& service, const std::string& rules_probl
         return;
     }
     if (const auto why = candidate_failure(service); !why.empty()) {
-        const bool comes_back = candidate.comes_back;
-        give_up(service, why, !comes_back);
-        if (comes_back) {
-            take_down(service);  // what was not confirmed goes; the file is tried on
-        }
+        give_up(service, why);
     }
 }
 
@@ -349,7 +336,7 @@ void Services::give_up(Service& service, const std::string& why, bool keeps_befo
     } else {
         before = service.current();
     }
-    const bool serves = keeps_before && before != nullptr && !before->stopping();
+    const bool serves = keeps_before && !candidate.comes_back && before != nullptr && !before->stopping();
     std::vector<std::string> hints;
     if (serves) {
         hints.emplace_back("the version before serves on");
@@ -362,6 +349,9 @@ void Services::give_up(Service& service, const std::string& why, bool keeps_befo
     service.keep_log = true;
     log_warn(cat("'", service.name, "' was not deployed: ", why));
     answer_(candidate.client, failure(code, cat(service.name, ": ", why), join(hints, "; ")));
+    if (candidate.comes_back) {
+        take_down(service);  // what was not confirmed goes all the same, and the file is tried on
+    }
     context_.changed();
 }
 

@@ -86,13 +86,20 @@ private:
     void want_file(Service& service, const ServiceSpec& spec, const std::string& text, std::optional<Image> image);
     /// A version that is healthy, durably.
     Status write_down(const std::string& name, const Candidate& candidate);
-    Result<VersionTrial> begin_trial(const std::string& name, Millis confirm);
-    void forget_before(const std::string& name);
+    Result<VersionTrial> begin_trial(const std::string& name, const Candidate& candidate);
+    /// The answer to a deploy of what is deployed, where that is on trial.
+    std::optional<Response> answer_on_trial(const std::string& name, bool stays_on_trial);
+    std::string confirm_one(const std::string& name, bool* changed);
     void await_trial(const VersionTrial& trial);
     [[nodiscard]] std::vector<std::string> trials_over() const;
+    enum class TrialFile : std::uint8_t { on_trial, put_back, another };
+    [[nodiscard]] Result<TrialFile> file_of(const std::string& name, const VersionTrial& trial) const;
+    void load_trials(std::vector<std::string>* problems);
     Status put_back(const std::string& name);
-    std::string confirm_one(const std::string& name, bool* changed);
+    Status drop_trial(const std::string& name, const std::optional<std::string>& image);
+    void forget_before(const std::string& name);
     void bring_back(const std::string& name, const ClaimCheck& check, std::vector<std::string>* problems);
+    void make_way(const std::string& name);
     void propose(Service& service, Candidate candidate);
     void start_candidate(Service& service);
     void settle_candidate(Service& service, const std::string& rules_problem);
@@ -115,10 +122,9 @@ private:
     SavedState saved_;     // as on disk
     bool loading_ = true;  // not all that the viscumd before left is known
     std::map<std::string, std::string> unserved_;
-    std::map<std::string, std::string>
-        coming_back_;             // files of versions before that do not run yet; empty: there is none
-    BootTime next_end_{};         // of trials, after one that could not be brought about
-    bool look_at_files_ = false;  // a file in services/ could not be judged, or came free
+    std::map<std::string, std::string> coming_back_;  // files of versions before, just put back; empty: there is none
+    BootTime next_end_{};                             // of trials, after one that could not be brought about
+    bool look_at_files_ = false;                      // a file in services/ could not be judged, or came free
 };
 
 /// 16 hexadecimal digits that tell one service file from another.

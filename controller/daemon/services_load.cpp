@@ -60,17 +60,12 @@ Status Services::load(const ClaimCheck& check, std::vector<std::string>* problem
         return status;
     }
     forget_groups(problems);
-    for (const auto& name : trials_over()) {
-        if (auto status = put_back(name); !status) {
-            problems->push_back(status.error().what);
-        }
-    }
+    load_trials(problems);
     load_files(check, problems);
-    coming_back_.clear();
-    store_.forget_others_before(saved_.trials, problems);
-    for (const auto& [name, trial] : saved_.trials) {
-        await_trial(trial);
+    for (const auto& [name, text] : coming_back_) {
+        make_way(name);
     }
+    coming_back_.clear();
     for (auto& [name, service] : services_) {
         if (!service.committed) {
             take_down(service);  // removed, or never deployed to the end, when the viscumd before ended
@@ -196,24 +191,28 @@ void Services::forget_groups(std::vector<std::string>* problems) const {
 /// The version of a file in services/: its run goes on, and the service's other run finishes.
 void Services::want_file(Service& service, const ServiceSpec& spec, const std::string& text,
                          std::optional<Image> image) {
+    const bool comes_back = coming_back_.contains(service.name);
+    const std::string digest = image ? image->digest : "";
+    const auto is_it = [&](const Run* run) {
+        return run != nullptr && !run->stopping() && run->text() == text &&
+               (!comes_back || run->image_digest() == digest);
+    };
     for (const int slot : {0, 1}) {
-        const Run* run = service.run(slot);
-        if (run != nullptr && !run->stopping() && run->text() == text &&
-            (service.current() == nullptr || service.current()->text() != text)) {
+        if (is_it(service.run(slot)) && !is_it(service.current())) {
             service.primary = slot;
         }
     }
     if (Run* other = service.run(1 - service.primary)) {
         other->stop();  // also where neither is this version: it needs a slot
     }
-    if (const Run* current = service.current(); current != nullptr && current->text() == text) {
+    if (is_it(service.current())) {
         return;
     }
     Candidate candidate;
     candidate.spec = spec;
     candidate.text = text;
     candidate.image = std::move(image);
-    if (coming_back_.contains(service.name) && service.current() != nullptr) {
+    if (comes_back && service.current() != nullptr) {
         candidate.comes_back = true;
         candidate.wait = spec.health.start_timeout;
     }

@@ -39,7 +39,7 @@ std::string body_of(const SavedState& state) {
     }
     for (const auto& [name, trial] : state.trials) {
         body += cat("trial ", name, ' ', trial.until_ms, ' ', trial.boot, trial.first ? " first " : " before ",
-                    trial.image_before.empty() ? kNone : trial.image_before, '\n');
+                    trial.image_before.empty() ? kNone : trial.image_before, ' ', trial.digest, '\n');
     }
     return body;
 }
@@ -77,10 +77,10 @@ Result<SavedState> decode_state(const std::string& bytes, std::uint64_t* generat
             if (const auto value = parse_decimal(fields[2], kLargestNumber)) {
                 state.numbers[fields[1]] = static_cast<std::uint32_t>(*value);
             }
-        } else if (fields.size() == 6 && fields[0] == "trial") {
+        } else if (fields.size() == 7 && fields[0] == "trial") {
             if (const auto until = parse_decimal(fields[2], UINT64_MAX)) {
-                state.trials[fields[1]] = {*until, fields[3], fields[4] == "first",
-                                           fields[5] == kNone ? "" : fields[5]};
+                state.trials[fields[1]] = {*until, fields[3], fields[4] == "first", fields[5] == kNone ? "" : fields[5],
+                                           fields[6]};
             }
         }
     }
@@ -183,8 +183,12 @@ bool Store::has_service(const std::string& name) const {
     return access(service_file(name).c_str(), F_OK) == 0 || errno != ENOENT;
 }
 
+Result<std::string> Store::service_text(const std::string& name) const {
+    return read_file(service_file(name), kServiceFileLimit);
+}
+
 Result<bool> Store::keep_before(const std::string& name) {
-    const auto text = read_file(service_file(name), kServiceFileLimit);
+    const auto text = service_text(name);
     if (!text) {
         return text.error().errno_code == ENOENT ? Result<bool>(false) : text.error();
     }

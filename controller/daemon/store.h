@@ -28,6 +28,7 @@ struct VersionTrial {
     std::string boot;            // whose clock that is: /proc/sys/kernel/random/boot_id
     bool first = false;          // there was no version before
     std::string image_before;    // its image, by digest; empty: it has none
+    std::string digest;          // of the file on trial: with another one there the trial means nothing any more
     bool operator==(const VersionTrial&) const = default;
 };
 
@@ -59,6 +60,8 @@ public:
     /// Whether its file is there, or that cannot be known.
     [[nodiscard]] bool has_service(const std::string& name) const;
 
+    [[nodiscard]] Result<std::string> service_text(const std::string& name) const;
+
     /// Keeps a copy of a service's file as the version before. Whether there is a file.
     Result<bool> keep_before(const std::string& name);
     [[nodiscard]] Result<std::string> before(const std::string& name) const;
@@ -88,8 +91,8 @@ private:
 };
 
 /// A generation as it is on disk: "viscum-state 1 GENERATION CHECKSUM\n", then a line each: "drained SERVICE",
-/// "number SERVICE N", "image SERVICE DIGEST", "trial SERVICE UNTIL_MS BOOT first|before IMAGE|-". Lines of other kinds
-/// are passed over. Pure.
+/// "number SERVICE N", "image SERVICE DIGEST", "trial SERVICE UNTIL_MS BOOT first|before IMAGE|- DIGEST". Lines of
+/// other kinds are passed over. Pure.
 std::string encode_state(const SavedState& state, std::uint64_t generation);
 /// An error for whatever encode_state did not write, whole and unchanged.
 Result<SavedState> decode_state(const std::string& bytes, std::uint64_t* generation);

@@ -8,6 +8,7 @@ namespace viscum {
 namespace {
 
 constexpr const char* kLong = "10m";
+const std::string kStored = Instance{}.services_dir() + "/web.yaml";
 
 ServiceFile version_of_web(const std::string& answer) {
     ServiceFile file = web_service(answer);
@@ -16,7 +17,7 @@ ServiceFile version_of_web(const std::string& answer) {
 }
 
 std::string deployed_file() {
-    const auto text = read_file(Instance{}.services_dir() + "/web.yaml", 64 * 1024);
+    const auto text = read_file(kStored, 64 * 1024);
     return text ? *text : text.error().what;
 }
 
@@ -177,6 +178,79 @@ TEST_CASE("confirm: what was not confirmed goes also where the version before do
     // Its file stands, and is tried on.
     must(remove_file(obstacle));
     CHECK(eventually(kLimit, [&] { return scene.web() == "first"; }));
+    check_no_trial(scene);
+    scene.ctl({"remove", "web"});
+    scene.check_no_leak();
+}
+
+TEST_CASE(
+    "confirm: where the version before waits for its own connections, the cloud serves, and not what was on trial") {
+    Scene scene;
+    ServiceFile first = version_of_web("first");
+    first.more += "drain_timeout: 60s\n";
+    scene.deploy(first);
+    auto open = must(KeptConnection::open(scene.bed().client(1), {.to = kWeb}));
+    CHECK(open.get().who() == "first");
+    deploy_on_trial(scene, version_of_web("second"), "1s");
+    CHECK(scene.web() == "second");
+    CHECK(eventually(kLimit, [&] { return scene.web() == "cloud"; }));
+    CHECK(open.get().who() == "first");
+    { const auto closed = std::move(open); }
+    CHECK(eventually(kLimit, [&] { return scene.web() == "first"; }));
+    check_no_trial(scene);
+    scene.ctl({"remove", "web"});
+    scene.check_no_leak();
+}
+
+TEST_CASE("confirm: a trial means nothing once another file is there, or none") {
+    Scene scene;
+    scene.deploy(version_of_web("first"));
+    deploy_on_trial(scene, version_of_web("second"), "2s");
+    // As a deploy leaves it that is killed between the file and what is known beside it.
+    scene.viscumd().kill();
+    const ServiceFile third = version_of_web("third");
+    must(write_file_atomically(kStored, third.text(), 0640));
+    must(scene.viscumd().start_again());
+    CHECK(eventually(kLimit, [&] { return scene.web() == "third"; }));
+    check_no_trial(scene);
+    deploy_on_trial(scene, version_of_web("second"), "2s");
+    // The same of a removal.
+    scene.viscumd().kill();
+    must(remove_file(kStored));
+    must(scene.viscumd().start_again());
+    CHECK(eventually(kLimit, [&] { return scene.report().services.empty(); }));
+    CHECK(scene.web() == "cloud");
+    CHECK(must(list_directory(Instance{}.state_dir() + "/before")).empty());
+    const BootTime end = boot_now() + Millis(2'200);
+    CHECK(eventually(kLimit, [&] { return boot_now() > end; }));
+    CHECK(scene.report().services.empty());
+    scene.check_no_leak();
+}
+
+TEST_CASE("confirm: what was put back when viscumd was killed is brought back by the next one") {
+    Scene scene;
+    const ServiceFile first = version_of_web("first");
+    scene.deploy(first);
+    deploy_on_trial(scene, version_of_web("second"), kLong);
+    scene.viscumd().kill();
+    pretend_another_boot();
+    must(write_file_atomically(kStored, first.text(), 0640));
+    must(scene.viscumd().start_again());
+    CHECK(eventually(kLimit, [&] { return scene.web() == "first"; }));
+    check_no_trial(scene);
+    scene.ctl({"confirm", "web"}, 5);
+    scene.ctl({"remove", "web"});
+    scene.check_no_leak();
+}
+
+TEST_CASE("confirm: the version before that is lost does not take the other one with it") {
+    Scene scene;
+    scene.deploy(version_of_web("first"));
+    deploy_on_trial(scene, version_of_web("second"), "1s");
+    must(remove_file(Instance{}.state_dir() + "/before/web.yaml"));
+    CHECK(eventually(kLimit,
+                     [&] { return scene.viscumd().log().find("the version before is lost") != std::string::npos; }));
+    CHECK(scene.web() == "second");
     check_no_trial(scene);
     scene.ctl({"remove", "web"});
     scene.check_no_leak();

@@ -245,6 +245,34 @@ TEST_CASE("image: updated and rolled back under a client without pause, and adop
     check_nothing_left(scene);
 }
 
+TEST_CASE("image: the same file with another image on trial: the image before comes back") {
+    if (lacks_programs()) {
+        return;
+    }
+    const StoreMount store;
+    Scene scene;
+    must(write_image_layout(web_image("one"), "/srv/one", Packing::gzip));
+    must(write_image_layout(web_image("two"), "/srv/two", Packing::gzip));
+    const std::string file = ImageService{"plates"}.write();
+    scene.ctl({"image", "import", "/srv/one", "--name", "plates"});
+    scene.ctl({"deploy", file});
+    scene.ctl({"image", "import", "/srv/two", "--name", "plates"});
+    scene.ctl({"deploy", file, "--confirm", "1s"});
+    CHECK(page(scene, "/") == "two");
+    CHECK(eventually(kLimit, [&] { return page(scene, "/") == "one"; }));
+    CHECK(eventually(kLimit, [&] { return !scene.status("web").updating; }));
+    scene.viscumd().kill();
+    must(scene.viscumd().start_again());
+    CHECK(page(scene, "/") == "one");
+    scene.ctl({"remove", "web"});
+    scene.ctl({"image", "remove", "plates"});
+    for (const char* name : {"one", "two"}) {
+        std::filesystem::remove_all(cat("/srv/", name));
+    }
+    (void)run({VISCUM_BIN_DIR "/viscum-image", "prune"});
+    check_nothing_left(scene);
+}
+
 TEST_CASE("image: a deployed one is back after a reboot, and one that is gone is said to be") {
     if (lacks_programs()) {
         return;

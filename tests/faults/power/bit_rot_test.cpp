@@ -14,7 +14,7 @@ const SavedState kOlder{{"web"}, {{"web", 7}}, {}, {}};
 const SavedState kNewer{{"web", "dns"},
                         {{"web", 7}, {"dns", 4000}},
                         {{"dns", std::string(64, 'a')}},
-                        {{"web", {90'000, "a-boot", false, ""}}}};
+                        {{"web", {90'000, "a-boot", false, "", "1f"}}}};
 constexpr std::size_t kBits = 8;
 
 std::string generation_file(int parity) {

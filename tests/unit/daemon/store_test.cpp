@@ -11,7 +11,7 @@ TEST_CASE("store: the state is read back as it was written") {
           SavedState{{"plates", "web-2"},
                      {{"plates", 7}, {"web-2", 4095}},
                      {{"plates", "00ff"}},
-                     {{"plates", {17, "a-b", false, "00aa"}}, {"web-2", {0, "a-b", true, ""}}}}}) {
+                     {{"plates", {17, "a-b", false, "00aa", "1f"}}, {"web-2", {0, "a-b", true, "", "1f"}}}}}) {
         std::uint64_t generation = 0;
         const auto read = decode_state(encode_state(state, 7), &generation);
         REQUIRE(read);
@@ -22,7 +22,7 @@ TEST_CASE("store: the state is read back as it was written") {
 
 TEST_CASE("store: a torn or changed state file is never used") {
     const std::string bytes = encode_state(
-        SavedState{{"plates", "web"}, {{"web", 3}}, {{"web", "00ff"}}, {{"web", {17, "a-b", true, ""}}}}, 12);
+        SavedState{{"plates", "web"}, {{"web", 3}}, {{"web", "00ff"}}, {{"web", {17, "a-b", true, "", "1f"}}}}, 12);
     std::uint64_t generation = 0;
     for (std::size_t length = 0; length < bytes.size(); ++length) {
         CHECK_FALSE(decode_state(bytes.substr(0, length), &generation));
