@@ -111,6 +111,18 @@ done
 [[ -n $(shim) && $(filters) -gt 0 ]] || fail 'neither shim nor filter are where they are looked for'
 asked > /dev/null
 
+# What looks at it: by an account of its own, which viscumd finds when it is told.
+apt install /tmp/viscum-exporter.deb
+grep -qx reload <<< "$(asked)" || fail 'viscumd is not told that somebody may look'
+eventually 'the socket for those who look is not there' "stat -c %G $root/run/viscum-observe/socket | grep -c ." 1
+inside setpriv --reuid viscum-exporter --regid viscum-exporter --clear-groups --no-new-privs \
+    /usr/sbin/viscum-exporter > "$root/tmp/exporter" 2>&1 &
+metrics() { inside busybox wget -q -O - http://127.0.0.1:9477/metrics; }
+eventually 'no metrics of the service' 'metrics | grep -c "^viscum_service_state{.*\"web\".*\"up\"} 1"' 1
+apt purge viscum-exporter
+! grep -q viscum-exporter "$root/etc/passwd" "$root/etc/group" || fail 'a purge leaves the account'
+asked > /dev/null
+
 # An upgrade restarts viscumd, once and at its end: the service is the same as before, and nothing is asked twice.
 shim=$(shim) viscumd=$(cat "$root/run/viscumd.pid") edited=$(md5sum < "$root/etc/viscum/viscum.yaml")
 apt install /tmp/viscum.next.deb /tmp/viscum-image.next.deb

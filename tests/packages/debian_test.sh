@@ -109,7 +109,7 @@ unit_is_sound() {
 # An installed system of Debian's, made once, with what the packages depend on: an installation then needs no network.
 system() {
     local needed mirror=http://deb.debian.org/debian new=$directory/system
-    needed="busybox-static systemd $(for name in viscum viscum-image; do dpkg-deb -f "$(package "$name")" Depends; done |
+    needed="busybox-static systemd $(for name in viscum viscum-image viscum-exporter; do dpkg-deb -f "$(package "$name")" Depends; done |
         tr ',' '\n' | sed -E 's/^ *([^ ]+).*/\1/' | grep -v '^viscum' | sort -u | paste -sd ' ')"
     tarball=$directory/bookworm-$(md5sum <<< "$needed" | cut -c 1-12).tar
     [[ ! -e $tarball ]] || return 0
@@ -139,6 +139,7 @@ next_version() {
         dpkg-deb -b "$work/$name" "$work/$name.next.deb" > /dev/null
         cp "$(package "$name")" "$work/$name.deb"
     done
+    cp "$(package viscum-exporter)" "$work/viscum-exporter.deb"
 }
 
 # In mount, process and network namespaces of its own: all that is made there goes with them.
