@@ -280,7 +280,7 @@ TEST_CASE("egress: a real flood of datagrams leaves as the bucket allows, and a 
         }
         const auto cpus = static_cast<std::uint64_t>(libbpf_num_possible_cpus());
         const auto out = lab.link_counters().out - before;
-        CHECK(out >= VS_NEW_FLOWS);
+        CHECK(out >= VS_NEW_FLOWS - 1);  // the connection had a token, of this CPU's bucket where it ran on the same
         CHECK(out <= cpus * (VS_NEW_FLOWS + (now_ns() - begin) / VS_NEW_FLOW_NS + 1) + 1);
         CHECK(lab.refused("too-many") > 0);
         rate.empty();
