@@ -364,6 +364,10 @@ Result<bool> Daemon::keep_lock() {
 }
 
 void Daemon::reload() {
+    // Whatever viscum.yaml says: a group that is gone is to lose what it could see.
+    if (observers_) {
+        observers_->look();
+    }
     auto config = load_router_config(instance_);
     if (!config) {
         log_error(cat("viscum.yaml is not used, the one before counts: ", config.error().what));
@@ -378,9 +382,6 @@ void Daemon::reload() {
     world_->set_lan(config_.lan);
     renew_lease();
     recheck(true);
-    if (observers_) {
-        observers_->look();
-    }
     reconciler_->touch();
     log_info("viscum.yaml was read again");
 }

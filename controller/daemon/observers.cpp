@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <optional>
 #include <utility>
 
 #include "base/file.h"
@@ -20,9 +22,17 @@ constexpr Millis kIdle{10'000};
 constexpr std::size_t kLongestRequest = 4096;  // a verb
 constexpr mode_t kDirectoryMode = 0750;
 
-std::optional<gid_t> observers_group() {
-    const group* entry = getgrnam(kObserverAccount);
-    return entry != nullptr && entry->gr_gid != 0 ? std::optional(entry->gr_gid) : std::nullopt;
+/// nullopt: there is none. An error is not the same: who cannot be asked now may know it all the while.
+Result<std::optional<gid_t>> observers_group() {
+    errno = 0;
+    if (const group* entry = getgrnam(kObserverAccount); entry != nullptr) {
+        return entry->gr_gid != 0 ? std::optional(entry->gr_gid) : std::nullopt;
+    }
+    // getpwnam(3): of all others some library says that it has found nothing.
+    if (errno == EINTR || errno == EIO || errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ERANGE) {
+        return errno_error(cat("cannot look up the group '", kObserverAccount, "'"));
+    }
+    return std::optional<gid_t>();
 }
 
 /// root's, to enter for the group alone. Whatever stood there before: nobody but root writes to /run.
@@ -46,12 +56,25 @@ Status make_observe_dir(const std::string& path, gid_t group) {
 Observers::Observers(EventLoop& loop, const Instance& instance, std::function<std::string()> report)
     : loop_(loop), instance_(instance), make_report_(std::move(report)) {}
 
-Status Observers::open() {
+/// As the group is now. Its number may be another account's by tomorrow: what was open by it goes, with its clients.
+Status Observers::follow_group() {
     const auto group = observers_group();
     if (!group) {
-        return {};
+        return group.error();
     }
-    group_ = *group;
+    if (!*group) {
+        server_.reset();
+        return remove_directory(observe_dir(instance_));
+    }
+    if (server_ && **group == group_) {
+        return put_back();
+    }
+    server_.reset();
+    group_ = **group;
+    return open();
+}
+
+Status Observers::open() {
     if (auto status = make_observe_dir(observe_dir(instance_), group_); !status) {
         return status;
     }
@@ -74,7 +97,7 @@ Status Observers::put_back() {
 }
 
 void Observers::look() {
-    tell(server_ ? put_back() : open());
+    tell(follow_group());
 }
 
 void Observers::mend() {

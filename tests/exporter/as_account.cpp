@@ -29,9 +29,9 @@ void add_line(const std::string& file, const std::string& name, const std::strin
 
 }  // namespace
 
-void make_observer_account() {
-    add_line("/etc/group", kObserverAccount, cat(":x:", kObserver, ":"));
-    add_line("/etc/passwd", kObserverAccount, cat(":x:", kObserver, ":", kObserver, "::/:/usr/sbin/nologin"));
+void make_observer_account(uid_t number) {
+    add_line("/etc/group", kObserverAccount, cat(":x:", number, ":"));
+    add_line("/etc/passwd", kObserverAccount, cat(":x:", number, ":", number, "::/:/usr/sbin/nologin"));
 }
 
 void remove_observer_account() {

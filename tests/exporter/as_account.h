@@ -10,9 +10,10 @@ namespace viscum {
 
 constexpr uid_t kObserver = 64'901;  // and its group
 constexpr uid_t kStranger = 64'902;  // of no group that counts
+constexpr uid_t kNewObserver = 64'903;  // the account's number after a reinstallation
 
-/// To be called before viscumd starts, which looks the group up.
-void make_observer_account();
+/// Where there is none yet. viscumd looks the group up when it starts, and on SIGHUP.
+void make_observer_account(uid_t number = kObserver);
 /// As before the package was installed.
 void remove_observer_account();
 

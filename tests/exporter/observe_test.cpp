@@ -132,6 +132,51 @@ TEST_CASE("observe: without the group there is no socket, and it opens when the 
     CHECK(as_account(kObserver, kObserver, [&] { return ask(path, verb("status")); }) == 0);
 }
 
+TEST_CASE("observe: a group that goes takes the socket along, and what was open by it") {
+    make_observer_account();
+    Scene scene;
+    const std::string path = socket_of(scene);
+    const UniqueFd held = connect_to(path);
+    REQUIRE(held);
+    remove_observer_account();
+    // The next account may get the number: also where there is something else that viscumd cannot use.
+    scene.write_config("lan: what is no list\n");
+    REQUIRE(kill(scene.viscumd().pid(), SIGHUP) == 0);
+    CHECK(eventually(kLimit, [] { return access(observe_dir(Instance{}).c_str(), F_OK) != 0; }));
+    char byte = 0;
+    const auto got = recv(held.get(), &byte, 1, MSG_DONTWAIT);
+    CHECK((got == 0 || errno == ECONNRESET));  // the second: it was not accepted yet
+    CHECK(as_account(kObserver, kObserver, [&] { return ask(path, verb("status")); }) == kOtherFailure);
+    scene.ctl({"list"});
+    make_observer_account();
+    REQUIRE(kill(scene.viscumd().pid(), SIGHUP) == 0);
+    CHECK(eventually(kLimit, [&] { return ask(path, verb("status")) == 0; }));
+    // What a viscumd that was ended left behind goes with the group as well.
+    scene.write_config("lan: [br-lan]\n");
+    scene.viscumd().kill();
+    remove_observer_account();
+    must(scene.viscumd().start_again());
+    CHECK(eventually(kLimit, [] { return access(observe_dir(Instance{}).c_str(), F_OK) != 0; }));
+}
+
+TEST_CASE("observe: a group that came back with another number gets the socket, and the number of before loses it") {
+    make_observer_account();
+    Scene scene;
+    const std::string path = socket_of(scene);
+    CHECK(as_account(kObserver, kObserver, [&] { return ask(path, verb("status")); }) == 0);
+    remove_observer_account();
+    make_observer_account(kNewObserver);
+    REQUIRE(kill(scene.viscumd().pid(), SIGHUP) == 0);
+    CHECK(eventually(kLimit, [&] {
+        return as_account(kNewObserver, kNewObserver, [&] { return ask(path, verb("status")); }) == 0;
+    }));
+    CHECK(as_account(kObserver, kObserver, [&] { return ask(path, verb("status")); }) == kRefusedPath);
+    REQUIRE(chmod(observe_dir(Instance{}).c_str(), 0755) == 0);
+    REQUIRE(chmod(path.c_str(), 0666) == 0);
+    CHECK(as_account(kObserver, kObserver, [&] { return ask(path, verb("status")); }) == kHungUp);
+    remove_observer_account();
+}
+
 TEST_CASE("observe: an uninstallation takes the socket away") {
     make_observer_account();
     Scene scene;
