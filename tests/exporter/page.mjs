@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The status page in a headless Chromium, through a real fail-over.
-// page.mjs URL PID URL_WITH_TOKEN TOKEN: PID is the process of the service "web", which is stopped and continued.
+// page.mjs URL PID URL_WITH_TOKEN TOKEN EXPORTER: PID is the process of the service "web", EXPORTER that of the exporter
+// at URL; both are stopped and continued.
 import assert from 'node:assert/strict';
 import { launch, screenshot } from '../browser/browser.mjs';
 
-const [url, pid, guarded, token] = process.argv.slice(2);
+const [url, pid, guarded, token, exporter] = process.argv.slice(2);
 const kLimit = 20000;
 const browser = await launch({ args: ['--disable-dev-shm-usage'] });
 const complaints = [];
@@ -87,6 +88,25 @@ async function keeps_still() {
     await page.context().close();
 }
 
+/// As from a router without power: no answer, and no end of the connection.
+async function falls_silent() {
+    const page = await open(url);
+    await has_text(page, '#headline', 'served here');
+    process.kill(exporter, 'SIGSTOP');
+    try {
+        await has_text(page, '#headline', 'The exporter does not answer');
+        await has_text(page, '#detail', 'No news since');
+        await has_text(page, '#announce', 'The exporter does not answer');
+        await page.waitForTimeout(8000);  // it asks again, and hears nothing again
+        await has_text(page, '#headline', 'The exporter does not answer');
+    } finally {
+        process.kill(exporter, 'SIGCONT');
+    }
+    await has_text(page, '#headline', 'served here');
+    await has_text(page, '#detail', 'live');
+    await page.context().close();
+}
+
 /// What a service could write into its reasons and its names.
 async function hostile() {
     const page = await open(url);
@@ -134,6 +154,7 @@ async function picture_of_a_desk() {
 
 await fails_over();
 await keeps_still();
+await falls_silent();
 await hostile();
 await with_token();
 await picture_of_a_desk();

@@ -5,12 +5,13 @@ import { make, say } from './pictures.js';
 import { bytes, clock, percent, standing } from './words.js';
 
 const kTokenKey = 'viscum-token';
+const kSilence = 5000;    // ms; an event comes each second, and one of a viscumd that hangs every other
 
 const $ = (id) => document.getElementById(id);
 const still = matchMedia('(prefers-reduced-motion: reduce)');
 const cards = new Map();  // name -> Card
 let token = sessionStorage.getItem(kTokenKey);
-let stream = null;        // AbortController of the one that is open
+let stream = null;        // the one that is followed: { attempt: AbortController }
 let last_news = null;     // Date
 
 function announce(text) {
@@ -153,7 +154,22 @@ function take(event) {
     }
 }
 
-async function read(body) {
+/// Ends `attempt` where nothing is heard for kSilence: a router that lost its power does not even hang up.
+class Patience {
+    constructor(attempt) {
+        this.attempt = attempt;
+        this.renew();
+    }
+    renew() {
+        this.end();
+        this.timer = setTimeout(() => this.attempt.abort(new Error(`nothing came for ${kSilence / 1000} s`)), kSilence);
+    }
+    end() {
+        clearTimeout(this.timer);
+    }
+}
+
+async function read(body, patience) {
     const reader = body.pipeThrough(new TextDecoderStream()).getReader();
     let text = '';
     for (;;) {
@@ -161,6 +177,7 @@ async function read(body) {
         if (done) {
             return;
         }
+        patience.renew();
         text += value;
         const events = text.split('\n\n');
         text = events.pop();
@@ -176,13 +193,15 @@ function ask_for_token(answer) {
 }
 
 async function follow() {
-    const mine = new AbortController();
+    const mine = { attempt: null };
     stream = mine;
     let again = 1000;
     while (stream === mine) {
+        mine.attempt = new AbortController();
+        const patience = new Patience(mine.attempt);
         try {
             const headers = token ? { Authorization: `Bearer ${token}` } : {};
-            const answer = await fetch('/api/v1/events', { headers, signal: mine.signal, cache: 'no-store' });
+            const answer = await fetch('/api/v1/events', { headers, signal: mine.attempt.signal, cache: 'no-store' });
             if (answer.status === 401) {
                 const answer_text = token ? 'That is not the token.' : '';
                 token = null;
@@ -195,12 +214,14 @@ async function follow() {
             }
             $('ask').hidden = true;
             again = 1000;
-            await read(answer.body);
+            await read(answer.body, patience);
         } catch (error) {
             if (stream !== mine) {
                 return;
             }
             show_away('The exporter does not answer', `${since_text()}It is asked again and again. (${error.message})`);
+        } finally {
+            patience.end();
         }
         if (stream === mine) {
             await new Promise((resolve) => setTimeout(resolve, again));
@@ -212,7 +233,7 @@ async function follow() {
 function stop() {
     const open = stream;
     stream = null;
-    open?.abort();
+    open?.attempt.abort();
 }
 
 /// From the link's fragment, which goes to no server, and out of the address at once.
