@@ -3,6 +3,9 @@
 // calls that it does not make.
 #pragma once
 
+#include <cstdint>
+#include <string>
+
 #include "base/result.h"
 
 namespace viscum {
@@ -10,5 +13,9 @@ namespace viscum {
 /// As root it becomes the account viscum-exporter, whose absence is an error: nothing here is done with root's rights.
 /// Another account stays as it is. `lacks` says what this kernel cannot do; it goes on without that.
 Status shut_exporter_cage(std::string* lacks);
+
+/// The calls that are left, as an array of struct sock_filter in bytes, for SECCOMP_MODE_FILTER. `architecture` is one
+/// of libseccomp's (SCMP_ARCH_X86), of this machine's byte order.
+Result<std::string> exporter_filter(std::uint32_t architecture);
 
 }  // namespace viscum

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The filter is interpreted here as the kernel would: what it says of a call can be asked without making the call.
+// What the filter says of calls, of which none is made.
 #include "controller/sandbox/seccomp.h"
 
 #include <asm/ioctls.h>
@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "controller/spec/allowances.h"
+#include "tests/support/seccomp_program.h"
 
 using namespace viscum;
 
@@ -32,7 +33,6 @@ namespace {
 constexpr std::uint32_t kEperm = SECCOMP_RET_ERRNO | EPERM;
 constexpr std::uint32_t kEnosys = SECCOMP_RET_ERRNO | ENOSYS;
 constexpr std::uint32_t kAllow = SECCOMP_RET_ALLOW;
-constexpr std::uint32_t kBroken = 0xdead;  // no verdict of any filter
 using Words = std::vector<std::uint64_t>;
 constexpr std::uint64_t kUpper = std::uint64_t{1} << 32;
 
@@ -42,12 +42,11 @@ public:
         const auto bytes = seccomp_filter(allow);
         REQUIRE(bytes);
         REQUIRE(bytes->size() % sizeof(sock_filter) == 0);
-        program_.resize(bytes->size() / sizeof(sock_filter));
-        std::memcpy(program_.data(), bytes->data(), bytes->size());
-        REQUIRE(program_.size() <= BPF_MAXINSNS);
+        program_ = SeccompProgram(*bytes);
+        REQUIRE(program_.fits());
     }
 
-    [[nodiscard]] std::uint32_t ask(const seccomp_data& data) const;
+    [[nodiscard]] std::uint32_t ask(const seccomp_data& data) const { return program_.ask(data); }
     [[nodiscard]] std::uint32_t ask(long number, std::initializer_list<std::uint64_t> arguments = {}) const {
         seccomp_data data{};
         data.nr = static_cast<int>(number);
@@ -57,32 +56,8 @@ public:
     }
 
 private:
-    std::vector<sock_filter> program_;
+    SeccompProgram program_{{}};
 };
-
-std::uint32_t Filter::ask(const seccomp_data& data) const {
-    std::uint32_t a = 0;
-    for (std::size_t at = 0; at < program_.size(); ++at) {
-        const auto& step = program_[at];
-        bool taken = false;
-        switch (step.code) {
-            case BPF_LD | BPF_W | BPF_ABS:
-                REQUIRE(step.k <= sizeof data - sizeof a);
-                std::memcpy(&a, reinterpret_cast<const char*>(&data) + step.k, sizeof a);
-                continue;
-            case BPF_ALU | BPF_AND | BPF_K: a &= step.k; continue;
-            case BPF_RET | BPF_K: return step.k;
-            case BPF_JMP | BPF_JA: at += step.k; continue;
-            case BPF_JMP | BPF_JEQ | BPF_K: taken = a == step.k; break;
-            case BPF_JMP | BPF_JGT | BPF_K: taken = a > step.k; break;
-            case BPF_JMP | BPF_JGE | BPF_K: taken = a >= step.k; break;
-            case BPF_JMP | BPF_JSET | BPF_K: taken = (a & step.k) != 0; break;
-            default: return kBroken;
-        }
-        at += taken ? step.jt : step.jf;
-    }
-    return kBroken;
-}
 
 int number(std::string_view name) {
     return seccomp_syscall_resolve_name(std::string(name).c_str());
