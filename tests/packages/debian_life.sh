@@ -20,12 +20,13 @@ apt() {
         fail "apt-get $*"
 }
 
-# All files, but those of what is mounted and of apt and dpkg themselves, logs, and the folder of all names of namespaces.
+# All files, but those of what is mounted and of apt, dpkg and adduser themselves, logs, and the folder of all names of
+# namespaces.
 listing() {
     find "$root" -xdev \( -path "$root/var/log" -o -path "$root/var/cache" -o -path "$root/var/lib/dpkg" -o \
         -path "$root/var/lib/apt" -o -path "$root/tmp" \) -prune -o -printf '/%P\n' | sort
     find "$root/var/lib/dpkg/info" -name 'viscum*' -printf '/var/lib/dpkg/info/%P\n'
-    ls --ignore=netns "$root/run"
+    ls --ignore=netns --ignore=adduser "$root/run"
 }
 
 # What systemctl was asked to do with viscumd since the last call.
@@ -53,6 +54,8 @@ eventually() {
 }
 
 filters() { { tc filter show dev lan0 ingress; } | grep -c bpf || true; }
+# The number of the group that may look in; empty where nobody may.
+observers() { stat -c %g "$root/run/viscum-observe/socket" "$root/run/viscum-observe" 2> /dev/null | uniq; }
 shim() { inside /bin/busybox pidof viscum-shim || true; }
 
 # The system, a LAN with a client, and nothing of the machine's.
@@ -113,15 +116,19 @@ asked > /dev/null
 
 # What looks at it: by an account of its own, which viscumd finds when it is told.
 apt install /tmp/viscum-exporter.deb
-grep -qx reload <<< "$(asked)" || fail 'viscumd is not told that somebody may look'
-eventually 'the socket for those who look is not there' "stat -c %G $root/run/viscum-observe/socket | grep -c ." 1
+expect 'an installation of viscum-exporter' reload "$(asked)"
+eventually 'its group does not get its socket' observers "$(inside getent group viscum-exporter | cut -d : -f 3)"
 inside setpriv --reuid viscum-exporter --regid viscum-exporter --clear-groups --no-new-privs \
     /usr/sbin/viscum-exporter > "$root/tmp/exporter" 2>&1 &
 metrics() { inside busybox wget -q -O - http://127.0.0.1:9477/metrics; }
 eventually 'no metrics of the service' 'metrics | grep -c "^viscum_service_state{.*\"web\".*\"up\"} 1"' 1
+# As systemd does before its package goes; viscumd is told that the number may be another group's by tomorrow.
+kill "$(inside /bin/busybox pidof viscum-exporter)"
+wait
 apt purge viscum-exporter
-! grep -q viscum-exporter "$root/etc/passwd" "$root/etc/group" || fail 'a purge leaves the account'
-asked > /dev/null
+expect 'a purge of viscum-exporter' reload "$(asked)"
+expect 'its account after a purge' '' "$(grep viscum-exporter "$root/etc/passwd" "$root/etc/group")"
+eventually 'its socket stays after a purge' observers ''
 
 # An upgrade restarts viscumd, once and at its end: the service is the same as before, and nothing is asked twice.
 shim=$(shim) viscumd=$(cat "$root/run/viscumd.pid") edited=$(md5sum < "$root/etc/viscum/viscum.yaml")
