@@ -22,7 +22,6 @@ constexpr std::size_t kMostLingering = 64 * 1024;  // bytes that are read and dr
 const char* phrase(int status) {
     switch (status) {
         case 200: return "OK";
-        case 304: return "Not Modified";
         case 400: return "Bad Request";
         case 401: return "Unauthorized";
         case 404: return "Not Found";
@@ -104,9 +103,7 @@ void HttpServer::accept_connections() {
         }
         if (connections_.size() >= kMostConnections) {
             ++turned_away_;
-            if (!make_room()) {
-                continue;
-            }
+            make_room();
         }
         add(std::move(fd));
     }
@@ -125,17 +122,15 @@ void HttpServer::add(UniqueFd fd) {
 }
 
 // Ids grow, so the first of a kind has been here longest.
-bool HttpServer::make_room() {
+void HttpServer::make_room() {
     using State = Connection::State;
     for (const State state : {State::lingers, State::head, State::answer, State::waits}) {
         const auto found =
             std::ranges::find_if(connections_, [state](const auto& entry) { return entry.second->state == state; });
         if (found != connections_.end()) {
-            drop(found->first);
-            return true;
+            return drop(found->first);
         }
     }
-    return false;
 }
 
 // The listener stays readable while accept fails: without a pause the loop would spin.
@@ -241,17 +236,15 @@ void HttpServer::reply(Id id, const HttpReply& reply) {
     }
     Connection& connection = *found->second;
     std::string& out = connection.out;
-    out = cat("HTTP/1.1 ", reply.status, ' ', phrase(reply.status), "\r\nConnection: close\r\n");
-    if (reply.status != 304) {
-        out += cat("Content-Type: ", reply.type, "\r\nContent-Length: ", reply.body.size(), "\r\n");
-    }
+    out = cat("HTTP/1.1 ", reply.status, ' ', phrase(reply.status),
+              "\r\nConnection: close\r\nContent-Type: ", reply.type, "\r\nContent-Length: ", reply.body.size(), "\r\n");
     for (const std::vector<std::string>* lines : {&std::as_const(always_), &reply.headers}) {
         for (const auto& line : *lines) {
             out += cat(line, "\r\n");
         }
     }
     out += "\r\n";
-    if (connection.body && reply.status != 304) {
+    if (connection.body) {
         out += reply.body;
     }
     connection.state = Connection::State::answer;

@@ -2,9 +2,9 @@
 // HTTP for few readers: one thread, one request a connection, and a bound on everything that a stranger may take.
 //
 // At most kMostConnections: a further one takes the place of the one that has said least for longest, an answered one
-// before that, and is closed at once where all are streams. A head has kHeadTime to come as a whole, an answer
-// kAnswerTime to be read, however small the steps: who sends or reads a byte a second is no better off. A stream
-// (text/event-stream) that is not read gets no further event until it is, and is closed where that takes kStreamTime.
+// before that; streams stay, which are fewer. A head has kHeadTime to come as a whole, an answer kAnswerTime to be
+// read, however small the steps: who sends or reads a byte a second is no better off. A stream (text/event-stream)
+// that is not read gets no further event until it is, and is closed where that takes kStreamTime.
 #pragma once
 
 #include <cstdint>
@@ -33,6 +33,7 @@ public:
     using Id = std::uint64_t;
     static constexpr std::size_t kMostConnections = 32;
     static constexpr std::size_t kMostStreams = 8;
+    static_assert(kMostStreams < kMostConnections, "one that comes finds a place that is not a stream's");
     static constexpr Millis kHeadTime{5'000};
     static constexpr Millis kAnswerTime{10'000};
     static constexpr Millis kStreamTime{30'000};
@@ -56,6 +57,8 @@ public:
     void send_event(const std::string& data);
     /// To one, as the first.
     void send_event(Id id, const std::string& data);
+    /// Whether the reader is still there.
+    [[nodiscard]] bool has(Id id) const { return connections_.contains(id); }
     [[nodiscard]] std::size_t streams() const;
     /// Connections that were closed for want of a place, since the start.
     [[nodiscard]] std::uint64_t turned_away() const { return turned_away_; }
@@ -66,7 +69,7 @@ private:
     void accept_connections();
     void pause_accepting();
     void add(UniqueFd fd);
-    bool make_room();
+    void make_room();
     void handle(Id id, std::uint32_t events);
     void read_head(Id id, Connection& connection);
     void drop_input(Id id, Connection& connection);

@@ -10,6 +10,7 @@ namespace viscum {
 namespace {
 
 constexpr Millis kTick{1'000};
+static_assert(Source::kMostWaiting > HttpServer::kMostConnections, "each connection waits, and all streams once");
 constexpr const char* kJson = "application/json";
 
 /// Nothing of anybody else's is loaded, nobody frames the page, and what is not script is never run.
@@ -115,25 +116,30 @@ bool Site::answer_page(HttpServer::Id id, const HttpRequest& request) {
     return true;
 }
 
+/// What is made for a connection that has gone by then would be made for nobody.
+Source::Reader Site::reader(HttpServer::Id id, std::function<void(const Snapshot&)> take) const {
+    return {[this, id] { return server_->has(id); }, std::move(take)};
+}
+
 void Site::answer_metrics(HttpServer::Id id, MetricsFormat format) {
-    source_.get([this, id, format](const Snapshot& snapshot) {
+    source_.get(reader(id, [this, id, format](const Snapshot& snapshot) {
         const ExporterFigures figures{source_.asked(), server_->turned_away(), server_->streams()};
         HttpReply reply;
         reply.type = content_type(format);
         reply.body = render_metrics(snapshot, figures, format);
         server_->reply(id, reply);
-    });
+    }));
 }
 
 void Site::answer_status(HttpServer::Id id) {
-    source_.get([this, id](const Snapshot& snapshot) {
+    source_.get(reader(id, [this, id](const Snapshot& snapshot) {
         HttpReply reply;
         reply.type = kJson;
         reply.status = snapshot.report ? 200 : 503;
         reply.body = snapshot.report ? snapshot.json : away_json(snapshot.problem);
         reply.body += '\n';
         server_->reply(id, reply);
-    });
+    }));
 }
 
 void Site::begin_stream(HttpServer::Id id) {
@@ -143,9 +149,9 @@ void Site::begin_stream(HttpServer::Id id) {
         server_->reply(id, reply);
         return;
     }
-    source_.get([this, id](const Snapshot& snapshot) {
+    source_.get(reader(id, [this, id](const Snapshot& snapshot) {
         server_->send_event(id, snapshot.report ? snapshot.json : away_json(snapshot.problem));
-    });
+    }));
     if (timer_ == 0) {
         timer_ = loop_.after(kTick, [this] { tell_streams(); });
     }
@@ -158,9 +164,10 @@ void Site::tell_streams() {
         return;
     }
     timer_ = loop_.after(kTick, [this] { tell_streams(); });
-    source_.get([this](const Snapshot& snapshot) {
+    const auto tell = [this](const Snapshot& snapshot) {
         server_->send_event(snapshot.report ? snapshot.json : away_json(snapshot.problem));
-    });
+    };
+    source_.get({[this] { return server_->streams() > 0; }, tell});
 }
 
 }  // namespace viscum

@@ -2,7 +2,7 @@
 // What is where: /metrics, /api/v1/status, /api/v1/events, /healthz, and the status page.
 #pragma once
 
-#include <map>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,6 +29,7 @@ private:
     void answer(HttpServer::Id id, const HttpRequest& request);
     bool refused(HttpServer::Id id, const HttpRequest& request);
     bool answer_page(HttpServer::Id id, const HttpRequest& request);
+    [[nodiscard]] Source::Reader reader(HttpServer::Id id, std::function<void(const Snapshot&)> take) const;
     void answer_metrics(HttpServer::Id id, MetricsFormat format);
     void answer_status(HttpServer::Id id);
     void begin_stream(HttpServer::Id id);

@@ -19,12 +19,17 @@ Source::~Source() {
     loop_.unwatch(fd_.get());
 }
 
-void Source::get(std::function<void(const Snapshot&)> take) {
+void Source::get(Reader reader) {
     if (!fd_ && asked_at_ && boot_now() - *asked_at_ < kFresh) {
-        take(last_);
+        reader.take(last_);
         return;
     }
-    waiting_.push_back(std::move(take));
+    if (waiting_.size() >= kMostWaiting) {
+        std::erase_if(waiting_, [](const Reader& before) { return !before.there(); });
+    }
+    if (waiting_.size() < kMostWaiting) {
+        waiting_.push_back(std::move(reader));
+    }
     if (!fd_) {
         ask();
     }
@@ -109,8 +114,10 @@ void Source::finish(Snapshot snapshot) {
     reader_.reset();
     last_ = std::move(snapshot);
     const auto waiting = std::exchange(waiting_, {});
-    for (const auto& take : waiting) {
-        take(last_);
+    for (const auto& reader : waiting) {
+        if (reader.there()) {
+            reader.take(last_);
+        }
     }
 }
 
