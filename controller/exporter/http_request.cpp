@@ -148,8 +148,6 @@ bool read_header(std::string_view line, HttpRequest& out, Seen& seen) {
     } else if (same_name(name, "accept")) {
         out.accept += out.accept.empty() ? "" : ",";
         out.accept += value;
-    } else if (same_name(name, "if-none-match")) {
-        out.if_none_match = value;
     }
     return true;
 }

@@ -19,9 +19,8 @@ struct HttpRequest {
     bool head = false;          // HEAD: the answer has no body
     std::string path;           // "/metrics": as it was sent, without the query; never decoded
     std::string host;           // without its port; empty: none was sent (HTTP/1.0)
-    std::string accept;         //
+    std::string accept;         // of several headers: with a comma between them
     std::string authorization;  // verbatim
-    std::string if_none_match;  //
     bool operator==(const HttpRequest&) const = default;
 };
 

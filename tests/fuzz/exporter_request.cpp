@@ -15,9 +15,8 @@ bool is_visible(std::string_view text) {
 /// The request as the plainest client would say it.
 std::string head_of(const HttpRequest& request) {
     std::string out = (request.head ? "HEAD " : "GET ") + request.path + " HTTP/1.1\r\nHost: " + request.host + "\r\n";
-    for (const auto& [name, value] : {std::pair("Accept", &request.accept),
-                                      {"Authorization", &request.authorization},
-                                      {"If-None-Match", &request.if_none_match}}) {
+    for (const auto& [name, value] :
+         {std::pair("Accept", &request.accept), {"Authorization", &request.authorization}}) {
         out += value->empty() ? "" : std::string(name) + ": " + *value + "\r\n";
     }
     return out + "\r\n";
