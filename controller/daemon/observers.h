@@ -19,8 +19,8 @@ public:
     /// `report` makes the JSON of the whole report. It is asked at most once in kFresh, however many ask.
     Observers(EventLoop& loop, const Instance& instance, std::function<std::string()> report);
 
-    /// At the start and on SIGHUP: opens the door where the group exists, and shuts it where that is gone or has another
-    /// number. What goes wrong is told once. Not more often: who looks an account up may ask the network
+    /// At the start and on SIGHUP: opens the door where the group exists, and shuts it where that is gone or has
+    /// another number. What goes wrong is told once. Not more often: who looks an account up may ask the network
     /// (nsswitch.conf).
     void look();
     /// Puts back what another tool removed of an open door.

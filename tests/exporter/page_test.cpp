@@ -34,10 +34,10 @@ TEST_CASE("page: it shows a real fail-over, keeps still for those who want that,
     setenv("HOME", "/tmp", 1);
     const FlowClient traffic(scene->bed().client(2),
                              {.request = {.to = kWeb}, .pause = std::chrono::milliseconds(20), .most = 50'000});
-    const RunOutput page = run({"node", VISCUM_SOURCE_DIR "/tests/exporter/page.mjs", "http://127.0.0.1:9477",
-                                std::to_string(processes.front()), "http://127.0.0.1:9478", kToken,
-                                std::to_string(exporter.pid())},
-                               {.ns = &scene->bed().hotspot(), .limit = Millis(180'000)});
+    const RunOutput page =
+        run({"node", VISCUM_SOURCE_DIR "/tests/exporter/page.mjs", "http://127.0.0.1:9477",
+             std::to_string(processes.front()), "http://127.0.0.1:9478", kToken, std::to_string(exporter.pid())},
+            {.ns = &scene->bed().hotspot(), .limit = Millis(180'000)});
     if (page.status == kSkipped || page.status == 127) {
         skip(page.status == 127 ? "there is no node" : page.out);
         return;
