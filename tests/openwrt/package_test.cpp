@@ -63,6 +63,29 @@ TEST_CASE("openwrt: the package has the version of the project") {
     CHECK_MESSAGE(makefile.find("\nPKG_VERSION:=" + version + "\n") != std::string::npos, version);
 }
 
+TEST_CASE(
+    "openwrt: a token made as the configuration and the manual say is nobody else's to read, from its first byte on") {
+    const Router router;
+    const std::string file = "/etc/viscum/exporter.token";
+    for (const auto* text : {"files/viscum-exporter.config", "../../docs/openwrt.md"}) {
+        CAPTURE(text);
+        router.write(file, "");
+        router.remove(file);
+        const auto lines = split(text_of(package_file(text)), '\n');
+        const auto found =
+            std::ranges::find_if(lines, [](const auto& line) { return line.find("/dev/urandom") != line.npos; });
+        REQUIRE(found != lines.end());
+        std::string command = found->substr(found->find_first_not_of("#\t "));
+        const auto at = command.find(file);
+        REQUIRE(at != std::string::npos);
+        command.replace(at, file.size(), router.path(file));
+        REQUIRE(router.script({"-c", cat("umask 022; ", command)}).success());
+        CHECK(router.read(file).size() == 64);
+        const auto others = std::filesystem::perms::group_all | std::filesystem::perms::others_all;
+        CHECK((std::filesystem::status(router.path(file)).permissions() & others) == std::filesystem::perms::none);
+    }
+}
+
 TEST_CASE("openwrt: shellcheck has nothing to say") {
     if (run({"shellcheck", "--version"}).status == 127) {
         MESSAGE("SKIPPED: shellcheck is not installed");
