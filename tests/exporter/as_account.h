@@ -8,8 +8,8 @@
 
 namespace viscum {
 
-constexpr uid_t kObserver = 64'901;  // and its group
-constexpr uid_t kStranger = 64'902;  // of no group that counts
+constexpr uid_t kObserver = 64'901;     // and its group
+constexpr uid_t kStranger = 64'902;     // of no group that counts
 constexpr uid_t kNewObserver = 64'903;  // the account's number after a reinstallation
 
 /// Where there is none yet. viscumd looks the group up when it starts, and on SIGHUP.

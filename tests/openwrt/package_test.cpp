@@ -63,8 +63,7 @@ TEST_CASE("openwrt: the package has the version of the project") {
     CHECK_MESSAGE(makefile.find("\nPKG_VERSION:=" + version + "\n") != std::string::npos, version);
 }
 
-TEST_CASE(
-    "openwrt: a token made as the configuration and the manual say is nobody else's to read, from its first byte on") {
+TEST_CASE("openwrt: a token made as the manual says is nobody else's to read, from its first byte on") {
     const Router router;
     const std::string file = "/etc/viscum/exporter.token";
     for (const auto* text : {"files/viscum-exporter.config", "../../docs/openwrt.md"}) {

@@ -39,7 +39,9 @@ public:
 
     [[nodiscard]] std::string socket_path() const { return cat(directory_, "/socket"); }
     void hang_up() const {
-        UniqueFd(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+        UniqueFd asked(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+        REQUIRE(asked);
+        asked.reset();
         loop->after(30ms, [this] { loop->stop(); });
         REQUIRE(loop->run());
     }
