@@ -113,7 +113,7 @@ export class Past {
                 const height = 42 * Math.sqrt(all / most);
                 const here = height * sample.here / all;
                 bar('here', first + index, 44 - here, 1, here);
-                bar('cloud', first + index, 44 - height, 1, height - here);
+                bar('cloud', first + index, 44 - height, 1, Math.max(0, height - here));
             }
         });
         for (let from = 0; from < this.samples.length;) {
