@@ -19,7 +19,9 @@ public:
 
     /// An array of struct sock_filter, in bytes.
     explicit SeccompProgram(const std::string& bytes) : steps_(bytes.size() / sizeof(sock_filter)) {
-        std::memcpy(steps_.data(), bytes.data(), steps_.size() * sizeof(sock_filter));
+        if (!steps_.empty()) {
+            std::memcpy(steps_.data(), bytes.data(), steps_.size() * sizeof(sock_filter));
+        }
     }
     [[nodiscard]] bool fits() const { return !steps_.empty() && steps_.size() <= BPF_MAXINSNS; }
     [[nodiscard]] std::uint32_t ask(const seccomp_data& data) const;
