@@ -8,7 +8,7 @@ need_world() {
     need ansible-playbook dropbear dropbearkey ssh ssh-keygen busybox ip tc nsenter unshare make jq
     [[ $(id -u) = 0 ]] || skip 'only root can make namespaces'
     [[ -x $programs/viscumd ]] || skip "there is no viscumd in $programs"
-    need "$programs"/viscum{d,ctl,-shim,-prober,-image}
+    need "$programs"/viscum{d,ctl,-shim,-prober,-image,-exporter}
 }
 
 pid() { cat "$dir/pids/$1"; }
@@ -24,7 +24,7 @@ who() { nsenter --net="/proc/$(pid "client$1")/ns/net" timeout 5 busybox wget -q
 packages() {
     local next=$dir/next usr=$dir/installed/usr
     mkdir -p "$usr"/{sbin,libexec/viscum} "$next"/{control,data} "$dir/packages"
-    cp "$programs/viscumd" "$usr/sbin/"
+    cp "$programs"/viscum{d,-exporter} "$usr/sbin/"
     cp "$programs"/viscum-{shim,prober,image} "$usr/libexec/viscum/"
     "$fleet/../../packaging/ipk/pack.sh" native "$dir/installed" "$dir/packages" > /dev/null
     package=$(echo "$dir"/packages/viscum_*.ipk)
