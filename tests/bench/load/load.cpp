@@ -86,7 +86,7 @@ Result<Loaded> measure_throughput(Load load, const NetNs& ns, const Endpoint& to
     if (scale == Scale::full) {
         argv.insert(argv.end(), {"--time", "1"});
     } else if (udp) {
-        argv.insert(argv.end(), {"--blockcount", "3000"});
+        argv.insert(argv.end(), {"--blockcount", "30000"});
     } else {
         argv.insert(argv.end(), {"--bytes", "20M"});
     }
