@@ -59,7 +59,7 @@ TEST_CASE("confirm: without the word the version before comes back, and no conne
     CHECK(scene.status("web").confirm_ms_left > 0);
     CHECK(eventually(kLimit, [&] { return scene.web() == "first"; }));
     CHECK(eventually(kLimit, [&] { return !scene.status("web").updating; }));
-    check_flow("a version that was not confirmed", flow->stop(), 0);
+    check_flow("a version that was not confirmed", flow->stop());
     CHECK(deployed_file() == first.text());
     check_no_trial(scene);
     // Who confirms now learns that it is too late.

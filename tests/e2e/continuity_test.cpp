@@ -118,7 +118,7 @@ TEST_CASE("continuity: a third version waits for the connections of the first") 
     { const auto closed = std::move(open); }
     CHECK(third.ended_within(kLimit));
     CHECK(third.stop(SIGTERM) == 0);
-    check_flow("three versions", flow->stop());
+    check_flow("three versions", flow->stop(), resets_of_changes(1));
     scene.ctl({"remove", "web"});
     scene.check_no_leak();
 }

@@ -114,7 +114,7 @@ TEST_CASE("datapath: a firewall as OpenWrt's, that drops what it finds invalid, 
     CHECK(flow->wait_for("cloud", boot_now(), kLimit));
     scene.ctl({"resume", "web"});
     CHECK(flow->wait_for("local", boot_now(), kLimit));
-    check_flow("behind a firewall", flow->stop());
+    check_flow("behind a firewall", flow->stop(), resets_of_changes(3));
     scene.ctl({"remove", "web"});
     CHECK(scene.web() == "cloud");
     CHECK(old.get().who() == "cloud");

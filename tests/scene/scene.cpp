@@ -202,4 +202,8 @@ void check_flow(const std::string& what, const FlowSummary& summary, std::size_t
     CHECK(summary.resets <= resets);
 }
 
+std::size_t resets_of_changes(std::size_t changes) {
+    return datapath_line().empty() ? 0 : changes;
+}
+
 }  // namespace viscum

@@ -106,4 +106,8 @@ bool is_probe(const std::string& line);
 /// Every request was answered, and at most `resets` connections were reset. Shown with `what` in the test's output.
 void check_flow(const std::string& what, const FlowSummary& summary, std::size_t resets = 0);
 
+/// How many connections of one client may be reset while a service's place changes so often: none, but in the classic
+/// grade the one whose handshake is under way (docs/limits.md).
+std::size_t resets_of_changes(std::size_t changes);
+
 }  // namespace viscum
