@@ -37,6 +37,12 @@ std::vector<std::string> split(std::string_view text, char separator) {
     }
 }
 
+std::vector<std::string> split_words(std::string_view text) {
+    auto words = split(text, ' ');
+    std::erase(words, "");
+    return words;
+}
+
 std::string join(const std::vector<std::string>& parts, std::string_view separator) {
     std::string out;
     for (const auto& part : parts) {

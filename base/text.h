@@ -49,6 +49,8 @@ std::string cat(const Parts&... parts) {
 }
 
 std::vector<std::string> split(std::string_view text, char separator);
+/// What stands between blanks.
+std::vector<std::string> split_words(std::string_view text);
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
 
 /// Decimal digits only: no sign, no space, no leading zero, at most `max`.

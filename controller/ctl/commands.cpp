@@ -8,6 +8,7 @@
 #include "base/build_info.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "controller/ctl/bundle.h"
 #include "controller/ctl/image.h"
 #include "controller/ctl/render.h"
 #include "controller/ipc/client.h"
@@ -218,6 +219,11 @@ Response ask(const Session& session, const Request& request) {
 }
 
 int deploy(const Session& session, const std::vector<std::string>& paths, const DeployOptions& options) {
+    const auto refused = options.dry_run ? std::nullopt : refuse_unsigned(session);
+    return refused ? fail(session.console, *refused) : deploy_files(session, paths, options);
+}
+
+int deploy_files(const Session& session, const std::vector<std::string>& paths, const DeployOptions& options) {
     SpecFiles read = read_specs(paths);
     if (options.dry_run) {
         return show_plan(session, paths, read);

@@ -37,7 +37,10 @@ struct DeployOptions {
 
 /// All files in one request: the daemon takes all or none. No invalid file gets that far. An `image:` that is a file
 /// beside its service file is imported first, under the name that stands there.
+/// Refused where `trust:` asks for signed bundles; only a dry run is not.
 int deploy(const Session& session, const std::vector<std::string>& paths, const DeployOptions& options);
+/// The same of files that a verified bundle brought.
+int deploy_files(const Session& session, const std::vector<std::string>& paths, const DeployOptions& options);
 /// What a deploy of these files would do; without files, what the daemon is about to do.
 int plan(const Session& session, const std::vector<std::string>& paths);
 /// `verb`: remove, drain, resume, restart or confirm (service "": all that wait for it).

@@ -52,6 +52,10 @@ constexpr std::array kRules{
          true,
          Operand::file,
          {kWait, Option{"--confirm", Value::time}, Option{"--dry-run"}}},
+    Rule{"bundle list", GateRole::observe, false, Operand::none, {}},
+    Rule{"bundle lacks", GateRole::deploy, false, Operand::file, {}},
+    // No --allow-downgrade: who has a key, and an old bundle, gets no further than that.
+    Rule{"bundle install", GateRole::deploy, true, Operand::file, {kWait, Option{"--confirm", Value::time}}},
     Rule{"confirm", GateRole::deploy, true, Operand::maybe_service, {}},
     Rule{"drain", GateRole::deploy, true, Operand::service, {}},
     Rule{"resume", GateRole::deploy, true, Operand::service, {}},
@@ -70,16 +74,6 @@ std::string shown(std::string_view text) {
         out += c >= ' ' && c <= '~' && c != '\'' ? c : '?';
     }
     return out;
-}
-
-std::vector<std::string> words_of(std::string_view command) {
-    std::vector<std::string> words;
-    for (auto& word : split(command, ' ')) {
-        if (!word.empty()) {
-            words.push_back(std::move(word));
-        }
-    }
-    return words;
 }
 
 std::string what_role_says(GateRole role) {
@@ -147,7 +141,7 @@ Result<GatedCommand> admit_command(GateRole role, std::string_view command) {
         return refused(cat("a command has at most ", kMaxCommand, " bytes"));
     }
     GatedCommand out;
-    out.words = words_of(command);
+    out.words = split_words(command);
     if (!out.words.empty() && out.words.front() == "viscumctl") {
         out.words.erase(out.words.begin());
     }
@@ -157,13 +151,16 @@ Result<GatedCommand> admit_command(GateRole role, std::string_view command) {
     if (verb == out.words.end()) {
         return refused(what_role_says(role));
     }
+    // "bundle" has verbs of its own.
+    const auto after = std::next(verb, *verb == "bundle" && std::next(verb) != out.words.end() ? 2 : 1);
+    const std::string name = join({verb, after}, " ");
     const auto rule = std::find_if(kRules.begin(), kRules.end(),
-                                   [&](const Rule& each) { return each.verb == *verb && each.role <= role; });
+                                   [&](const Rule& each) { return each.verb == name && each.role <= role; });
     if (rule == kRules.end()) {
-        return refused(cat("'", shown(*verb), "' is refused: ", what_role_says(role)));
+        return refused(cat("'", shown(name), "' is refused: ", what_role_says(role)));
     }
     std::vector<std::string> operands;
-    for (auto at = static_cast<std::size_t>(verb - out.words.begin()) + 1; at < out.words.size(); ++at) {
+    for (auto at = static_cast<std::size_t>(after - out.words.begin()); at < out.words.size(); ++at) {
         const std::string& word = out.words[at];
         if (word.starts_with('-') && word != "-") {
             if (auto status = check_option(*rule, out.words, at); !status) {

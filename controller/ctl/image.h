@@ -10,9 +10,6 @@
 
 namespace viscum {
 
-/// Beside viscumctl (a build tree), in ../libexec/viscum, or in /usr/libexec/viscum.
-std::string find_image_program();
-
 /// They write to our own stdout and stderr, and end with the program's exit status. `name` "": of the file; `limit`
 /// "": the program's own.
 int image_import(const Session& session, const std::string& file, const std::string& name, const std::string& limit);

@@ -11,11 +11,13 @@
 
 #include "base/build_info.h"
 #include "base/text.h"
+#include "controller/ctl/bundle.h"
 #include "controller/ctl/commands.h"
 #include "controller/ctl/doctor.h"
 #include "controller/ctl/exec.h"
 #include "controller/ctl/gate.h"
 #include "controller/ctl/image.h"
+#include "controller/ctl/image_program.h"
 #include "controller/ctl/logs.h"
 #include "controller/ctl/render.h"
 
@@ -42,6 +44,10 @@ struct Arguments {
     std::string image_name;
     std::string image_limit;
     bool force = false;
+    BundleMake bundle;
+    std::vector<std::string> keys;
+    std::string parts;
+    bool allow_downgrade = false;
     std::string role;
     std::string key;
 };
@@ -96,6 +102,52 @@ void add_image_verbs(CLI::App& image, Arguments& args) {
     remove->add_flag("--force", args.force, "Also where no viscumd runs that knows which are used");
 }
 
+void add_bundle_verbs(CLI::App& bundle, Arguments& args) {
+    bundle.require_subcommand(1);
+    const auto verb = [&](const char* name, const char* what) {
+        auto* sub = bundle.add_subcommand(name, what);
+        sub->fallthrough();
+        return sub;
+    };
+    const auto file = [&](CLI::App* sub, const char* what) {
+        sub->add_option("FILE", args.image, what)->required()->type_name("");
+        return sub;
+    };
+    const auto key = [&](CLI::App* sub) {
+        return sub->add_option("--key", args.bundle.key, "Sign with it: an OpenSSH key, or the public one of an agent's")
+            ->type_name("KEY");
+    };
+    auto* make = verb("make", "Put a service with its files and its image into one file");
+    make->add_option("FILE", args.bundle.service_file, "The service file")->required()->type_name("");
+    make->add_option("VERSION", args.bundle.version, "As in 1.12.0; a device takes no lower one than it had")
+        ->required()
+        ->type_name("");
+    make->add_option("-o,--out", args.bundle.out, "The bundle; otherwise NAME-VERSION.bundle")->type_name("BUNDLE");
+    make->add_option("--files", args.bundle.files, "Where its files are; otherwise beside it")->type_name("FOLDER");
+    make->add_option("--image", args.bundle.image, "Its image; otherwise beside it")->type_name("IMAGE");
+    make->add_option("--platform", args.bundle.platform, "Of an image for several: linux/arm/v7")->type_name("PLATFORM");
+    key(make);
+    key(file(verb("sign", "Add a signature"), "The bundle"))->required();
+    file(verb("verify", "Whether it is whole, and signed by somebody trusted"), "The bundle; - is standard input")
+        ->add_option("--trust", args.keys, "A public key's file; otherwise 'trust:' of viscum.yaml")
+        ->type_name("KEY");
+    file(verb("thin", "Write it to standard output without its parts, but for those that are asked for"), "The bundle")
+        ->add_option("--parts", args.parts, "A file with what a device said that it lacks")
+        ->type_name("PARTS");
+    const auto downgrade = [&](CLI::App* sub) {
+        sub->add_flag("--allow-downgrade", args.allow_downgrade, "Also a version before the one that came last");
+    };
+    downgrade(file(verb("lacks", "Which parts of it this device does not have"), "The bundle; - is standard input"));
+    auto* install =
+        file(verb("install", "Verify it, unpack it, and deploy its service"), "The bundle; - is standard input");
+    downgrade(install);
+    install->add_option("--wait", args.wait, "How long to wait: 500ms, 30s, 2m")->type_name("TIME");
+    install
+        ->add_option("--confirm", args.confirm, "The version before comes back after this time, unless confirmed")
+        ->type_name("TIME");
+    verb("list", "Which version of each service came last");
+}
+
 void add_verbs(CLI::App& app, Arguments& args) {
     const auto verb = [&app](const char* name, const char* what, const std::string& examples) {
         auto* sub = app.add_subcommand(name, what);
@@ -146,6 +198,11 @@ void add_verbs(CLI::App& app, Arguments& args) {
                           "  viscumctl image import plates.tar --name plates:1\n  viscumctl image list\n"
                           "  viscumctl image remove plates:1\n"),
                     args);
+    add_bundle_verbs(*verb("bundle", "Services in one signed file each",
+                           "  viscumctl bundle make plates.yaml 3 --key ~/.ssh/id_ed25519\n"
+                           "  viscumctl bundle verify plates-3.bundle --trust ~/.ssh/id_ed25519.pub\n"
+                           "  ssh root@hotspot viscumctl bundle install - < plates-3.bundle\n"),
+                     args);
     files(verb("validate", "Check files without the daemon", "  viscumctl validate plates.yaml\n"))->required();
     files(verb("plan", "What a deploy would do, step by step", "  viscumctl plan plates.yaml\n  viscumctl plan\n"));
     verb("doctor", "What keeps traffic from being served here, and what mends it",
@@ -169,7 +226,29 @@ int run_image_verb(const std::string& verb, const Arguments& args, const Session
     return verb == "list" ? image_list(session) : image_remove(session, args.image, args.force);
 }
 
-int run_verb(const std::string& verb, const Arguments& args, const Session& session) {
+int run_bundle_verb(const std::string& verb, const Arguments& args, const DeployOptions& options,
+                    const Session& session) {
+    if (verb == "make") {
+        return bundle_make(session, args.bundle);
+    }
+    if (verb == "sign") {
+        return bundle_sign(session, args.image, args.bundle.key);
+    }
+    if (verb == "verify") {
+        return bundle_verify(session, args.image, args.keys);
+    }
+    if (verb == "thin") {
+        return bundle_thin(session, args.image, args.parts);
+    }
+    if (verb == "lacks") {
+        return bundle_lacks(session, args.image, args.allow_downgrade);
+    }
+    return verb == "list" ? bundle_list(session)
+                          : bundle_install(session, args.image, args.allow_downgrade, options);
+}
+
+int run_verb(const CLI::App& chosen, const Arguments& args, const Session& session) {
+    const std::string verb = chosen.get_name();
     DeployOptions options;
     options.dry_run = args.dry_run;
     for (const auto& [text, time] : {std::pair(&args.wait, &options.wait), {&args.confirm, &options.confirm}}) {
@@ -177,6 +256,12 @@ int run_verb(const std::string& verb, const Arguments& args, const Session& sess
             return fail(session.console, Code::invalid, cat("'", *text, "' is no time"),
                         "write a number and ms, s, m or h, as in: 30s");
         }
+    }
+    if (verb == "image") {
+        return run_image_verb(chosen.get_subcommands().front()->get_name(), args, session);
+    }
+    if (verb == "bundle") {
+        return run_bundle_verb(chosen.get_subcommands().front()->get_name(), args, options, session);
     }
     if (verb == "deploy") {
         return deploy(session, args.files, options);
@@ -255,6 +340,8 @@ int usage_error(const CLI::App& app, const CLI::ParseError& error, int argc, cha
         hint = "as in: viscumctl exec NAME -- COMMAND ARGUMENT...";
     } else if (word == "image") {
         hint = "as in: viscumctl image import FILE, image list, image remove NAME, image prune";
+    } else if (word == "bundle") {
+        hint = "verbs are: make, sign, verify, thin, lacks, install, list";
     }
     return fail(console, Code::invalid, error.what(), hint);
 }
@@ -336,9 +423,7 @@ int run(int argc, char** argv, const std::string& key) {
     if (verb->get_name() == "gate") {
         return run_gate(args, console);
     }
-    const int code = verb->get_name() == "image"
-                         ? run_image_verb(verb->get_subcommands().front()->get_name(), args, session)
-                         : run_verb(verb->get_name(), args, session);
+    const int code = run_verb(*verb, args, session);
     return broken && code == 0 ? static_cast<int>(Code::failed) : code;
 }
 

@@ -301,8 +301,13 @@ void Daemon::audit(ClientId client, const Request& request) {
 }
 
 void Daemon::images(ClientId client) {
+    const auto in_use = services_->digests_in_use();
+    if (!in_use) {
+        answer(client, refusal(Code::failed, cat("what is in use cannot be known: ", in_use.error().what), ""));
+        return;
+    }
     Response response;
-    for (const auto& [digest, service] : services_->images_in_use()) {
+    for (const auto& [digest, service] : *in_use) {
         response.details.push_back(cat(digest, ' ', service));
     }
     answer(client, response);

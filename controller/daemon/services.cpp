@@ -432,27 +432,4 @@ Result<std::optional<Image>> Services::image_of(const ServiceSpec& spec, const s
     return std::optional<Image>(*std::move(image));
 }
 
-std::multimap<std::string, std::string> Services::images_in_use() const {
-    std::multimap<std::string, std::string> in_use;
-    const auto add = [&in_use](const std::string& digest, const std::string& service) {
-        const auto [first, last] = in_use.equal_range(digest);
-        if (!digest.empty() && std::none_of(first, last, [&](const auto& entry) { return entry.second == service; })) {
-            in_use.emplace(digest, service);
-        }
-    };
-    for (const auto& [name, digest] : saved_.images) {
-        add(digest, name);
-    }
-    for (const auto& [name, trial] : saved_.trials) {
-        add(trial.image_before, name);
-    }
-    for (const auto& [name, service] : services_) {
-        for (const auto& run : service.runs) {
-            add(run ? run->image_digest() : "", name);
-        }
-        add(service.candidate && service.candidate->image ? service.candidate->image->digest : "", name);
-    }
-    return in_use;
-}
-
 }  // namespace viscum

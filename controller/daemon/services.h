@@ -49,8 +49,9 @@ public:
     /// Open connections finish first, within `drain` at most.
     void remove(const std::string& name, std::uint64_t client, Millis drain);
     void set_drained(const std::string& name, bool drained, std::uint64_t client);
-    /// The images that services use, and by which service: what runs, and what a deployed version was healthy with.
-    [[nodiscard]] std::multimap<std::string, std::string> images_in_use() const;
+    /// The images and bundles that services use, and by which service: what runs, what a deployed version was healthy
+    /// with, and what comes back unless it is confirmed. An error: that cannot be known.
+    [[nodiscard]] Result<std::multimap<std::string, std::string>> digests_in_use() const;
     /// The image of `run.image`, by `digest` where that is given, otherwise as the store has it now; nullopt where the
     /// file names none.
     [[nodiscard]] Result<std::optional<Image>> image_of(const ServiceSpec& spec, const std::string& digest) const;

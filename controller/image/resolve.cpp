@@ -112,7 +112,7 @@ Result<ImageSource> resolve_layout(Container& container, const std::string& inde
     if (!config) {
         return std::move(config).error();
     }
-    ImageSource made{std::move(name), manifest->config.digest, std::move(*config), {}};
+    ImageSource made{std::move(name), manifest->config.digest, blob_name(manifest->config.digest), std::move(*config), {}};
     for (const auto& layer : manifest->layers) {
         const auto compression = layer_compression(layer.media_type);
         if (!compression) {
@@ -153,7 +153,7 @@ Result<ImageSource> resolve_saved(Container& container, const SavedImage& saved,
     if (const auto stated = stated_digest(*member); !stated.empty() && stated != digest) {
         return bad_image("the configuration is damaged: its checksum is not what it should be");
     }
-    ImageSource made{saved.names.empty() ? base_name : saved.names.front(), digest, std::move(*config), {}};
+    ImageSource made{saved.names.empty() ? base_name : saved.names.front(), digest, *member, std::move(*config), {}};
     for (const auto& path : saved.layers) {
         const auto layer = member_name(path);
         const auto found = layer ? container.find(*layer) : bad_image("manifest.json names no layer");

@@ -22,6 +22,7 @@ struct LayerSource {
 struct ImageSource {
     std::string name;    // as the container has it, or `base_name`; not checked
     std::string digest;  // 64 digits, of the configuration
+    std::string config_member;
     ImageConfig config;
     std::vector<LayerSource> layers;  // the lowest first
 };

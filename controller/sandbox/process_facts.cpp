@@ -48,16 +48,6 @@ Result<std::string> read_at(int directory, const char* name) {
     }
 }
 
-std::vector<std::string> words(std::string_view line) {
-    std::vector<std::string> found;
-    for (auto& word : split(line, ' ')) {
-        if (!word.empty()) {
-            found.push_back(std::move(word));
-        }
-    }
-    return found;
-}
-
 /// What follows `label` on the line that begins with it; empty where there is none.
 std::string_view after(std::string_view text, std::string_view label) {
     for (std::size_t at = 0; at < text.size();) {
@@ -114,7 +104,7 @@ struct MountLine {
 std::vector<MountLine> read_mounts(std::string_view mountinfo) {
     std::vector<MountLine> mounts;
     for (const auto& line : split(mountinfo, '\n')) {
-        const auto fields = words(line);
+        const auto fields = split_words(line);
         const auto dash = std::find(fields.begin(), fields.end(), "-");  // behind a number of optional fields
         if (fields.size() > 6 && fields.end() - dash > 3) {
             mounts.push_back({fields[3], fields[4], dash[1], dash[3]});
@@ -245,7 +235,7 @@ void add_mounts(std::string_view mountinfo, ProcessFacts& facts) {
 void add_limits(std::string_view limits, bool piped, ProcessFacts& facts) {
     constexpr auto kUnlimited = std::numeric_limits<std::uint64_t>::max();
     const auto limit = [&](std::string_view label, std::size_t column) {
-        const auto columns = words(after(limits, label));
+        const auto columns = split_words(after(limits, label));
         return columns.size() <= column || columns[column] == "unlimited" ? kUnlimited : number(columns[column], 10);
     };
     facts.open_files = limit("Max open files", 1);

@@ -116,6 +116,7 @@ private:
     void add_proc();
     void add_own();
     void add_hidden();
+    [[nodiscard]] std::string files_directory() const;
     void add_files();
     void add_process();
     [[nodiscard]] std::vector<std::string> hidden() const;
@@ -222,6 +223,11 @@ std::string Writer::hosts() const {
     return text;
 }
 
+std::string Writer::files_directory() const {
+    return spec_.bundle.empty() ? cat("/etc/", input_.instance, "/files")
+                                : cat("/var/lib/", input_.instance, "/bundles/", spec_.bundle, "/files");
+}
+
 void Writer::add_files() {
     add(Op::text, "/etc/hosts", hosts());
     add(Op::text, "/etc/hostname", spec_.name + "\n");
@@ -237,7 +243,7 @@ void Writer::add_files() {
             fail(cat("'files:' cannot take '", file.content, "' for '", file.path, "': it is no name of a file"));
         }
         if (file.source == FileSpec::Source::file) {
-            add(Op::file, file.path, cat("/etc/", input_.instance, "/files/", file.content));
+            add(Op::file, file.path, cat(files_directory(), "/", file.content));
         } else {
             add(Op::secret, file.path, cat("/etc/", input_.instance, "/secrets/", file.content),
                 std::uint64_t{input_.identity.uid}, std::uint64_t{input_.identity.gid});

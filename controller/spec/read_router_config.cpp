@@ -15,6 +15,7 @@ using namespace std::chrono_literals;
 constexpr std::size_t kMaxDevices = 64;
 constexpr std::size_t kMaxClaimable = 1024;
 constexpr std::size_t kMaxPattern = 64;
+constexpr std::size_t kMaxKeys = 16;
 
 /// A name that the kernel takes (dev_valid_name), or a pattern that can match one.
 bool is_device(std::string_view text) {
@@ -89,6 +90,29 @@ TableSizes read_tables(const YamlNode* node, Mistakes& mistakes) {
     return tables;
 }
 
+/// A line of a .pub file. Every such key begins alike: its type, in base64 (RFC 8709, 4).
+std::vector<std::string> read_trust(const YamlNode* node, Mistakes& mistakes) {
+    constexpr std::string_view kHint = "a line of ssh-keygen -t ed25519: ssh-ed25519 AAAAC3Nz... NAME";
+    constexpr std::string_view kStart = "AAAAC3NzaC1lZDI1NTE5AAAAI";
+    constexpr std::size_t kLength = 68;  // 51 bytes
+    constexpr std::string_view kSigns = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    std::vector<std::string> trust;
+    if (node == nullptr || (node->kind == YamlNode::Kind::list && node->children.empty())) {
+        return trust;
+    }
+    for (const YamlNode* item : read_list(node, kMaxKeys, mistakes, kHint)) {
+        const auto words = split_words(read_text(item, mistakes, kHint).value_or(""));
+        const bool key = words.size() >= 2 && words[0] == "ssh-ed25519" && words[1].starts_with(kStart) &&
+                         words[1].size() == kLength && words[1].find_first_not_of(kSigns) == std::string::npos;
+        if (key) {
+            trust.push_back(cat(words[0], ' ', words[1]));
+        } else if (!words.empty()) {
+            mistakes.add(item->place, cat(quoted(item->text), " is no key that can be trusted"), std::string(kHint));
+        }
+    }
+    return trust;
+}
+
 /// What never is on the way of a packet to the Internet: RFC 1918, 2544, 6598, 3927 and 4193.
 constexpr std::array<std::string_view, 7> kPrivate{"10.0.0.0/8",    "172.16.0.0/12",  "192.168.0.0/16", "198.18.0.0/15",
                                                    "100.64.0.0/10", "169.254.0.0/16", "fc00::/7"};
@@ -131,7 +155,7 @@ AliasRange read_aliases(const YamlNode* node, Mistakes& mistakes) {
 
 RouterConfig read_router_config(const YamlNode& root, Mistakes& mistakes) {
     RouterConfig config;
-    const Fields fields(root, {{"viscum", "lan", "claimable", "lease", "tables", "aliases", "datapath", "log_level"}},
+    const Fields fields(root, {{"viscum", "lan", "claimable", "lease", "tables", "aliases", "datapath", "trust", "log_level"}},
                         mistakes);
     check_version(fields.find("viscum"), mistakes);
     config.lan = read_lan(fields.require("lan", "lan: [br-lan]"), mistakes);
@@ -142,6 +166,7 @@ RouterConfig read_router_config(const YamlNode& root, Mistakes& mistakes) {
     const Choices<DatapathChoice> datapaths{
         {"auto", DatapathChoice::any}, {"socket", DatapathChoice::socket}, {"classic", DatapathChoice::classic}};
     config.datapath = read_choice(fields.find("datapath"), datapaths, mistakes).value_or(config.datapath);
+    config.trust = read_trust(fields.find("trust"), mistakes);
     const Choices<std::string> levels{{"debug", "debug"}, {"info", "info"}, {"warn", "warn"}, {"error", "error"}};
     config.log_level = read_choice(fields.find("log_level"), levels, mistakes).value_or(config.log_level);
     return config;

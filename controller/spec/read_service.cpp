@@ -105,6 +105,17 @@ std::vector<Claim> read_intercept(const YamlNode* node, std::vector<HostName>& n
     return claims;
 }
 
+/// Which bundle its files are of: what `viscumctl bundle install` adds to a service's file.
+std::string read_bundle(const YamlNode* node, Mistakes& mistakes) {
+    constexpr std::size_t kDigits = 40;
+    constexpr std::string_view kHint = "viscumctl bundle install writes this line; leave it out";
+    const auto digest = read_text(node, mistakes, kHint);
+    if (digest && (digest->size() != kDigits || digest->find_first_not_of("0123456789abcdef") != std::string::npos)) {
+        mistakes.add(node->place, cat(quoted(*digest), " is no digest of a bundle"), std::string(kHint));
+    }
+    return digest.value_or("");
+}
+
 std::string read_user(const YamlNode* node, bool image, const SandboxSpec& sandbox, Mistakes& mistakes) {
     constexpr std::string_view kHint = "a user's name or number, or leave it out for an account of its own";
     const auto user = read_text(node, mistakes, kHint);
@@ -251,7 +262,7 @@ ServiceSpec read_service(const YamlNode& root, Mistakes& mistakes) {
     ServiceSpec spec;
     const Fields fields(root,
                         {{"viscum", "name", "intercept", "run", "sandbox", "limits", "files", "egress", "health",
-                          "restart", "on_failure", "drain_timeout"},
+                          "restart", "on_failure", "drain_timeout", "bundle"},
                          {"command", "user", "env", "directory", "rootfs", "image", "writable"},
                          "within 'run'"},
                         mistakes);
@@ -274,6 +285,7 @@ ServiceSpec read_service(const YamlNode& root, Mistakes& mistakes) {
     const Choices<OnFailure> choices{{"cloud", OnFailure::cloud}, {"drop", OnFailure::drop}, {"keep", OnFailure::keep}};
     spec.on_failure = read_choice(fields.find("on_failure"), choices, mistakes).value_or(spec.on_failure);
     spec.drain_timeout = read_duration(fields.find("drain_timeout"), 0ms, 24h, mistakes).value_or(spec.drain_timeout);
+    spec.bundle = read_bundle(fields.find("bundle"), mistakes);
     return spec;
 }
 

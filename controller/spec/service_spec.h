@@ -85,7 +85,7 @@ struct LimitsSpec {
 struct FileSpec {
     enum class Source : std::uint8_t {
         text,    // `content` itself
-        file,    // of /etc/NAME/files: `content` is its name
+        file,    // of /etc/NAME/files, or of the service's bundle: `content` is its name
         secret,  // of /etc/NAME/secrets: the same; mode 0400 and the service's own, never shown
     };
     std::string path;  // absolute, without "." and ".."
@@ -190,6 +190,7 @@ struct ServiceSpec {
     RestartSpec restart;
     OnFailure on_failure = OnFailure::cloud;
     Millis drain_timeout{30'000};
+    std::string bundle;  // 40 hexadecimal digits: the bundle that its `files:` are of; empty: none
 
     bool operator==(const ServiceSpec&) const = default;
 };
@@ -234,6 +235,7 @@ struct RouterConfig {
     TableSizes tables;
     AliasRange aliases;
     DatapathChoice datapath = DatapathChoice::any;
+    std::vector<std::string> trust;  // "ssh-ed25519 BASE64": who signs bundles; empty: whoever deploys is trusted
     std::string log_level = "info";  // debug, info, warn, error
     bool operator==(const RouterConfig&) const = default;
 };
