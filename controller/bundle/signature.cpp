@@ -34,38 +34,37 @@ std::optional<std::string> from_base64(std::string_view text) {
     return out;
 }
 
-/// The fields of RFC 4251, 5, one after the other.
+/// The fields of RFC 4251, 5, one after the other. Behind one that is not whole there is none.
 class Wire {
 public:
     explicit Wire(std::string_view text) : rest_(text) {}
 
     std::optional<std::uint32_t> number() {
-        if (rest_.size() < 4) {
-            return std::nullopt;
-        }
+        const auto four = raw(4);
         std::uint32_t value = 0;
-        for (int i = 0; i < 4; ++i) {
-            value = value << 8 | static_cast<unsigned char>(rest_[static_cast<std::size_t>(i)]);
+        for (const char c : four.value_or("")) {
+            value = value << 8 | static_cast<unsigned char>(c);
         }
-        rest_.remove_prefix(4);
-        return value;
+        return four ? std::optional(value) : std::nullopt;
     }
     std::optional<std::string_view> string() {
         const auto length = number();
         return length ? raw(*length) : std::nullopt;
     }
     std::optional<std::string_view> raw(std::size_t length) {
-        if (length > rest_.size()) {
+        if (broken_ || length > rest_.size()) {
+            broken_ = true;
             return std::nullopt;
         }
         const auto value = rest_.substr(0, length);
         rest_.remove_prefix(length);
         return value;
     }
-    [[nodiscard]] bool at_end() const { return rest_.empty(); }
+    [[nodiscard]] bool at_end() const { return rest_.empty() && !broken_; }
 
 private:
     std::string_view rest_;
+    bool broken_ = false;
 };
 
 std::string wire_string(std::string_view text) {
