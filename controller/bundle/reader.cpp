@@ -149,9 +149,9 @@ Result<TrustedManifest> verify_head(const BundleHead& head, const std::vector<Ed
             for (const auto& signer : *signers) {
                 names.push_back(fingerprint(signer));
             }
-            return untrusted(names.empty() ? "it is not signed"
-                                           : cat("it is signed by nobody who is trusted here, only by ",
-                                                 join(names, ", ")));
+            return untrusted(names.empty()
+                                 ? "it is not signed"
+                                 : cat("it is signed by nobody who is trusted here, only by ", join(names, ", ")));
         }
         out.signer = *known;
     }

@@ -133,8 +133,8 @@ Result<Ed25519Key> signer_of(std::string_view message, std::string_view blob) {
     if (!digest) {
         return bad_bundle("a signature has a checksum of an unknown kind");
     }
-    const std::string text = cat(kMagic, wire_string(*space), wire_string(*reserved), wire_string(*algorithm),
-                                 wire_string(*digest));
+    const std::string text =
+        cat(kMagic, wire_string(*space), wire_string(*reserved), wire_string(*algorithm), wire_string(*digest));
     if (!verify_ed25519(*key, text, *signature)) {
         return bad_bundle(cat("the signature of ", fingerprint(*key), " does not fit: the bundle was changed"));
     }

@@ -219,8 +219,7 @@ private:
         manifest.field("mediaType", std::string("application/vnd.oci.image.manifest.v1+json"));
         manifest.member("config", add_blob("application/vnd.oci.image.config.v1+json", std::move(*config)));
         manifest.member("layers", cat("[", layers, "]"));
-        const auto descriptor =
-            add_blob("application/vnd.oci.image.manifest.v1+json", std::move(manifest).text());
+        const auto descriptor = add_blob("application/vnd.oci.image.manifest.v1+json", std::move(manifest).text());
         add_text("image/index.json", cat(R"({"schemaVersion":2,"manifests":[)", descriptor, "]}"));
         add_text("image/oci-layout", R"({"imageLayoutVersion":"1.0.0"})");
         return {};
@@ -390,8 +389,8 @@ Status sign_bundle(const std::string& file, const std::string& key) {
     if (!out) {
         return out.error();
     }
-    auto written =
-        write_bytes(out->fd(), cat(bundle_line({head->manifest.size(), signatures.size()}), head->manifest, signatures));
+    auto written = write_bytes(
+        out->fd(), cat(bundle_line({head->manifest.size(), signatures.size()}), head->manifest, signatures));
     if (written) {
         written = copy_parts(reader, *manifest, out->fd(), [](const BundlePart&) { return true; });
     }

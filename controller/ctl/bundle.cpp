@@ -176,8 +176,8 @@ int bundle_make(const Session& session, const BundleMake& make) {
                                         : "leave 'bundle:' out: the bundle adds it");
     }
     const std::string out = make.out.empty() ? cat(spec.name, "-", make.version, ".bundle") : make.out;
-    std::vector<std::string> words{"bundle-make",       plain_path(make.service_file), plain_path(out), "--service",
-                                   spec.name,           "--bundle-version=" + make.version};
+    std::vector<std::string> words{"bundle-make", plain_path(make.service_file),     plain_path(out), "--service",
+                                   spec.name,     "--bundle-version=" + make.version};
     const auto image = image_option(spec, make);
     if (!image) {
         return fail(console, Code::invalid, image.error().what, "--image FILE says where it is");
@@ -237,6 +237,12 @@ int bundle_lacks(const Session& session, const std::string& file, bool allow_dow
 
 int bundle_install(const Session& session, const std::string& file, bool allow_downgrade,
                    const DeployOptions& options) {
+    // What is unpacked counts as the version that came last: not where nobody can deploy it.
+    Request question;
+    question.verb = "version";
+    if (const Response answer = ask(session, question); answer.code != Code::done) {
+        return fail(session.console, answer);
+    }
     const auto unpacked = unpack(session, file, allow_downgrade);
     if (const auto* problem = std::get_if<Response>(&unpacked)) {
         return fail(session.console, *problem);

@@ -114,7 +114,8 @@ void add_bundle_verbs(CLI::App& bundle, Arguments& args) {
         return sub;
     };
     const auto key = [&](CLI::App* sub) {
-        return sub->add_option("--key", args.bundle.key, "Sign with it: an OpenSSH key, or the public one of an agent's")
+        return sub
+            ->add_option("--key", args.bundle.key, "Sign with it: an OpenSSH key, or the public one of an agent's")
             ->type_name("KEY");
     };
     auto* make = verb("make", "Put a service with its files and its image into one file");
@@ -125,7 +126,8 @@ void add_bundle_verbs(CLI::App& bundle, Arguments& args) {
     make->add_option("-o,--out", args.bundle.out, "The bundle; otherwise NAME-VERSION.bundle")->type_name("BUNDLE");
     make->add_option("--files", args.bundle.files, "Where its files are; otherwise beside it")->type_name("FOLDER");
     make->add_option("--image", args.bundle.image, "Its image; otherwise beside it")->type_name("IMAGE");
-    make->add_option("--platform", args.bundle.platform, "Of an image for several: linux/arm/v7")->type_name("PLATFORM");
+    make->add_option("--platform", args.bundle.platform, "Of an image for several: linux/arm/v7")
+        ->type_name("PLATFORM");
     key(make);
     key(file(verb("sign", "Add a signature"), "The bundle"))->required();
     file(verb("verify", "Whether it is whole, and signed by somebody trusted"), "The bundle; - is standard input")
@@ -142,8 +144,7 @@ void add_bundle_verbs(CLI::App& bundle, Arguments& args) {
         file(verb("install", "Verify it, unpack it, and deploy its service"), "The bundle; - is standard input");
     downgrade(install);
     install->add_option("--wait", args.wait, "How long to wait: 500ms, 30s, 2m")->type_name("TIME");
-    install
-        ->add_option("--confirm", args.confirm, "The version before comes back after this time, unless confirmed")
+    install->add_option("--confirm", args.confirm, "The version before comes back after this time, unless confirmed")
         ->type_name("TIME");
     verb("list", "Which version of each service came last");
 }
@@ -243,8 +244,7 @@ int run_bundle_verb(const std::string& verb, const Arguments& args, const Deploy
     if (verb == "lacks") {
         return bundle_lacks(session, args.image, args.allow_downgrade);
     }
-    return verb == "list" ? bundle_list(session)
-                          : bundle_install(session, args.image, args.allow_downgrade, options);
+    return verb == "list" ? bundle_list(session) : bundle_install(session, args.image, args.allow_downgrade, options);
 }
 
 int run_verb(const CLI::App& chosen, const Arguments& args, const Session& session) {

@@ -24,7 +24,8 @@ public:
     /// "-": standard input.
     static Result<std::unique_ptr<StreamReader>> open(const std::string& file) {
         UniqueFd fd(file == "-" ? dup(STDIN_FILENO) : ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
-        return fd ? Result<std::unique_ptr<StreamReader>>(std::unique_ptr<StreamReader>(new StreamReader(std::move(fd))))
+        return fd ? Result<std::unique_ptr<StreamReader>>(
+                        std::unique_ptr<StreamReader>(new StreamReader(std::move(fd))))
                   : errno_error(cat("cannot open '", file, "'"));
     }
     Result<std::size_t> read(char* into, std::size_t size) override {
@@ -73,10 +74,9 @@ int tell(const Arguments& args, const std::string& done, const BundleManifest& m
         write_out(STDOUT_FILENO, std::move(document).text() + "\n");
         return 0;
     }
-    write_out(STDOUT_FILENO,
-              cat(done, " ", manifest.service, " ", manifest.version, ": ", manifest.parts.size(),
-                  manifest.parts.size() == 1 ? " part, " : " parts, ", size_text(size_of(manifest)),
-                  signer.empty() ? "" : cat(", signed by ", signer), "\n"));
+    write_out(STDOUT_FILENO, cat(done, " ", manifest.service, " ", manifest.version, ": ", manifest.parts.size(),
+                                 manifest.parts.size() == 1 ? " part, " : " parts, ", size_text(size_of(manifest)),
+                                 signer.empty() ? "" : cat(", signed by ", signer), "\n"));
     return 0;
 }
 

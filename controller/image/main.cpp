@@ -41,11 +41,11 @@ struct Verb {
 };
 
 constexpr std::array kVerbs{
-    Verb{"import", 1, import_image},      Verb{"list", 0, list_all},
-    Verb{"remove", 1, remove_image},      Verb{"prune", 0, prune_all},
-    Verb{"bundle-make", 2, alone<make>},  Verb{"bundle-sign", 1, alone<sign>},
-    Verb{"bundle-thin", 1, alone<thin>},  Verb{"bundle-verify", 1, alone<verify>},
-    Verb{"bundle-lacks", 1, lacks},       Verb{"bundle-install", 1, install},
+    Verb{"import", 1, import_image},     Verb{"list", 0, list_all},
+    Verb{"remove", 1, remove_image},     Verb{"prune", 0, prune_all},
+    Verb{"bundle-make", 2, alone<make>}, Verb{"bundle-sign", 1, alone<sign>},
+    Verb{"bundle-thin", 1, alone<thin>}, Verb{"bundle-verify", 1, alone<verify>},
+    Verb{"bundle-lacks", 1, lacks},      Verb{"bundle-install", 1, install},
     Verb{"bundle-list", 0, versions},
 };
 

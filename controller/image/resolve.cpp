@@ -112,7 +112,8 @@ Result<ImageSource> resolve_layout(Container& container, const std::string& inde
     if (!config) {
         return std::move(config).error();
     }
-    ImageSource made{std::move(name), manifest->config.digest, blob_name(manifest->config.digest), std::move(*config), {}};
+    ImageSource made{
+        std::move(name), manifest->config.digest, blob_name(manifest->config.digest), std::move(*config), {}};
     for (const auto& layer : manifest->layers) {
         const auto compression = layer_compression(layer.media_type);
         if (!compression) {

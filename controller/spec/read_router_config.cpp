@@ -155,8 +155,9 @@ AliasRange read_aliases(const YamlNode* node, Mistakes& mistakes) {
 
 RouterConfig read_router_config(const YamlNode& root, Mistakes& mistakes) {
     RouterConfig config;
-    const Fields fields(root, {{"viscum", "lan", "claimable", "lease", "tables", "aliases", "datapath", "trust", "log_level"}},
-                        mistakes);
+    const Fields fields(
+        root, {{"viscum", "lan", "claimable", "lease", "tables", "aliases", "datapath", "trust", "log_level"}},
+        mistakes);
     check_version(fields.find("viscum"), mistakes);
     config.lan = read_lan(fields.require("lan", "lan: [br-lan]"), mistakes);
     config.claimable = read_claimable(fields.find("claimable"), mistakes);

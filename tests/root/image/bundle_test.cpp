@@ -44,15 +44,16 @@ std::string make_bundle(const StoreFixture& fixture, const Key& key, const std::
                         const std::string& what) {
     const std::string out = fixture.place(cat("web-", version, "-", what));
     write_files(oci_layout(image_that_says(what)), fixture.place("image-" + what));
-    const auto made = fixture.image(
-        {"bundle-make", fixture.put("web.yaml", kService), out, "--service=web", "--bundle-version=" + version,
-         cat("--file=web.conf=", fixture.put("conf-" + what, what)), cat("--image=web:1=", fixture.place("image-" + what)),
-         "--key=" + key.file});
+    const auto made =
+        fixture.image({"bundle-make", fixture.put("web.yaml", kService), out, "--service=web",
+                       "--bundle-version=" + version, cat("--file=web.conf=", fixture.put("conf-" + what, what)),
+                       cat("--image=web:1=", fixture.place("image-" + what)), "--key=" + key.file});
     REQUIRE_MESSAGE(made.success(), made.err);
     return out;
 }
 
-/// Every path below the state directory with its bytes, but for the directory of bundles itself and what tests put there.
+/// Every path below the state directory with its bytes, but for the directory of bundles itself and what tests put
+/// there.
 std::vector<std::string> state_of(const StoreFixture& fixture) {
     std::vector<std::string> all;
     for (const auto& entry : std::filesystem::recursive_directory_iterator(fixture.instance().state_dir())) {
@@ -214,10 +215,9 @@ TEST_CASE("bundle: a medium that is too small gets nothing") {
     StoreFixture fixture("size=9m");
     const Key key = make_key(fixture, "ops");
     const std::string bundle = fixture.place("large");
-    const auto made = fixture.image({"bundle-make", fixture.put("web.yaml", kService), bundle, "--service=web",
-                                     "--bundle-version=1",
-                                     cat("--file=large=", fixture.put("data", std::string(kMost, 'x'))),
-                                     "--key=" + key.file});
+    const auto made =
+        fixture.image({"bundle-make", fixture.put("web.yaml", kService), bundle, "--service=web", "--bundle-version=1",
+                       cat("--file=large=", fixture.put("data", std::string(kMost, 'x'))), "--key=" + key.file});
     REQUIRE_MESSAGE(made.success(), made.err);
     const auto refused = fixture.image({"bundle-install", bundle, key.trust});
     CHECK(refused.status == 1);

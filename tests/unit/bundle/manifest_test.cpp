@@ -40,8 +40,8 @@ TEST_CASE("bundle: a manifest is read back, and has one form") {
     const auto read = decode_manifest(text);
     REQUIRE(read);
     CHECK(*read == whole());
-    for (const auto& other : {" " + text, text + "\n", text.substr(0, text.size() - 1), text.substr(1),
-                              "{\"more\":1," + text.substr(1)}) {
+    for (const auto& other :
+         {" " + text, text + "\n", text.substr(0, text.size() - 1), text.substr(1), "{\"more\":1," + text.substr(1)}) {
         CAPTURE(other);
         CHECK_FALSE(decode_manifest(other));
     }

@@ -104,8 +104,7 @@ TEST_CASE("bundle: no sign of a signature can be another one") {
 }
 
 TEST_CASE("bundle: Ed25519 accepts what it should of Wycheproof's vectors, and nothing else") {
-    const std::filesystem::path file =
-        std::filesystem::path(VISCUM_SOURCE_DIR) / "../shared/corpora/ed25519_test.json";
+    const std::filesystem::path file = std::filesystem::path(VISCUM_SOURCE_DIR) / "../shared/corpora/ed25519_test.json";
     if (!std::filesystem::exists(file)) {
         MESSAGE("skipped: there is no ", file.string());
         return;

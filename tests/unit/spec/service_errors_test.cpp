@@ -62,7 +62,7 @@ TEST_CASE("spec: an unknown key names the known one that is near, or all of them
     CHECK(says("on_failur: cloud\n") == "web.yaml:5:1: unknown key 'on_failur' (did you mean 'on_failure'?)");
     CHECK(says("completely: 1\n") ==
           "web.yaml:5:1: unknown key 'completely' (known here: viscum, name, intercept, run, "
-          "sandbox, limits, files, egress, health, restart, on_failure, drain_timeout)");
+          "sandbox, limits, files, egress, health, restart, on_failure, drain_timeout, bundle)");
     CHECK(claims_say("[{ adress: 203.0.113.1, port: 80 }]") ==
           "web.yaml:3:13: 'address' is missing (address: 203.0.113.10)\n"
           "web.yaml:3:15: unknown key 'adress' (did you mean 'address'?)");
