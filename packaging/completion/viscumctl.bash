@@ -45,6 +45,12 @@ _viscumctl_offer_options() {
         remove | restart) options=(--wait) ;;
         logs) options=(--follow --lines) ;;
         gate) options=(--role --key) ;;
+        'bundle make') options=(--out --files --image --platform --key) ;;
+        'bundle sign') options=(--key) ;;
+        'bundle verify') options=(--trust) ;;
+        'bundle thin') options=(--parts) ;;
+        'bundle lacks') options=(--allow-downgrade) ;;
+        'bundle install') options=(--allow-downgrade --wait --confirm) ;;
         'image import') options=(--name --limit) ;;
         'image remove') options=(--force) ;;
     esac
@@ -55,12 +61,15 @@ _viscumctl_offer_options() {
 _viscumctl_offer_words() {
     case $verb:$given in
         :*)
-            _viscumctl_offer deploy confirm remove list status logs drain resume restart exec audit image validate \
+            _viscumctl_offer deploy confirm remove list status logs drain resume restart exec audit image bundle validate \
                 plan doctor gate version
             ;;
         image:*) _viscumctl_offer import list prune remove ;;
+        bundle:*) _viscumctl_offer make sign verify thin lacks install list ;;
         deploy:* | validate:* | plan:*) _viscumctl_offer_files ;;
-        'image import:0') compopt -o default ;;
+        'bundle make:0') _viscumctl_offer_files ;;
+        'bundle make:1') ;;
+        'image import:0' | 'bundle '*:0) compopt -o default ;;
         'image remove:0') _viscumctl_offer_listed image list ;;
         confirm:0 | remove:0 | status:0 | logs:0 | drain:0 | resume:0 | restart:0 | exec:0 | audit:0)
             _viscumctl_offer_listed list
@@ -82,12 +91,13 @@ _viscumctl() {
             --) compopt -o default && return ;;
             --instance) instance=${words[++i]} ;;
             --instance=*) instance=${words[i]#*=} ;;
-            --wait | --lines | -n | --name | --limit) ((++i)) ;;
+            --wait | --confirm | --lines | -n | --name | --limit | --out | -o | --files | --image | --platform | --key | --trust | \
+                --parts | --role) ((++i)) ;;
             -*) ;;
             *)
                 case $verb in
                     '') verb=${words[i]} ;;
-                    image) verb="image ${words[i]}" ;;
+                    image | bundle) verb="$verb ${words[i]}" ;;
                     *) ((++given)) ;;
                 esac
                 ;;

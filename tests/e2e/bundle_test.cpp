@@ -3,7 +3,7 @@
 #include <filesystem>
 
 #include "base/file.h"
-#include "tests/scene/scene.h"
+#include "tests/scene/workshop.h"
 #include "tests/support/sandbox.h"
 
 namespace viscum {
@@ -11,59 +11,23 @@ namespace {
 
 constexpr const char* kBusybox = "/bin/busybox";
 
-/// A place for keys, service files and bundles.
-class Workshop {
-public:
-    Workshop() {
-        must(make_directory(path_, 0755));
-        must(run({"ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "ops", "-f", at("key")}));
-    }
-    ~Workshop() { std::filesystem::remove_all(path_); }
-    Workshop(const Workshop&) = delete;
-    Workshop& operator=(const Workshop&) = delete;
-
-    [[nodiscard]] std::string at(const std::string& name) const { return cat(path_, "/", name); }
-    [[nodiscard]] std::string trust() const {
-        return cat("lan: [br-lan]\ntrust: ['", split(must(read_file(at("key.pub"), 4096)), '\n').front(), "']\n");
-    }
-
-    /// A web service whose page is one of its `files:`, which says `page`.
-    [[nodiscard]] std::string make(const Scene& scene, const std::string& version, const std::string& page,
-                                   bool sign = true) const {
-        must(write_file_atomically(
-            at("web.yaml"),
-            "viscum: 1\nname: web\nintercept:\n  - { address: 203.0.113.10, port: 80 }\n"
-            "run: { command: [/bin/busybox, httpd, -f, -p, '80', -h, /site] }\n"
-            "files: [{ path: /site/index.html, file: page }]\nhealth: { http: { port: 80 }, interval: 500ms }\n",
-            0644));
-        must(write_file_atomically(at("page"), page, 0644));
-        const std::string out = at(cat(version, ".bundle"));
-        Argv words{"bundle", "make", at("web.yaml"), version, "--out", out};
-        if (sign) {
-            words.insert(words.end(), {"--key", at("key")});
-        }
-        scene.ctl(words);
-        return out;
-    }
-
-private:
-    static void must(const Status& status) { viscum::must(status); }
-    static void must(const RunOutput& output) { REQUIRE_MESSAGE(output.success(), output.err); }
-    template <class T>
-    static T must(Result<T> result) {
-        return viscum::must(std::move(result));
-    }
-    std::string path_ = "/tmp/bundles";
-};
+/// A web service whose page is one of its `files:`, which says `page`.
+std::string make(const Scene& scene, const Workshop& workshop, const std::string& version, const std::string& page,
+                 bool sign = true) {
+    workshop.put("web.yaml",
+                 "viscum: 1\nname: web\nintercept:\n  - { address: 203.0.113.10, port: 80 }\n"
+                 "run: { command: [/bin/busybox, httpd, -f, -p, '80', -h, /site] }\n"
+                 "files: [{ path: /site/index.html, file: page }]\nhealth: { http: { port: 80 }, interval: 500ms }\n");
+    workshop.put("page", page);
+    return workshop.make(scene, "web.yaml", version, sign ? workshop.signed_by_key() : Argv());
+}
 
 bool lacks_programs() {
-    for (const char* program : {kBusybox, "/usr/bin/ssh-keygen"}) {
-        if (access(program, X_OK) < 0) {
-            skip(cat("needs ", program));
-            return true;
-        }
+    if (access(kBusybox, X_OK) < 0) {
+        skip(cat("needs ", kBusybox));
+        return true;
     }
-    return false;
+    return lacks_ssh_keygen();
 }
 
 std::string page(Scene& scene) {
@@ -99,18 +63,19 @@ TEST_CASE("bundle: a signed service is served, its next version too, and nothing
     }
     Scene scene;
     const Workshop workshop;
-    scene.write_config(workshop.trust());
-    const RunOutput first = scene.ctl({"bundle", "install", workshop.make(scene, "1", "local one\n"), "--wait", "10s"});
+    scene.write_config("lan: [br-lan]\n" + workshop.trust());
+    const RunOutput first =
+        scene.ctl({"bundle", "install", make(scene, workshop, "1", "local one\n"), "--wait", "10s"});
     CHECK(first.err.find("bundle web 1, signed by SHA256:") != std::string::npos);
     CHECK(page(scene) == "local one\n");
     CHECK(scene.ctl({"bundle", "install", workshop.at("1.bundle")}).out.find("nothing to do") != std::string::npos);
     const auto flow = scene.flow();
-    scene.ctl({"bundle", "install", workshop.make(scene, "1.1", "local two\n")});
+    scene.ctl({"bundle", "install", make(scene, workshop, "1.1", "local two\n")});
     CHECK(page(scene) == "local two\n");
     check_flow("a bundle's next version", flow->stop());
 
     CHECK(scene.ctl({"bundle", "install", workshop.at("1.bundle")}, 5).err.find("older than 1.1") != std::string::npos);
-    const auto unsigned_one = workshop.make(scene, "2", "local three\n", false);
+    const auto unsigned_one = make(scene, workshop, "2", "local three\n", false);
     CHECK(scene.ctl({"bundle", "install", unsigned_one}, 5).err.find("it is not signed") != std::string::npos);
     const RunOutput plain = scene.ctl({"deploy", workshop.at("web.yaml")}, 5);
     CHECK(plain.err.find("takes signed bundles only") != std::string::npos);
@@ -130,8 +95,8 @@ TEST_CASE("bundle: what comes back after a trial has the files that it had") {
     }
     Scene scene;
     const Workshop workshop;
-    scene.ctl({"bundle", "install", workshop.make(scene, "1", "local one\n")});
-    scene.ctl({"bundle", "install", workshop.make(scene, "2", "local two\n"), "--confirm", "1500ms"});
+    scene.ctl({"bundle", "install", make(scene, workshop, "1", "local one\n")});
+    scene.ctl({"bundle", "install", make(scene, workshop, "2", "local two\n"), "--confirm", "1500ms"});
     CHECK(page(scene) == "local two\n");
     CHECK(bundles_kept() == 2);
     CHECK(eventually(kLimit, [&] { return page(scene) == "local one\n"; }));
@@ -140,7 +105,7 @@ TEST_CASE("bundle: what comes back after a trial has the files that it had") {
     scene.ctl({"image", "prune"});
     scene.ctl({"restart", "web"});
     CHECK(page(scene) == "local one\n");
-    scene.ctl({"bundle", "install", workshop.make(scene, "3", "local three\n")});
+    scene.ctl({"bundle", "install", make(scene, workshop, "3", "local three\n")});
     CHECK(page(scene) == "local three\n");
     CHECK(eventually(kLimit, [&] { return !scene.status("web").updating; }));
     scene.ctl({"image", "prune"});
@@ -154,9 +119,9 @@ TEST_CASE("bundle: a key that may deploy can install what is signed, and nothing
     }
     Scene scene;
     const Workshop workshop;
-    scene.write_config(workshop.trust());
-    const std::string first = workshop.make(scene, "1", "local one\n");
-    const std::string second = workshop.make(scene, "2", "local two\n");
+    scene.write_config("lan: [br-lan]\n" + workshop.trust());
+    const std::string first = make(scene, workshop, "1", "local one\n");
+    const std::string second = make(scene, workshop, "2", "local two\n");
     CHECK(through_gate("observe", "bundle install -", second).status == 5);
     CHECK(through_gate("deploy", "bundle lacks -", second).out == "service.yaml\nfiles/page\n");
     const RunOutput installed = through_gate("deploy", "viscumctl bundle install - --wait 10s", second);
@@ -180,9 +145,9 @@ TEST_CASE("bundle: what cannot become one says why, and makes none") {
     Scene scene;
     const Workshop workshop;
     const std::string out = workshop.at("none");
-    (void)workshop.make(scene, "1", "page");
+    (void)make(scene, workshop, "1", "page");
     const auto refuse = [&](const std::string& text, const std::string& version, const std::string& why) {
-        must(write_file_atomically(workshop.at("other.yaml"), text, 0644));
+        workshop.put("other.yaml", text);
         const RunOutput answer = scene.ctl({"bundle", "make", workshop.at("other.yaml"), version, "--out", out}, 2);
         CHECK_MESSAGE(answer.err.find(why) != std::string::npos, answer.err);
         CHECK_FALSE(std::filesystem::exists(out));

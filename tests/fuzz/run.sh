@@ -32,6 +32,7 @@ image_documents   4096    25000 json-test-suite
 image_accounts    2048    60000 -
 image_file       10240    50000 tar
 image_layer      10240    20000 tar
+bundle            4096   100000 -
 shim_words        2048   150000 -
 shim_log          4096     1500 -
 run_files         5000    40000 -

@@ -16,6 +16,7 @@ namespace {
 
 constexpr const char* kFile = "/etc/viscum/viscum.yaml";
 const std::string kLan = "\tlist lan 'br-lan'\n";
+const std::string kKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOH1EjjF4MA9XuhdaOLYFdUOEYZsxfkERW7cjBV+zer0";
 
 /// A UCI value may hold anything, newlines too; a quote ends it.
 std::string quoted(const std::string& value) {
@@ -42,7 +43,9 @@ TEST_CASE("openwrt: viscumd reads in viscum.yaml what /etc/config/viscum says") 
     router.configure(
         "\tlist lan 'br-lan'\n\tlist lan 'wlan*'\n\tlist lan '[!x]th?'\n\tlist lan 'eth0.10'\n"
         "\tlist claimable '203.0.113.0/24'\n\tlist claimable '2001:DB8::7 443'\n"
-        "\tlist claimable '198.51.100.0/28 8000-8100'\n\toption lease '5s'\n\toption log_level 'debug'\n");
+        "\tlist claimable '198.51.100.0/28 8000-8100'\n\toption lease '5s'\n\toption log_level 'debug'\n"
+        "\tlist trust '" +
+        kKey + " ops@example.net'\n\tlist trust '" + kKey + "'\n");
     REQUIRE(router.init("start") == 0);
     RouterConfig expected;
     expected.lan = {"br-lan", "wlan*", "[!x]th?", "eth0.10"};
@@ -51,6 +54,7 @@ TEST_CASE("openwrt: viscumd reads in viscum.yaml what /etc/config/viscum says") 
                           {*IpPrefix::parse("198.51.100.0/28"), {8000, 8100}}};
     expected.lease = 5s;
     expected.log_level = "debug";
+    expected.trust = {kKey, kKey};
     CHECK(config_of(router) == expected);
     CHECK(std::filesystem::status(router.path(kFile)).permissions() ==
           (std::filesystem::perms::owner_read | std::filesystem::perms::owner_write));
@@ -142,14 +146,17 @@ TEST_CASE("openwrt: no value of /etc/config/viscum becomes YAML of its own") {
     };
     std::string lan;
     std::string claimable;
+    std::string trust;
     for (const auto& value : hostile) {
         CAPTURE(value);
         CHECK(refusals("\toption lease " + quoted(value) + "\toption log_level " + quoted(value)) == 2);
         lan += "\tlist lan " + quoted(value);
         claimable += "\tlist claimable " + quoted(value);
+        trust += "\tlist trust " + quoted(value) + "\tlist trust " + quoted(kKey + value);
     }
     CHECK(refusals(lan) == static_cast<long>(hostile.size()));
     CHECK(refusals(claimable) == static_cast<long>(hostile.size()));
+    CHECK(refusals(trust) >= static_cast<long>(hostile.size()));
     CHECK(!router.exists("/ran"));
 }
 

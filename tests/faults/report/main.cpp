@@ -62,7 +62,7 @@ constexpr std::array kRows{
     Row{30, "ICMP errors and path MTU"},
     Row{31, "a hostile answer to a probe"},
     Row{32, "abuse of the control socket"},
-    Row{33, "hostile bundles", "there are no bundles yet; images are attacked in tests/root/image"},
+    Row{33, "hostile bundles"},
     Row{34, "hostile YAML"},
     Row{35, "a fleet over SSH that fails in parts"},
     Row{36, "a control group vanishes, or cannot be removed"},
