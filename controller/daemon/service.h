@@ -20,6 +20,7 @@ struct Candidate {
     std::string text;
     std::optional<Image> image;     // of `run.image`, as the store had it when it was asked for
     std::uint64_t client = 0;       // who waits for it; 0: nobody
+    std::uint64_t deploy = 0;       // who asked for it, and perhaps for others at once; 0: nobody
     BootTime asked{};               // when
     BootTime begun{};               // when its run began: it may have had to wait for a slot
     std::optional<Millis> wait;     // for how long; nullopt: for ever, as its file stands in services/
@@ -41,6 +42,7 @@ struct Service {
     std::uint64_t remover = 0;  // the client that waits for that
     bool keep_log = false;      // it never got healthy: its log is all there is to see
     bool drained = false;
+    std::uint64_t deploy = 0;  // which one began its trial; 0: one that an earlier viscumd knew, or none
     std::uint32_t number = 0;  // its own among the instance's services
 
     [[nodiscard]] Run* run(int slot) const { return runs[static_cast<std::size_t>(slot)].get(); }

@@ -18,10 +18,6 @@ constexpr std::size_t kLogLook = 1;  // whether there is something in it
 
 }  // namespace
 
-std::string digest_of(const std::string& text) {
-    return hex(fnv1a(text), 16);
-}
-
 Services::Services(RunContext& context, Store& store, std::function<void(std::uint64_t, const Response&)> answer)
     : context_(context), store_(store), answer_(std::move(answer)) {}
 
@@ -72,7 +68,7 @@ void Services::deploy(const ServiceSpec& spec, const std::string& text, std::uin
         return;
     }
     if (service.is_deployed(text, *image)) {
-        const auto answer = answer_on_trial(spec.name, confirm.has_value());
+        const auto answer = answer_on_trial(spec.name, client, confirm);
         answer_(client, answer ? *answer : done(cat(spec.name, ": nothing to do, this version is deployed"), false));
         return;
     }
@@ -81,6 +77,7 @@ void Services::deploy(const ServiceSpec& spec, const std::string& text, std::uin
     candidate.text = text;
     candidate.image = *std::move(image);
     candidate.client = client;
+    candidate.deploy = client;
     candidate.wait = std::min(wait, spec.health.start_timeout);
     candidate.confirm = confirm;
     if (service.removed) {
@@ -404,6 +401,7 @@ Status Services::save(const std::function<void(SavedState&)>& change) {
     std::erase_if(state.numbers, [&gone](const auto& entry) { return gone(entry.first); });
     std::erase_if(state.images, [&gone](const auto& entry) { return gone(entry.first); });
     std::erase_if(state.trials, [&gone](const auto& entry) { return gone(entry.first); });
+    std::erase_if(state.next, [&gone](const auto& entry) { return gone(entry.first); });
     std::erase_if(state.drained, gone);
     if (auto status = store_.save_state(state); !status) {
         return status;

@@ -89,17 +89,23 @@ private:
     Status write_down(const std::string& name, const Candidate& candidate);
     Result<VersionTrial> begin_trial(const std::string& name, const Candidate& candidate);
     /// The answer to a deploy of what is deployed, where that is on trial.
-    std::optional<Response> answer_on_trial(const std::string& name, bool stays_on_trial);
+    std::optional<Response> answer_on_trial(const std::string& name, std::uint64_t client,
+                                            std::optional<Millis> confirm);
     std::string confirm_one(const std::string& name, bool* changed);
-    void await_trial(const VersionTrial& trial);
+    void await_trials();
+    /// All trials that one deploy began end together: what one of them claims may be what the other one gave up.
+    void end_together(SavedState& state, const std::string& name, std::uint64_t deploy) const;
+    Status prolong(const std::string& name, std::uint64_t deploy, Millis confirm);
     [[nodiscard]] std::vector<std::string> trials_over() const;
     enum class TrialFile : std::uint8_t { on_trial, put_back, another };
     [[nodiscard]] Result<TrialFile> file_of(const std::string& name, const VersionTrial& trial) const;
+    void settle_versions(std::vector<std::string>* problems);
     void load_trials(std::vector<std::string>* problems);
     Status put_back(const std::string& name);
     Status drop_trial(const std::string& name, const std::optional<std::string>& image);
     void forget_before(const std::string& name);
-    void bring_back(const std::string& name, const ClaimCheck& check, std::vector<std::string>* problems);
+    void forget_others_later();
+    void bring_back(const std::string& name);
     void make_way(const std::string& name);
     void propose(Service& service, Candidate candidate);
     void start_candidate(Service& service);
@@ -120,15 +126,14 @@ private:
     Store& store_;
     std::function<void(std::uint64_t, const Response&)> answer_;
     std::map<std::string, Service> services_;
-    SavedState saved_;     // as on disk
+    SavedState saved_;     // what the disk says
     bool loading_ = true;  // not all that the viscumd before left is known
     std::map<std::string, std::string> unserved_;
     std::map<std::string, std::string> coming_back_;  // files of versions before, just put back; empty: there is none
+    EventLoop::TimerId trial_timer_ = 0;              // at the end of the next trial
+    EventLoop::TimerId forget_timer_ = 0;             // when what could not be removed is tried again
     BootTime next_end_{};                             // of trials, after one that could not be brought about
     bool look_at_files_ = false;                      // a file in services/ could not be judged, or came free
 };
-
-/// 16 hexadecimal digits that tell one service file from another.
-std::string digest_of(const std::string& text);
 
 }  // namespace viscum

@@ -56,6 +56,7 @@ Result<std::optional<Kept>> read_kept(const std::string& dir, const std::string&
 
 Status Services::load(const ClaimCheck& check, std::vector<std::string>* problems) {
     saved_ = store_.load_state(problems);
+    settle_versions(problems);
     if (auto status = adopt_runs(problems); !status) {
         return status;
     }
@@ -192,10 +193,12 @@ void Services::forget_groups(std::vector<std::string>* problems) const {
 void Services::want_file(Service& service, const ServiceSpec& spec, const std::string& text,
                          std::optional<Image> image) {
     const bool comes_back = coming_back_.contains(service.name);
+    // Without one that is known the image has the name that the file gives it, which may have moved on.
+    const bool same_image = comes_back || saved_.images.contains(service.name);
     const std::string digest = image ? image->digest : "";
     const auto is_it = [&](const Run* run) {
         return run != nullptr && !run->stopping() && run->text() == text &&
-               (!comes_back || run->image_digest() == digest);
+               (!same_image || run->image_digest() == digest);
     };
     for (const int slot : {0, 1}) {
         if (is_it(service.run(slot)) && !is_it(service.current())) {

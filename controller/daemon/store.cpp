@@ -26,6 +26,21 @@ constexpr const char* kNone = "-";
 
 constexpr std::uint64_t kLargestNumber = 65535;
 
+constexpr std::size_t kTrialFields = 5;
+
+std::string text_of(const VersionTrial& trial) {
+    return cat(trial.until_ms, ' ', trial.boot, trial.first ? " first " : " before ",
+               trial.image_before.empty() ? kNone : trial.image_before, ' ', trial.digest);
+}
+
+/// Of the last fields of a line.
+std::optional<VersionTrial> trial_from(const std::vector<std::string>& fields) {
+    const auto at = [&](std::size_t index) { return fields[fields.size() - kTrialFields + index]; };
+    const auto until = parse_decimal(at(0), UINT64_MAX);
+    return until ? std::optional(VersionTrial{*until, at(1), at(2) == "first", at(3) == kNone ? "" : at(3), at(4)})
+                 : std::nullopt;
+}
+
 std::string body_of(const SavedState& state) {
     std::string body;
     for (const auto& name : state.drained) {
@@ -38,8 +53,11 @@ std::string body_of(const SavedState& state) {
         body += cat("image ", name, ' ', digest, '\n');
     }
     for (const auto& [name, trial] : state.trials) {
-        body += cat("trial ", name, ' ', trial.until_ms, ' ', trial.boot, trial.first ? " first " : " before ",
-                    trial.image_before.empty() ? kNone : trial.image_before, ' ', trial.digest, '\n');
+        body += cat("trial ", name, ' ', text_of(trial), '\n');
+    }
+    for (const auto& [name, next] : state.next) {
+        body += cat("next ", name, ' ', next.digest, ' ', next.image.empty() ? kNone : next.image,
+                    next.trial ? cat(' ', text_of(*next.trial)) : "", '\n');
     }
     return body;
 }
@@ -77,15 +95,32 @@ Result<SavedState> decode_state(const std::string& bytes, std::uint64_t* generat
             if (const auto value = parse_decimal(fields[2], kLargestNumber)) {
                 state.numbers[fields[1]] = static_cast<std::uint32_t>(*value);
             }
-        } else if (fields.size() == 7 && fields[0] == "trial") {
-            if (const auto until = parse_decimal(fields[2], UINT64_MAX)) {
-                state.trials[fields[1]] = {*until, fields[3], fields[4] == "first", fields[5] == kNone ? "" : fields[5],
-                                           fields[6]};
+        } else if (fields.size() == 2 + kTrialFields && fields[0] == "trial") {
+            if (auto trial = trial_from(fields)) {
+                state.trials[fields[1]] = *std::move(trial);
             }
+        } else if ((fields.size() == 4 || fields.size() == 4 + kTrialFields) && fields[0] == "next") {
+            state.next[fields[1]] = {fields[2], fields[3] == kNone ? "" : fields[3],
+                                     fields.size() == 4 ? std::nullopt : trial_from(fields)};
         }
     }
     *generation = *number;
     return state;
+}
+
+std::string digest_of(const std::string& text) {
+    return hex(fnv1a(text), 16);
+}
+
+void settle_next(SavedState& state, const std::string& name, const std::string* text) {
+    const auto node = state.next.extract(name);
+    if (node.empty() || text == nullptr || digest_of(*text) != node.mapped().digest) {
+        return;
+    }
+    const NextVersion& next = node.mapped();
+    next.image.empty() ? static_cast<void>(state.images.erase(name))
+                       : static_cast<void>(state.images[name] = next.image);
+    next.trial ? static_cast<void>(state.trials[name] = *next.trial) : static_cast<void>(state.trials.erase(name));
 }
 
 Result<Store> Store::open(const Instance& instance) {

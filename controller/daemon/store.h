@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -32,14 +33,30 @@ struct VersionTrial {
     bool operator==(const VersionTrial&) const = default;
 };
 
+/// What is to be known of a version whose file is about to be written. It counts once that file is there.
+struct NextVersion {
+    std::string digest;                 // of the file
+    std::string image;                  // by digest; empty: it has none
+    std::optional<VersionTrial> trial;  // nullopt: none, also where the version before is on trial
+    bool operator==(const NextVersion&) const = default;
+};
+
 /// What is known of services beside their files.
 struct SavedState {
     std::set<std::string> drained;                 // by the operator: they are to get no new flows
     std::map<std::string, std::uint32_t> numbers;  // each service's own, from which its user id and aliases follow
     std::map<std::string, std::string> images;     // the image that the deployed version was healthy with, by digest
     std::map<std::string, VersionTrial> trials;
+    std::map<std::string, NextVersion> next{};
     bool operator==(const SavedState&) const = default;
 };
+
+/// 16 hexadecimal digits that tell one service file from another.
+std::string digest_of(const std::string& text);
+
+/// `text`: the service's file as it is; nullptr: there is none. What was known of a next version takes its place, or is
+/// forgotten where that version's file did not come to be.
+void settle_next(SavedState& state, const std::string& name, const std::string* text);
 
 class Store {
 public:

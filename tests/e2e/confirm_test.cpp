@@ -31,6 +31,13 @@ void check_no_trial(const Scene& scene) {
     CHECK(must(list_directory(Instance{}.state_dir() + "/before")).empty());
 }
 
+/// Of a test after which the service is there.
+void check_end(Scene& scene) {
+    check_no_trial(scene);
+    scene.ctl({"remove", "web"});
+    scene.check_no_leak();
+}
+
 /// Both generations of the state as a machine that was started anew would find them.
 void pretend_another_boot() {
     for (const char* name : {"/state.0", "/state.1"}) {
@@ -61,13 +68,11 @@ TEST_CASE("confirm: without the word the version before comes back, and no conne
     CHECK(eventually(kLimit, [&] { return !scene.status("web").updating; }));
     check_flow("a version that was not confirmed", flow->stop());
     CHECK(deployed_file() == first.text());
-    check_no_trial(scene);
     // Who confirms now learns that it is too late.
     const RunOutput late = scene.ctl({"confirm", "web"}, 5);
     CHECK(late.err.find("the version before is back") != std::string::npos);
     CHECK(scene.ctl({"deploy", first.write()}).out.find("nothing to do") != std::string::npos);
-    scene.ctl({"remove", "web"});
-    scene.check_no_leak();
+    check_end(scene);
 }
 
 TEST_CASE("confirm: with the word it stays, also over a restart of viscumd, and the word may be said twice") {
@@ -78,30 +83,67 @@ TEST_CASE("confirm: with the word it stays, also over a restart of viscumd, and 
     CHECK(scene.ctl({"confirm"}).out == "web: confirmed\n");
     CHECK(scene.ctl({"confirm", "web"}).out == "web: nothing to do, it is not on trial\n");
     CHECK(scene.ctl({"confirm"}).out == "nothing to do, no service is on trial\n");
-    check_no_trial(scene);
     pretend_another_boot();
     scene.viscumd().stop();
     must(scene.viscumd().start_again());
     CHECK(scene.web() == "second");
     CHECK(deployed_file() == second.text());
     scene.ctl({"confirm", "other"}, 6);
-    scene.ctl({"remove", "web"});
-    scene.check_no_leak();
+    check_end(scene);
 }
 
-TEST_CASE("confirm: a deploy of the same file without --confirm is the word, one with it is not") {
+TEST_CASE("confirm: a deploy of the same file without --confirm is the word, one with it begins the time anew") {
     Scene scene;
-    scene.deploy(version_of_web("first"));
+    const ServiceFile first = version_of_web("first");
+    scene.deploy(first);
     const ServiceFile second = version_of_web("second");
-    deploy_on_trial(scene, second, kLong);
+    deploy_on_trial(scene, second, "1h");
     const RunOutput again = scene.ctl({"deploy", second.write(), "--confirm", kLong});
-    CHECK(again.out == "web: nothing to do, this version is deployed, and on trial\n");
+    CHECK(again.out == "web: this version is deployed, and its trial begins anew\n");
     CHECK(again.err.find("viscumctl confirm web") != std::string::npos);
-    CHECK(scene.status("web").confirm_ms_left > 0);
+    const auto left = scene.status("web").confirm_ms_left;
+    CHECK(left > 0);
+    CHECK(left <= 600'000);
+    scene.viscumd().kill();
+    must(scene.viscumd().start_again());
+    CHECK(scene.status("web").confirm_ms_left <= 600'000);
+    deploy_on_trial(scene, second, "1h");
+    CHECK(scene.status("web").confirm_ms_left > 600'000);
+    // What comes back is the version before all the same.
+    deploy_on_trial(scene, second, "1s");
+    CHECK(eventually(kLimit, [&] { return scene.web() == "first"; }));
+    CHECK(eventually(kLimit, [&] { return !scene.status("web").updating; }));
+    deploy_on_trial(scene, second, kLong);
     CHECK(scene.ctl({"deploy", second.write()}).out == "web: confirmed\n");
-    check_no_trial(scene);
-    scene.ctl({"remove", "web"});
-    scene.check_no_leak();
+    check_end(scene);
+}
+
+TEST_CASE("confirm: services that were deployed at once, and swapped their claims, come back at once") {
+    Scene scene;
+    const auto of = [](const std::string& name, const std::string& address, const std::string& answer) {
+        ServiceFile file = version_of_web(answer);
+        file.name = name;
+        file.claims = {address + " 80"};
+        return file;
+    };
+    const ServiceFile one = of("web", "203.0.113.10", "one");
+    const ServiceFile two = of("two", "203.0.113.20", "two");
+    const Endpoint other = Endpoint::of("203.0.113.20", 80);
+    scene.deploy(one);
+    scene.deploy(two);
+    const ServiceFile swapped_one = of("web", "203.0.113.20", "one");
+    ServiceFile swapped_two = of("two", "203.0.113.10", "two");
+    // It takes a while: its trial would end later by itself.
+    swapped_two.command.insert(swapped_two.command.begin(), {"/bin/sh", "-c", "sleep 0.7; exec \"$@\"", "sh"});
+    scene.ctl({"deploy", swapped_one.write(), swapped_two.write(), "--confirm", "2s"});
+    CHECK(scene.web() == "two");
+    CHECK(scene.web(other) == "one");
+    CHECK(eventually(kLimit, [&] { return scene.web() == "one" && scene.web(other) == "two"; }));
+    CHECK(scene.viscumd().log().find("is not served") == std::string::npos);
+    CHECK(scene.viscumd().log().find("was not deployed") == std::string::npos);
+    CHECK(eventually(kLimit, [&] { return !scene.status("web").updating && !scene.status("two").updating; }));
+    scene.ctl({"remove", "two"});
+    check_end(scene);
 }
 
 TEST_CASE("confirm: what comes back is the last version that was confirmed") {
@@ -110,9 +152,7 @@ TEST_CASE("confirm: what comes back is the last version that was confirmed") {
     deploy_on_trial(scene, version_of_web("second"), kLong);
     deploy_on_trial(scene, version_of_web("third"), "1s");
     CHECK(eventually(kLimit, [&] { return scene.web() == "first"; }));
-    check_no_trial(scene);
-    scene.ctl({"remove", "web"});
-    scene.check_no_leak();
+    check_end(scene);
 }
 
 TEST_CASE("confirm: a first version goes again") {
@@ -124,9 +164,7 @@ TEST_CASE("confirm: a first version goes again") {
     scene.ctl({"confirm", "web"}, 6);
     CHECK(must(list_directory(Instance{}.state_dir() + "/before")).empty());
     scene.ctl({"deploy", version_of_web("first").write()});
-    check_no_trial(scene);
-    scene.ctl({"remove", "web"});
-    scene.check_no_leak();
+    check_end(scene);
 }
 
 TEST_CASE("confirm: a trial goes on over a restart of viscumd, and may end while none runs") {
@@ -146,9 +184,7 @@ TEST_CASE("confirm: a trial goes on over a restart of viscumd, and may end while
     must(scene.viscumd().start_again());
     CHECK(eventually(kLimit, [&] { return scene.web() == "first"; }));
     CHECK(eventually(kLimit, [&] { return !scene.status("web").updating; }));
-    check_no_trial(scene);
-    scene.ctl({"remove", "web"});
-    scene.check_no_leak();
+    check_end(scene);
 }
 
 TEST_CASE("confirm: after a restart of the machine the version before is there") {
@@ -158,10 +194,8 @@ TEST_CASE("confirm: after a restart of the machine the version before is there")
     pretend_another_boot();
     scene.reboot();
     CHECK(eventually(kLimit, [&] { return scene.web() == "first"; }));
-    check_no_trial(scene);
     scene.ctl({"confirm", "web"}, 5);
-    scene.ctl({"remove", "web"});
-    scene.check_no_leak();
+    check_end(scene);
 }
 
 TEST_CASE("confirm: what was not confirmed goes also where the version before does not get healthy") {
@@ -178,9 +212,7 @@ TEST_CASE("confirm: what was not confirmed goes also where the version before do
     // Its file stands, and is tried on.
     must(remove_file(obstacle));
     CHECK(eventually(kLimit, [&] { return scene.web() == "first"; }));
-    check_no_trial(scene);
-    scene.ctl({"remove", "web"});
-    scene.check_no_leak();
+    check_end(scene);
 }
 
 TEST_CASE(
@@ -197,9 +229,7 @@ TEST_CASE(
     CHECK(open.get().who() == "first");
     { const auto closed = std::move(open); }
     CHECK(eventually(kLimit, [&] { return scene.web() == "first"; }));
-    check_no_trial(scene);
-    scene.ctl({"remove", "web"});
-    scene.check_no_leak();
+    check_end(scene);
 }
 
 TEST_CASE("confirm: a trial means nothing once another file is there, or none") {
@@ -237,10 +267,8 @@ TEST_CASE("confirm: what was put back when viscumd was killed is brought back by
     must(write_file_atomically(kStored, first.text(), 0640));
     must(scene.viscumd().start_again());
     CHECK(eventually(kLimit, [&] { return scene.web() == "first"; }));
-    check_no_trial(scene);
     scene.ctl({"confirm", "web"}, 5);
-    scene.ctl({"remove", "web"});
-    scene.check_no_leak();
+    check_end(scene);
 }
 
 TEST_CASE("confirm: the version before that is lost does not take the other one with it") {
@@ -251,9 +279,7 @@ TEST_CASE("confirm: the version before that is lost does not take the other one 
     CHECK(eventually(kLimit,
                      [&] { return scene.viscumd().log().find("the version before is lost") != std::string::npos; }));
     CHECK(scene.web() == "second");
-    check_no_trial(scene);
-    scene.ctl({"remove", "web"});
-    scene.check_no_leak();
+    check_end(scene);
 }
 
 TEST_CASE("confirm: a time that is none, too short or too long is refused, and nothing is deployed") {

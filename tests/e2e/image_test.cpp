@@ -11,6 +11,7 @@
 #include "tests/scene/scene.h"
 #include "tests/support/oci_image.h"
 #include "tests/support/sandbox.h"
+#include "tests/support/syscall_tracer.h"
 
 namespace viscum {
 
@@ -148,6 +149,19 @@ void check_nothing_left(Scene& scene) {
     scene.check_no_leak();
 }
 
+/// Deploys it under a tracer. How often viscumd has called rename(2) when it put the service's file into its place.
+std::size_t deploy_traced(Scene& scene, const ImageService& service, const SyscallTracer::Options& options) {
+    const auto tracer = must(SyscallTracer::seize(scene.viscumd().pid(), options));
+    (void)scene.viscumd().ctl({"deploy", service.write()});
+    tracer->stop();
+    const auto calls = tracer->calls();
+    const auto found = std::ranges::find_if(calls, [](const Syscall& call) {
+        return call.name == "rename" && call.path.find("/services/web.yaml") != std::string::npos;
+    });
+    REQUIRE(found != calls.end());
+    return found->nth;
+}
+
 }  // namespace
 
 TEST_CASE("image: a service runs from an OCI image, as its configuration says, and changes nothing of it") {
@@ -238,6 +252,43 @@ TEST_CASE("image: updated and rolled back under a client without pause, and adop
     check_flow("images that change", seen, 4);
     scene.ctl({"remove", "web"});
     for (const char* name : {"one", "two", "sick"}) {
+        scene.ctl({"image", "remove", name});
+        std::filesystem::remove_all(cat("/srv/", name));
+    }
+    (void)run({VISCUM_BIN_DIR "/viscum-image", "prune"});
+    check_nothing_left(scene);
+}
+
+TEST_CASE("image: a viscumd killed beside the writing of a file leaves each file with its own image") {
+    if (lacks_programs()) {
+        return;
+    }
+    if (!SyscallTracer::possible()) {
+        return skip("system calls cannot be changed on this architecture");
+    }
+    const StoreMount store;
+    Scene scene;
+    for (const char* name : {"one", "two"}) {
+        must(write_image_layout(web_image(name), cat("/srv/", name), Packing::gzip));
+        scene.ctl({"image", "import", cat("/srv/", name), "--name", name});
+    }
+    const ImageService one{"one"};
+    const ImageService two{"two"};
+    scene.ctl({"deploy", one.write()});
+    const std::size_t nth = deploy_traced(scene, two, {});
+    for (const auto kind : {SyscallStrike::Kind::kill, SyscallStrike::Kind::kill_after}) {
+        CHECK(deploy_traced(scene, one, {.strike = {{kind, "rename", nth}}}) == nth);
+        scene.viscumd().kill();
+        must(scene.viscumd().start_again());
+        const std::string expected = kind == SyscallStrike::Kind::kill ? "two" : "one";
+        CHECK(eventually(kLimit, [&] { return page(scene, "/") == expected; }));
+        // A new process, of the image that is known.
+        scene.reboot();
+        CHECK(eventually(kLimit, [&] { return page(scene, "/") == expected; }));
+        CHECK(scene.status("web").image.starts_with(expected + " ("));
+    }
+    scene.ctl({"remove", "web"});
+    for (const char* name : {"one", "two"}) {
         scene.ctl({"image", "remove", name});
         std::filesystem::remove_all(cat("/srv/", name));
     }

@@ -17,6 +17,11 @@ std::string name_from(Input& input) {
     return name.empty() ? "web" : name;
 }
 
+VersionTrial trial_from(Input& input) {
+    return {input.number<std::uint64_t>(), name_from(input), (input.byte() & 1U) != 0,
+            (input.byte() & 1U) != 0 ? "00ff" : "", hex(input.number<std::uint64_t>(), 16)};
+}
+
 SavedState state_from(Input& input) {
     SavedState state;
     for (int count = input.byte() % 8; count > 0; --count) {
@@ -27,6 +32,14 @@ SavedState state_from(Input& input) {
     }
     for (int count = input.byte() % 8; count > 0; --count) {
         state.images[name_from(input)] = hex(input.number<std::uint64_t>(), 16) + std::string(24, '0');
+    }
+    for (int count = input.byte() % 4; count > 0; --count) {
+        state.trials[name_from(input)] = trial_from(input);
+    }
+    for (int count = input.byte() % 4; count > 0; --count) {
+        const bool on_trial = (input.byte() & 1U) != 0;
+        state.next[name_from(input)] = {hex(input.number<std::uint64_t>(), 16), (input.byte() & 1U) != 0 ? "00ff" : "",
+                                        on_trial ? std::optional(trial_from(input)) : std::nullopt};
     }
     return state;
 }

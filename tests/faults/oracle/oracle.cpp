@@ -91,6 +91,11 @@ Result<DiskState> read_disk_state(const Instance& instance) {
     if (auto status = read_services(instance, disk); !status) {
         return std::move(status).error();
     }
+    const auto known = disk.state.next;
+    for (const auto& [name, next] : known) {
+        const auto file = disk.services.find(name);
+        settle_next(disk.state, name, file == disk.services.end() ? nullptr : &file->second);
+    }
     return disk;
 }
 
