@@ -23,6 +23,7 @@ public:
             return std::move(verdict_);
         }
         before_ = stage_.disk();
+        trial_before_ = stage_.trial();
         logged_ = scene_.viscumd().log().size();
         const auto flow = scene_.flow(kWeb, 1);
         if (strike()) {
@@ -57,7 +58,8 @@ private:
         (void)eventually(kLimit, [&] { return stage_.finished(operation_, **tracer); });
         verdict_.reached = (*tracer)->struck().has_value();
         judge_process(**tracer);
-        after_ = stage_.after(operation_, before_);
+        trial_after_ = stage_.trial_after(operation_, trial_before_);
+        after_ = stage_.after(operation_, before_, trial_after_);
         return true;
     }
 
@@ -100,6 +102,7 @@ private:
             verdict_.adopted = false;
             complain(cat("it does not settle:\n", scene_.viscumd().ctl({"status"}).out, log()));
         }
+        judge_trial();
         const DiskState now = stage_.disk();
         if (point_.error == 0 || !verdict_.reached) {
             add(judge_state(now, before_, after_));
@@ -113,6 +116,28 @@ private:
             const auto left = stage_.orphans();
             verdict_.orphans.insert(verdict_.orphans.end(), left.begin(), left.end());
             add(left);
+        }
+        if (trial_after_ && stage_.trial().trial == TrialFacts::Trial::on) {
+            complain(stage_.let_trial_end());
+        }
+    }
+
+    /// The version before without a trial, the next one on trial, the one that was confirmed: one of them, whole.
+    void judge_trial() {
+        if (!trial_after_) {
+            return;
+        }
+        const bool open = point_.error == 0 || !verdict_.reached;
+        TrialFacts now;
+        const auto as_it_should = [&] {
+            now = stage_.trial();
+            const bool is_before = (open || !output_.success()) && now == trial_before_;
+            const bool is_after = (open || output_.success()) && now == *trial_after_;
+            return (is_before || is_after) && stage_.settled();
+        };
+        if (!eventually(kLimit, as_it_should)) {
+            complain(cat("of trials: ", now.text(), "\nbefore: ", trial_before_.text(),
+                         "\nif carried out: ", trial_after_->text(), "\n", log()));
         }
     }
 
@@ -154,6 +179,8 @@ private:
     Verdict verdict_;
     DiskState before_;
     DiskState after_;
+    TrialFacts trial_before_;
+    std::optional<TrialFacts> trial_after_;
     std::size_t logged_ = 0;
     RunOutput output_;
 };

@@ -16,6 +16,7 @@ constexpr const char* kName = "web";
 constexpr const char* kSecrets = "/etc/viscum/secrets";
 constexpr Millis kQuiet{15};  // without a call, while it waits for events
 constexpr Millis kComesRight{5'000};
+constexpr const char* kLongTrial = "1h";
 const Argv kViscumd = {VISCUM_BIN_DIR "/viscumd", "--shim", VISCUM_BIN_DIR "/viscum-shim"};
 
 std::vector<std::string> runs_of(const Instance& instance) {
@@ -39,12 +40,18 @@ const std::vector<Operation>& operations() {
         {.name = "first-start", .before = Before::bare, .starts_viscumd = true},
         {.name = "start", .before = Before::up, .starts_viscumd = true},
         {.name = "deploy", .before = Before::absent},
-        {.name = "update", .before = Before::up},
+        {.name = "update", .before = Before::up, .updates = true},
         {.name = "drain", .before = Before::up},
         {.name = "resume", .before = Before::drained},
         {.name = "remove", .before = Before::up},
         {.name = "repair", .before = Before::up},
         {.name = "stop", .before = Before::up, .ends_viscumd = true},
+        {.name = "first-trial", .before = Before::absent},
+        {.name = "trial", .before = Before::up, .updates = true},
+        {.name = "trial-again", .before = Before::on_trial, .updates = true},
+        {.name = "confirm", .before = Before::on_trial},
+        {.name = "overrule", .before = Before::on_trial, .updates = true},
+        {.name = "end-of-trial", .before = Before::on_trial, .updates = true},
     };
     return all;
 }
@@ -82,6 +89,28 @@ std::vector<std::string> Stage::look() const {
     return footprint(scene_->viscumd().instance(), scene_->bed().hotspot());
 }
 
+RunOutput Stage::deploy_next(const Argv& options) {
+    ++version_;
+    Argv arguments = {"deploy", service().write()};
+    arguments.insert(arguments.end(), options.begin(), options.end());
+    return scene_->viscumd().ctl(arguments);
+}
+
+/// What is deployed, and on trial, has the shortest time from now on.
+RunOutput Stage::end_soon() const {
+    return scene_->viscumd().ctl({"deploy", must(write_service("end", trial().file)), "--confirm", "1s"});
+}
+
+std::string Stage::let_trial_end() const {
+    const TrialFacts back = *viscum::trial_after("end-of-trial", trial(), "");
+    if (const auto output = end_soon(); !output.success()) {
+        return cat("a trial has no end: ", output.err);
+    }
+    return eventually(kLimit, [&] { return trial() == back && settled(); })
+               ? ""
+               : cat("after the end of a trial: ", trial().text(), "\nand not: ", back.text());
+}
+
 std::string Stage::remove() const {
     const auto output = scene_->viscumd().ctl({"remove", kName, "--wait", "2s"});
     return output.success() ? "" : cat("cannot be removed: ", output.err);
@@ -95,15 +124,18 @@ std::string Stage::prepare(const Operation& operation) {
         }
     }
     const ServiceReport now = scene_->status(kName);
-    const bool wanted = operation.before == Before::up || operation.before == Before::drained;
+    const bool wanted = operation.before != Before::bare && operation.before != Before::absent;
+    const bool on_trial = operation.before == Before::on_trial;
     RunOutput output{0, "", ""};
     if (!wanted && !now.name.empty()) {
         if (auto problem = remove(); !problem.empty()) {
             return problem;
         }
     } else if (wanted && now.name.empty()) {
-        ++version_;
-        output = viscumd.ctl({"deploy", service().write()});
+        output = deploy_next({});
+    }
+    if (output.success() && wanted && (now.confirm_ms_left >= 0) != on_trial) {
+        output = on_trial ? deploy_next({"--confirm", kLongTrial}) : viscumd.ctl({"confirm"});
     }
     if (output.success() && wanted && now.drained != (operation.before == Before::drained)) {
         output = viscumd.ctl({now.drained ? "resume" : "drain", kName});
@@ -148,9 +180,17 @@ RunOutput Stage::act(const Operation& operation, const SyscallTracer& tracer) {
         (void)eventually(kLimit, [&] { return ended() || scene_->web(kWeb, 2) == "local"; });
         return output;
     }
-    if (name == "deploy" || name == "update") {
-        ++version_;
-        return viscumd.ctl({"deploy", service().write(), "--wait", "10s"});
+    if (name == "end-of-trial") {
+        const std::string before = trial().kept;
+        auto output = end_soon();
+        (void)eventually(kLimit, [&] { return !output.success() || ended() || trial().file == before; });
+        return output;
+    }
+    if (name == "first-trial" || name == "trial" || name == "trial-again") {
+        return deploy_next({"--wait", "10s", "--confirm", kLongTrial});
+    }
+    if (name == "deploy" || name == "update" || name == "overrule") {
+        return deploy_next({"--wait", "10s"});
     }
     return viscumd.ctl({name, kName});
 }
@@ -160,7 +200,7 @@ bool Stage::finished(const Operation& operation, const SyscallTracer& tracer) co
         return true;
     }
     const std::size_t runs = runs_of(scene_->viscumd().instance()).size();
-    return (operation.name != "update" || runs == 1) && waits_for_events(tracer);
+    return (!operation.updates || runs == 1) && waits_for_events(tracer);
 }
 
 bool Stage::settled() const {
@@ -168,19 +208,36 @@ bool Stage::settled() const {
     if (web.name.empty()) {
         return scene_->web(kWeb, 2) == "cloud" && scene_->report().pid != 0;
     }
-    return web.state == "up" && web.health == "healthy" && !web.updating &&
+    // A version that has yet to take over has a directory as well.
+    const bool one = !web.updating && runs_of(scene_->viscumd().instance()).size() == 1;
+    return web.state == "up" && web.health == "healthy" && one &&
            (web.drained ? web.admission == "drain" && scene_->web(kWeb, 2) == "cloud"
                         : web.admission == "serve" && scene_->web(kWeb, 2) == "local");
 }
 
 DiskState Stage::disk() const {
-    return must(read_disk_state(scene_->viscumd().instance()));
+    auto disk = must(read_disk_state(scene_->viscumd().instance()));
+    disk.state.trials.clear();
+    return disk;
 }
 
-DiskState Stage::after(const Operation& operation, const DiskState& before) const {
+TrialFacts Stage::trial() const {
+    const Instance& instance = scene_->viscumd().instance();
+    return trial_facts(instance, must(read_disk_state(instance)), kName);
+}
+
+std::optional<TrialFacts> Stage::trial_after(const Operation& operation, const TrialFacts& before) const {
+    return viscum::trial_after(operation.name, before, service().text());
+}
+
+DiskState Stage::after(const Operation& operation, const DiskState& before,
+                       const std::optional<TrialFacts>& trial) const {
     DiskState after = before;
     const auto& name = operation.name;
-    if (name == "deploy" || name == "update") {
+    if (trial) {
+        after.services[kName] = trial->file;
+        after.state = served_.state;
+    } else if (name == "deploy" || name == "update") {
         after.services[kName] = service().text();
         after.state = served_.state;
     } else if (name == "drain") {

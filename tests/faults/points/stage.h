@@ -8,18 +8,21 @@
 #include <vector>
 
 #include "tests/faults/oracle/oracle.h"
+#include "tests/faults/points/trials.h"
 #include "tests/scene/scene.h"
 #include "tests/support/syscall_tracer.h"
 
 namespace viscum {
 
-enum class Before : std::uint8_t { bare, absent, up, drained };  // bare: viscumd never ran here
+/// bare: viscumd never ran here.
+enum class Before : std::uint8_t { bare, absent, up, drained, on_trial };
 
 struct Operation {
     std::string name;  // "deploy"
     Before before = Before::up;
     bool starts_viscumd = false;
     bool ends_viscumd = false;
+    bool updates = false;  // a version takes the place of another one
 };
 const std::vector<Operation>& operations();
 /// nullptr: there is none of that name.
@@ -41,9 +44,16 @@ public:
 
     /// The service is there, served and one, or drained; or not there at all. Nothing in between.
     [[nodiscard]] bool settled() const;
-    /// What the disk holds, and what it is to hold once the operation is carried out.
+    /// What the disk holds, and what it is to hold once the operation is carried out. Trials are no part of it.
     [[nodiscard]] DiskState disk() const;
-    [[nodiscard]] DiskState after(const Operation& operation, const DiskState& before) const;
+    [[nodiscard]] DiskState after(const Operation& operation, const DiskState& before,
+                                  const std::optional<TrialFacts>& trial) const;
+    /// The same of trials; nullopt: the operation has nothing to do with them.
+    [[nodiscard]] TrialFacts trial() const;
+    [[nodiscard]] std::optional<TrialFacts> trial_after(const Operation& operation, const TrialFacts& before) const;
+    /// What is on trial is not confirmed in time: the version before is back, and nothing is left. Empty, or what
+    /// is wrong.
+    std::string let_trial_end() const;
     /// What is there and should not be, or is missing: by the footprint, which gets a while to come right.
     [[nodiscard]] std::vector<std::string> orphans() const;
     /// By the LEAK oracle, once the service was taken away.
@@ -53,6 +63,8 @@ public:
 
 private:
     [[nodiscard]] ServiceFile service() const;
+    RunOutput deploy_next(const Argv& options);
+    RunOutput end_soon() const;
     [[nodiscard]] std::vector<std::string> look() const;
 
     std::unique_ptr<Scene> scene_;
