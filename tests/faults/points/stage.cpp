@@ -176,7 +176,7 @@ RunOutput Stage::act(const Operation& operation, const SyscallTracer& tracer) {
         return {0, "", ""};
     }
     if (name == "repair") {
-        const auto output = run({"tc", "qdisc", "del", "dev", "lan2", "clsact"}, {.ns = &scene_->bed().hotspot()});
+        auto output = run({"tc", "qdisc", "del", "dev", "lan2", "clsact"}, {.ns = &scene_->bed().hotspot()});
         (void)eventually(kLimit, [&] { return ended() || scene_->web(kWeb, 2) == "local"; });
         return output;
     }
