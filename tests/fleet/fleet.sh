@@ -43,7 +43,7 @@ make_base() {
     # Not on a hotspot with OpenWrt, or there is another one.
     rm -f "$dir/base/bin"/{dpkg,dpkg-deb,rpm,base64}
     cp "$(command -v dropbear)" "$dir/base/bin/dropbear"
-    for program in "$dir/base/bin/dropbear" "$programs"/viscum{d,-image}; do
+    for program in "$dir/base/bin/dropbear" "$programs"/viscum{d,-image,-exporter}; do
         for file in $(ldd "$program" | grep -oE '/[^ ]+'); do
             mkdir -p "$dir/base$(dirname "$file")"
             cp -L "$file" "$dir/base$file"
