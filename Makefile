@@ -5,7 +5,7 @@ JOBS  ?= $(shell nproc)
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: all demo fleet-demo test test-deps bench bench-quick benches bench-deps faults soak reliability lint sanitize fuzz fuzz-short fuzzers cross kernels packages packages-test packages-reproducible deps clean help configure need-root
+.PHONY: all demo fleet-demo test test-deps bench bench-quick bench-fleet benches bench-deps faults soak reliability lint sanitize fuzz fuzz-short fuzzers cross kernels packages packages-test packages-reproducible deps clean help configure need-root
 
 all: configure ## build everything into build/
 	@cmake --build $(BUILD) -j $(JOBS)
@@ -27,7 +27,7 @@ test-deps: deps ## install what tests of fleets, of metrics and of web pages nee
 	@tests/browser/install.sh $(BUILD)/bin/browser
 
 # Nothing else may compute meanwhile. BENCH="path idle": only these; the figures of the others stay as they are.
-BENCH ?= path packet transit failover deploy launch size idle overload
+BENCH ?= path packet transit failover deploy launch size idle exporter overload
 bench: need-root deps bench-deps benches ## measure everything, beside what others use, and write docs/benchmarks.md: an hour (root)
 	@cmake -S . -B $(BUILD)/package -DCMAKE_BUILD_TYPE=Release -DVISCUM_TESTS=OFF -DVISCUM_LTO=ON > /dev/null
 	@cmake --build $(BUILD)/package -j $(JOBS)
@@ -40,6 +40,14 @@ bench-quick: need-root deps bench-deps benches ## show that every benchmark work
 	@rm -rf $(BUILD)/bench && mkdir -p $(BUILD)/bench/plots && cp docs/benchmarks.md $(BUILD)/bench/
 	@for bench in $(BENCH); do $(BUILD)/bin/viscum-bench-$$bench --quick || exit 1; done
 	@$(BUILD)/bin/viscum-bench-report --quick $(BUILD)/bench $(BUILD)/bench/benchmarks.md $(BUILD)/bench/plots
+
+# Of tests/fleet: DEVICES="20 50 100" are the sizes, and what docs/benchmarks.md shows.
+bench-fleet: DEVICES = 20 50 100
+bench-fleet: need-root deps bench-deps all ## measure roll-outs over 20, 50 and 100 hotspots: a quarter of an hour (root)
+	@tests/support/install-packages.sh tests/fleet/packages.txt
+	@rm -f $(BUILD)/bench/*.json
+	@tests/bench/fleet/fleet.sh $(BUILD)/bin $(BUILD)/bench $(DEVICES)
+	@$(BUILD)/bin/viscum-bench-report $(BUILD)/bench docs/benchmarks.md docs/benchmarks
 
 benches: configure
 	@cmake --build $(BUILD) -j $(JOBS) --target benches
