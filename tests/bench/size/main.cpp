@@ -23,7 +23,7 @@ constexpr int kRest = 3'000;  // milliseconds: more than one probe of each servi
 constexpr int kQuickRest = 200;
 const std::vector<std::size_t> kNumbers{0, 1, 10, 100};
 const std::vector<std::size_t> kQuickNumbers{0, 1, 3};
-const std::vector<std::string> kPrograms{"viscumd", "viscum-shim", "viscum-prober", "viscum-image"};
+const std::vector<std::string> kPrograms{"viscumd", "viscum-shim", "viscum-prober", "viscum-image", "viscum-exporter"};
 constexpr const char* kLink = "viscumctl";  // to viscumd: no program more
 
 constexpr const char* kKernel = "the kernel, whole machine";
