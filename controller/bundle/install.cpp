@@ -20,7 +20,6 @@ namespace {
 
 constexpr std::size_t kMaxVersionFile = 256;
 constexpr std::size_t kMaxServiceFile = 256UL * 1024;
-constexpr std::string_view kImage = "image/";
 
 std::string bundles_dir(const Instance& instance) {
     return instance.state_dir() + "/bundles";
