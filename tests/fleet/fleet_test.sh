@@ -150,7 +150,7 @@ modules() {
 not_whole() {
     local name
     echo half > "$dir/half"
-    for name in service config image package; do
+    for name in service bundle config image package; do
         device 1 sh -c 'cat > /tmp/half' < "$dir/half"
         device 1 sh -c 'cat > /tmp/module' < "$fleet/../../packaging/ansible/viscum/edge/plugins/modules/$name.sh"
         echo '{"name": "web", "state": "present", "kind": "ipk", "file": "/tmp/half", "sum": "0", "instance": "viscum"}' |
@@ -169,27 +169,36 @@ image_module() {
     expect 'what the store has' box:1 "$(device 1 viscumctl image list --json | jq -r '.images[].name')"
     changes 'an image that goes' true image -a 'name=box:1 state=absent'
 }
+# make_image FILE [LAYER...]: tar archives; without any, one with busybox.
 make_image() {
-    local layout=$dir/layout layer config manifest
+    local layout=${layout:-$dir/layout} file=$1 layer config manifest ids='' layers=''
     mkdir -p "$layout/blobs/sha256" "$dir/layer/bin"
-    cp "$(command -v busybox)" "$dir/layer/bin/"
-    tar -C "$dir/layer" --owner=0 --group=0 -cf "$dir/layer.tar" bin
+    shift
+    if [[ $# = 0 ]]; then
+        cp "$(command -v busybox)" "$dir/layer/bin/"
+        tar -C "$dir/layer" --owner=0 --group=0 -cf "$dir/layer.tar" bin
+        set -- "$dir/layer.tar"
+    fi
     blob() {
         local sum
         sum=$(sha256sum < "$1" | cut -c 1-64)
         cp "$1" "$layout/blobs/sha256/$sum"
         echo "$sum"
     }
-    layer=$(blob "$dir/layer.tar")
-    printf '{"architecture":"amd64","os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":["sha256:%s"]}}' "$layer" > "$dir/blob"
+    for layer in "$@"; do
+        ids+=${ids:+,}$(printf '"sha256:%s"' "$(blob "$layer")")
+        layers+=${layers:+,}$(printf '{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":"sha256:%s","size":%d}' \
+            "$(blob "$layer")" "$(stat -c %s "$layer")")
+    done
+    printf '{"architecture":"amd64","os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":[%s]}}' "$ids" > "$dir/blob"
     config=$(blob "$dir/blob")
-    printf '{"schemaVersion":2,"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:%s","size":%d},"layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":"sha256:%s","size":%d}]}' \
-        "$config" "$(stat -c %s "$dir/blob")" "$layer" "$(stat -c %s "$dir/layer.tar")" > "$dir/blob"
+    printf '{"schemaVersion":2,"config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:%s","size":%d},"layers":[%s]}' \
+        "$config" "$(stat -c %s "$dir/blob")" "$layers" > "$dir/blob"
     manifest=$(blob "$dir/blob")
     printf '{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:%s","size":%d}]}' \
         "$manifest" "$(stat -c %s "$dir/blob")" > "$layout/index.json"
     echo '{"imageLayoutVersion":"1.0.0"}' > "$layout/oci-layout"
-    tar -C "$layout" -cf "$1" .
+    tar -C "$layout" -cf "$file" .
 }
 
 # Everything that a roll-out can become but for lost devices.
@@ -282,6 +291,8 @@ break_package() {
     tar -C "$to" -czf "$dir/packages/viscum_100-r1_native.ipk" ./debian-binary ./data.tar.gz ./control.tar.gz
 }
 
+# shellcheck source=tests/fleet/bundles.sh
+. "$fleet/bundles.sh"
 # shellcheck source=tests/fleet/faults.sh
 . "$fleet/faults.sh"
 # shellcheck source=tests/fleet/collection.sh
