@@ -53,7 +53,9 @@ bundles() {
     runs play install
     bundles_one_by_one
     bundles_rolled_out
+    bundles_half_lost
     bundles_through_gate
+    bundles_of_new_devices
 }
 
 bundles_one_by_one() {
@@ -82,8 +84,10 @@ bundles_one_by_one() {
     head -c $((size - 10)) "$dir/web-2.bundle" > "$dir/half.bundle"
     task bundle -a "src=$dir/half.bundle"
     matches 'half a bundle' 'half.bundle: it is cut short' "$(told .msg)"
-    changes 'one that is older, and may come' true bundle -a "src=$dir/web-1.bundle allow_downgrade=yes"
+    changes 'one that is older, and may come' true bundle -a "src=$dir/web-1.bundle allow_downgrade=yes confirm=90s"
     expect 'who answers' one "$(who 1)"
+    expect 'whether it is on trial' true "$(told '.service.confirm_ms_left > 0')"
+    changes 'its confirmation' true service -a "name=web state=confirmed digest=$(told .service.digest)"
 }
 
 # Two signatures: of one who is trusted, and of one who is not.
@@ -102,6 +106,21 @@ bundles_rolled_out() {
     expect 'who answers' 'two two' "$(who 1) $(who 2)"
 }
 
+# One of two is lost when both have got the new version.
+bundles_half_lost() {
+    bundle 5 one '' --key "$dir/ops"
+    play rollout -e "{\"viscum_bundles\": [\"$dir/web-5.bundle\"], \"viscum_batches\": [2]}" -e viscum_settle=6 \
+        -e viscum_confirm=15s &
+    eventually 'h2 gets the new version' 'who 2' one
+    link 2 down
+    ! wait $! || complain 'a run that lost a device ends well'
+    expect 'the one that is well' 'put back' "$(verdict 1)"
+    expect 'who answers there' two "$(who 1)"
+    matches 'the one that is lost' '^failed, and goes back by itself: lost after' "$(verdict 2)"
+    eventually 'it goes back by itself' 'who 2' two
+    link 2 up
+}
+
 # By hand, with a key that may deploy and nothing else: first what a bundle is, then what the device lacks.
 bundles_through_gate() {
     device 1 sh -c 'cat >> /root/.ssh/authorized_keys' << KEY
@@ -111,13 +130,24 @@ KEY
         outside ssh -F none -i "$dir/gate" -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes \
             -o "UserKnownHostsFile=$dir/known_hosts" -o BatchMode=yes root@198.51.100.11 "$@"
     }
-    bundle 5 one '' --key "$dir/ops"
-    "$programs/viscumctl" bundle thin "$dir/web-5.bundle" | gate bundle lacks - > "$dir/lacks"
-    "$programs/viscumctl" bundle thin "$dir/web-5.bundle" --parts "$dir/lacks" > "$dir/thin"
+    bundle 6 one '' --key "$dir/ops"
+    "$programs/viscumctl" bundle thin "$dir/web-6.bundle" | gate bundle lacks - > "$dir/lacks"
+    "$programs/viscumctl" bundle thin "$dir/web-6.bundle" --parts "$dir/lacks" > "$dir/thin"
     [[ $(stat -c %s "$dir/thin") -lt 20000 ]] || complain "$(stat -c %s "$dir/thin") bytes are to be sent"
     gate bundle install - < "$dir/thin" > "$dir/said" 2>&1 || complain 'what was signed is not installed'
     expect 'who answers' one "$(who 1)"
     ! gate bundle install - --allow-downgrade < "$dir/web-2.bundle" > "$dir/said" 2>&1 || complain 'an older one is installed'
     ! gate deploy - < "$dir/services/two.yaml" > "$dir/said" 2>&1 || complain 'what nobody signed is deployed'
     expect 'who answers' one "$(who 1)"
+}
+
+bundles_of_new_devices() {
+    local once more
+    runs play install -e "{\"hotspot_bundles\": [\"$dir/web-6.bundle\"]}"
+    once=$(grep -oE '^h[12] .* changed=[0-9]+' "$dir/said" | grep -oE 'changed=.*' | paste -sd ' ')
+    expect 'what the role changes where it came by hand, and where it did not' 'changed=0 changed=1' "$once"
+    expect 'who answers' 'one one' "$(who 1) $(who 2)"
+    runs play install -e "{\"hotspot_bundles\": [\"$dir/web-6.bundle\"]}"
+    more=$(grep -oE '^h[12] .* changed=[0-9]+' "$dir/said" | grep -oE 'changed=.*' | paste -sd ' ')
+    expect 'what it changes once more' 'changed=0 changed=0' "$more"
 }
