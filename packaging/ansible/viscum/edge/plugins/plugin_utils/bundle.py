@@ -45,6 +45,8 @@ class Bundle(object):
             self.sizes = dict((str(part["path"]), int(part["size"])) for part in tree["parts"])
         except (ValueError, KeyError, TypeError):
             self.refuse("its manifest cannot be read")
+        if min(list(self.sizes.values()) or [0]) < 0:
+            self.refuse("a part has no size")
         if not self.service or self.service.strip("abcdefghijklmnopqrstuvwxyz0123456789-"):
             self.refuse("it names no service")
         # What this version of the service is known by on a device.
@@ -61,8 +63,10 @@ class Bundle(object):
             if not line.startswith(b"part ") or path not in self.sizes:
                 self.refuse("it has something that its manifest does not name")
             places[path] = file.tell()
-            if file.seek(self.sizes[path], os.SEEK_CUR) > self.size:
+            end = places[path] + self.sizes[path]
+            if end > self.size:
                 self.refuse("it is cut short")
+            file.seek(end)
 
     def service_file(self):
         """The service's file as a device stores it: it says which bundle it came with."""
