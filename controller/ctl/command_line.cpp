@@ -3,6 +3,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "base/text.h"
+
 namespace viscum {
 namespace {
 
@@ -111,8 +113,12 @@ void add_verbs(CLI::App& app, Arguments& args) {
         service(verb("logs", "What a service wrote", "  viscumctl logs plates -n 20\n  viscumctl logs plates -f\n"));
     logs->add_flag("-f,--follow", args.follow, "Also write what comes, until Ctrl-C");
     logs->add_option("-n,--lines", args.lines, "How many lines of the past")->type_name("LINES");
-    service(verb("drain", "Let new flows go to the cloud, open ones finish", "  viscumctl drain plates\n"));
-    service(verb("resume", "The end of drain", "  viscumctl resume plates\n"));
+    for (const auto& [name, what] : {std::pair("drain", "Let new flows go to the cloud, open ones finish"),
+                                     std::pair("resume", "The end of drain")}) {
+        auto* sub = verb(name, what, cat("  viscumctl ", name, " plates\n  viscumctl ", name, " --all\n"));
+        auto* all = sub->add_flag("--all", args.all, "All services that are there");
+        sub->add_option("NAME", args.service, "The service")->type_name("")->excludes(all);
+    }
     wait(service(verb("restart", "Put a new process in the place of the old one", "  viscumctl restart plates\n")));
     auto* exec = service(verb("exec", "Run a command beside a service, in its sandbox",
                               "  viscumctl exec plates -- ss -tln\n  viscumctl exec plates -- ip address\n"));

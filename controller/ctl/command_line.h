@@ -23,6 +23,7 @@ struct Arguments {
     std::string wait;
     std::string confirm;
     bool dry_run = false;
+    bool all = false;
     bool follow = false;
     std::string lines = "100";
     std::vector<std::string> command;

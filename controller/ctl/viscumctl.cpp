@@ -139,6 +139,9 @@ int run_verb(const CLI::App& chosen, const Arguments& args, const Session& sessi
     if (verb == "version") {
         return version(session);
     }
+    if (args.service.empty() && !args.all && (verb == "drain" || verb == "resume")) {
+        return fail(session.console, Code::invalid, "which service?", cat("viscumctl ", verb, " NAME, or --all"));
+    }
     return change(session, verb, args.service, options.wait);
 }
 

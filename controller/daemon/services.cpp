@@ -211,27 +211,41 @@ void Services::remove_unserved(const std::string& name, std::uint64_t client) {
 }
 
 void Services::set_drained(const std::string& name, bool drained, std::uint64_t client) {
-    const auto found = services_.find(name);
-    if (found == services_.end() || found->second.removed) {
-        answer_(client, no_such_service(name));
+    std::vector<std::string> names;
+    for (const auto& [other, service] : services_) {
+        if (!service.removed && (name.empty() || name == other)) {
+            names.push_back(other);
+        }
+    }
+    if (names.empty()) {
+        answer_(client, name.empty() ? done("nothing to do, there is no service", false) : no_such_service(name));
         return;
     }
-    Service& service = found->second;
-    const bool changed = service.drained != drained;
     const auto note = [&](SavedState& state) {
-        drained ? static_cast<void>(state.drained.insert(name)) : static_cast<void>(state.drained.erase(name));
+        for (const auto& each : names) {
+            drained ? static_cast<void>(state.drained.insert(each)) : static_cast<void>(state.drained.erase(each));
+        }
     };
     if (auto status = save(note); !status) {
         answer_(client, failure(Code::failed, status.error().what, ""));
         return;
     }
-    service.drained = drained;
-    log_info(cat("'", name, "' is ", drained ? "drained" : "resumed", " by the operator"));
+    bool changed = false;
+    std::vector<std::string> lines;
+    for (const auto& each : names) {
+        Service& service = services_.at(each);
+        const bool changes = service.drained != drained;
+        service.drained = drained;
+        changed = changed || changes;
+        if (changes) {
+            log_info(cat("'", each, "' is ", drained ? "drained" : "resumed", " by the operator"));
+        }
+        lines.push_back(!changes  ? cat(each, ": nothing to do, it is ", drained ? "drained" : "not drained")
+                        : drained ? cat(each, ": drained: new connections go to the cloud")
+                                  : cat(each, ": resumed"));
+    }
     context_.changed();
-    const std::string what = drained ? "drained: new connections go to the cloud" : "resumed";
-    answer_(client, done(changed ? cat(name, ": ", what)
-                                 : cat(name, ": nothing to do, it is ", drained ? "drained" : "not drained"),
-                         changed));
+    answer_(client, done(join(lines, "\n"), changed));
 }
 
 void Services::forget_client(std::uint64_t client) {

@@ -48,6 +48,7 @@ public:
     void restart(const std::string& name, std::uint64_t client, Millis wait);
     /// Open connections finish first, within `drain` at most.
     void remove(const std::string& name, std::uint64_t client, Millis drain);
+    /// `name` "": of all services, at once.
     void set_drained(const std::string& name, bool drained, std::uint64_t client);
     /// The images and bundles that services use, and by which service: what runs, what a deployed version was healthy
     /// with, and what comes back unless it is confirmed. An error: that cannot be known.

@@ -43,6 +43,7 @@ _viscumctl_offer_options() {
         '') options=(--version) ;;
         deploy) options=(--wait --confirm --dry-run) ;;
         remove | restart) options=(--wait) ;;
+        drain | resume) options=(--all) ;;
         logs) options=(--follow --lines) ;;
         gate) options=(--role --key) ;;
         'bundle make') options=(--out --files --image --platform --key) ;;

@@ -68,4 +68,30 @@ TEST_CASE("lifecycle: a connection to a removed service ends in peace") {
     scene.check_no_leak();
 }
 
+TEST_CASE("lifecycle: all services are drained with one word, and resumed with another") {
+    Scene scene;
+    scene.ctl({"drain"}, 2);
+    CHECK(scene.ctl({"drain", "--all"}).out == "nothing to do, there is no service\n");
+    ServiceFile other = web_service();
+    other.name = "other";
+    other.claims = {"203.0.113.53 80"};
+    const Endpoint to = Endpoint::of("203.0.113.53", 80);
+    scene.deploy(web_service());
+    scene.deploy(other);
+    scene.ctl({"drain", "other"});
+    CHECK(scene.ctl({"drain", "--all"}).out ==
+          "other: nothing to do, it is drained\nweb: drained: new connections go to the cloud\n");
+    CHECK(scene.web() == "cloud");
+    CHECK(scene.web(to) == "cloud");
+    scene.viscumd().stop();
+    must(scene.viscumd().start_again());
+    CHECK(scene.web() == "cloud");
+    scene.ctl({"resume", "--all", "web"}, 2);
+    CHECK(scene.ctl({"resume", "--all"}).out == "other: resumed\nweb: resumed\n");
+    CHECK(eventually(kLimit, [&] { return scene.web() == "local" && scene.web(to) == "local"; }));
+    scene.ctl({"remove", "web"});
+    scene.ctl({"remove", "other"});
+    scene.check_no_leak();
+}
+
 }  // namespace viscum
