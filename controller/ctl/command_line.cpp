@@ -100,9 +100,12 @@ void add_verbs(CLI::App& app, Arguments& args) {
     deploy->add_option("--confirm", args.confirm, "The version before comes back after this time, unless confirmed")
         ->type_name("TIME");
     deploy->add_flag("--dry-run", args.dry_run, "Only say what would be done");
-    verb("confirm", "Keep what was deployed with --confirm", "  viscumctl confirm\n  viscumctl confirm plates\n")
-        ->add_option("NAME", args.service, "The service")
-        ->type_name("");
+    for (const auto& [name, what] : {std::pair("confirm", "Keep what was deployed with --confirm"),
+                                     std::pair("revert", "Do not keep it: the version before comes back now")}) {
+        verb(name, what, cat("  viscumctl ", name, "\n  viscumctl ", name, " plates\n"))
+            ->add_option("NAME", args.service, "The service; otherwise all that are on trial")
+            ->type_name("");
+    }
     wait(service(verb("remove", "Take a service away when its connections are done", "  viscumctl remove plates\n")));
     verb("list", "One line per service", "  viscumctl list\n  viscumctl list --json | jq '.services[].name'\n");
     verb("status", "The daemon and its services, or all about one service",

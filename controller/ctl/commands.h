@@ -43,7 +43,7 @@ int deploy(const Session& session, const std::vector<std::string>& paths, const 
 int deploy_files(const Session& session, const std::vector<std::string>& paths, const DeployOptions& options);
 /// What a deploy of these files would do; without files, what the daemon is about to do.
 int plan(const Session& session, const std::vector<std::string>& paths);
-/// `verb`: remove, restart, drain or resume (service "": all), or confirm (service "": all that wait for it).
+/// `verb`: remove, restart, drain or resume (service "": all), confirm or revert (service "": all on trial).
 int change(const Session& session, const std::string& verb, const std::string& service, std::optional<Millis> wait);
 int list(const Session& session);
 /// `service` "": the daemon and all services.

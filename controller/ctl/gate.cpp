@@ -57,6 +57,7 @@ constexpr std::array kRules{
     // No --allow-downgrade: who has a key, and an old bundle, gets no further than that.
     Rule{"bundle install", GateRole::deploy, true, Operand::file, {kWait, Option{"--confirm", Value::time}}},
     Rule{"confirm", GateRole::deploy, true, Operand::maybe_service, {}},
+    Rule{"revert", GateRole::deploy, true, Operand::maybe_service, {}},
     Rule{"drain", GateRole::deploy, true, Operand::maybe_service, {Option{"--all"}}},
     Rule{"resume", GateRole::deploy, true, Operand::maybe_service, {Option{"--all"}}},
     Rule{"restart", GateRole::deploy, true, Operand::service, {kWait}},

@@ -18,7 +18,7 @@ namespace viscum {
 
 enum class GateRole {
     observe,  // looks: list, status, logs, audit, doctor, plan, validate, version
-    deploy,   // and deploys, confirms, drains, resumes, restarts and removes services
+    deploy,   // and deploys, confirms, reverts, drains, resumes, restarts and removes services
 };
 std::optional<GateRole> gate_role(std::string_view name);
 

@@ -30,8 +30,8 @@ Response refusal(Code code, std::string message, std::string hint = {}, std::vec
 }
 
 bool is_write(const std::string& verb) {
-    return verb == "deploy" || verb == "confirm" || verb == "remove" || verb == "drain" || verb == "resume" ||
-           verb == "restart";
+    return verb == "deploy" || verb == "confirm" || verb == "revert" || verb == "remove" || verb == "drain" ||
+           verb == "resume" || verb == "restart";
 }
 
 Millis wait_of(const Request& request) {
@@ -52,8 +52,8 @@ void Daemon::on_request(ClientId client, const Request& request) {
     }
     if (verb == "deploy") {
         deploy(client, request);
-    } else if (verb == "confirm") {
-        services_->confirm(request.service, client);
+    } else if (verb == "confirm" || verb == "revert") {
+        services_->end_trials_of(request.service, client, verb == "confirm");
     } else if (verb == "plan") {
         plan(client, request);
     } else if (verb == "remove") {

@@ -33,11 +33,12 @@ public:
     /// A checked service file. The same file as the one that runs makes no change and is answered so. Otherwise its
     /// version comes up beside the one that runs, takes over when it is healthy, and the one before then finishes.
     /// With `confirm` it is on trial for that long: the last version that was not comes back, or none where there was
-    /// none, unless it is confirmed, by confirm() or by a deploy without. A restart of the machine ends a trial.
+    /// none, unless it is confirmed, by end_trials_of() or by a deploy without. A restart of the machine ends a trial.
     void deploy(const ServiceSpec& spec, const std::string& text, std::uint64_t client, Millis wait,
                 std::optional<Millis> confirm);
-    /// The version on trial stays; "" means every service's. Refused where the version before came back already.
-    void confirm(const std::string& name, std::uint64_t client);
+    /// The version on trial stays, or else (`keep` false) the one before comes back now, with all that were deployed in
+    /// one request with it; "" means every service's. To keep is refused where the version before came back already.
+    void end_trials_of(const std::string& name, std::uint64_t client, bool keep);
     /// Whether a trial has ended without the word.
     [[nodiscard]] bool is_trial_over() const;
     /// Brings back the versions before those whose trials have ended. Files first, durably.
@@ -93,6 +94,7 @@ private:
     std::optional<Response> answer_on_trial(const std::string& name, std::uint64_t client,
                                             std::optional<Millis> confirm);
     std::string confirm_one(const std::string& name, bool* changed);
+    std::string revert_one(const std::string& name, bool* changed);
     void await_trials();
     /// All trials that one deploy began end together: what one of them claims may be what the other one gave up.
     void end_together(SavedState& state, const std::string& name, std::uint64_t deploy) const;

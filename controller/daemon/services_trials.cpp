@@ -205,7 +205,25 @@ std::string Services::confirm_one(const std::string& name, bool* changed) {
     return "";
 }
 
-void Services::confirm(const std::string& name, std::uint64_t client) {
+/// Empty: its trial is over, or there was none.
+std::string Services::revert_one(const std::string& name, bool* changed) {
+    const auto found = services_.find(name);
+    if (found != services_.end() && found->second.candidate && found->second.candidate->confirm) {
+        return "it is not healthy yet";
+    }
+    if (!trial_left(name)) {
+        return "";
+    }
+    if (const auto status = prolong(name, services_.at(name).deploy, Millis(0)); !status) {
+        return status.error().what;
+    }
+    log_info(cat("'", name, "' is not to stay"));
+    context_.changed();
+    *changed = true;
+    return "";
+}
+
+void Services::end_trials_of(const std::string& name, std::uint64_t client, bool keep) {
     if (!name.empty() && (!services_.contains(name) || services_.at(name).removed)) {
         answer_(client, no_such_service(name));
         return;
@@ -221,15 +239,16 @@ void Services::confirm(const std::string& name, std::uint64_t client) {
     std::vector<std::string> lines;
     for (const auto& other : names) {
         bool changed = false;
-        const std::string problem = confirm_one(other, &changed);
+        const std::string problem = keep ? confirm_one(other, &changed) : revert_one(other, &changed);
         if (!problem.empty()) {
             response.code = Code::refused;
         }
         response.changed = response.changed || changed;
         lines.push_back(cat(other, ": ",
-                            !problem.empty() ? cat("not confirmed: ", problem)
-                            : changed        ? "confirmed"
-                                             : "nothing to do, it is not on trial"));
+                            !problem.empty() ? cat(keep ? "not confirmed: " : "not reverted: ", problem)
+                            : !changed       ? "nothing to do, it is not on trial"
+                            : keep           ? "confirmed"
+                                             : "the version before comes back"));
     }
     response.message = lines.empty() ? "nothing to do, no service is on trial" : join(lines, "\n");
     answer_(client, response);

@@ -30,9 +30,9 @@ enum class Code : std::uint8_t {
 };
 
 struct Request {
-    // deploy, confirm, remove, list, status, drain, resume, restart, exec-info, plan, version, audit, images
+    // deploy, confirm, revert, remove, list, status, drain, resume, restart, exec-info, plan, version, audit, images
     std::string verb;
-    std::string service;                                     // "": all (list, status, confirm)
+    std::string service;                                     // "": all (list, status, confirm, revert, drain, resume)
     std::vector<std::pair<std::string, std::string>> files;  // deploy, plan: (name for diagnostics, text)
     std::int64_t wait_ms = -1;     // deploy, restart, remove: how long to wait; -1: the default
     std::int64_t confirm_ms = -1;  // deploy: after which the version before comes back, unless confirmed; -1: never

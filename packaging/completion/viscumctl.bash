@@ -62,7 +62,7 @@ _viscumctl_offer_options() {
 _viscumctl_offer_words() {
     case $verb:$given in
         :*)
-            _viscumctl_offer deploy confirm remove list status logs drain resume restart exec audit image bundle validate \
+            _viscumctl_offer deploy confirm revert remove list status logs drain resume restart exec audit image bundle validate \
                 plan doctor gate version
             ;;
         image:*) _viscumctl_offer import list prune remove ;;
@@ -72,7 +72,7 @@ _viscumctl_offer_words() {
         'bundle make:1') ;;
         'image import:0' | 'bundle '*:0) compopt -o default ;;
         'image remove:0') _viscumctl_offer_listed image list ;;
-        confirm:0 | remove:0 | status:0 | logs:0 | drain:0 | resume:0 | restart:0 | exec:0 | audit:0)
+        confirm:0 | revert:0 | remove:0 | status:0 | logs:0 | drain:0 | resume:0 | restart:0 | exec:0 | audit:0)
             _viscumctl_offer_listed list
             ;;
         exec:1) _viscumctl_offer -- ;;

@@ -90,7 +90,7 @@ mapfile -t files < <(printf '%s\n' "${product[@]}" | without '^controller/spec/'
 rule '#include <yaml-cpp' '#include <yaml-cpp/yaml.h>' 'yaml-cpp is known to spec only' "${files[@]}"
 mapfile -t files < <(printf '%s\n' "${product[@]}" | without '^controller/(ipc|image)/')
 rule '#include <nlohmann' '#include <nlohmann/json.hpp>' 'nlohmann-json is known to ipc and image only' "${files[@]}"
-mapfile -t files < <(printf '%s\n' "${product[@]}" | without '^controller/ctl/viscumctl\.cpp$')
+mapfile -t files < <(printf '%s\n' "${product[@]}" | without '^controller/ctl/(viscumctl|command_line)\.cpp$')
 rule '#include <CLI' '#include <CLI/CLI.hpp>' 'CLI11 is known to viscumctl only' "${files[@]}"
 
 # All text of the project.

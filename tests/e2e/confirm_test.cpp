@@ -75,6 +75,24 @@ TEST_CASE("confirm: without the word the version before comes back, and no conne
     check_end(scene);
 }
 
+TEST_CASE("confirm: who says that it is not to stay has the version before back now, and no connection fails") {
+    Scene scene;
+    const ServiceFile first = version_of_web("first");
+    scene.deploy(first);
+    CHECK(scene.ctl({"revert", "web"}).out == "web: nothing to do, it is not on trial\n");
+    const auto flow = scene.flow(kWeb);
+    deploy_on_trial(scene, version_of_web("second"), kLong);
+    CHECK(scene.web() == "second");
+    CHECK(scene.ctl({"revert", "web"}).out == "web: the version before comes back\n");
+    CHECK(eventually(kLimit, [&] { return scene.web() == "first"; }));
+    CHECK(eventually(kLimit, [&] { return !scene.status("web").updating; }));
+    check_flow("a version that was reverted", flow->stop());
+    CHECK(deployed_file() == first.text());
+    CHECK(scene.ctl({"revert"}).out == "nothing to do, no service is on trial\n");
+    scene.ctl({"revert", "other"}, 6);
+    check_end(scene);
+}
+
 TEST_CASE("confirm: with the word it stays, also over a restart of viscumd, and the word may be said twice") {
     Scene scene;
     scene.deploy(version_of_web("first"));

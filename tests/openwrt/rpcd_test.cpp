@@ -88,6 +88,7 @@ TEST_CASE("openwrt: a method is a verb of viscumctl, whose answer comes back as 
         {"restart", plates, "--json restart plates-2 --wait 20s "},
         {"remove", plates, "--json remove plates-2 --wait 20s "},
         {"confirm", plates, "--json confirm plates-2 "},
+        {"revert", plates, "--json revert plates-2 "},
         {"validate", json{{"text", "a"}}, "--json validate - "},
         {"plan", json{{"text", "a"}}, "--json plan - "},
         {"deploy", json{{"text", "a"}}, "--json deploy --wait 20s - "},
@@ -177,7 +178,7 @@ TEST_CASE("openwrt: no argument of a call becomes an option, another word or a c
         // All of them take a name by the same function.
         refused("restart", json{{"name", name}}.dump());
     }
-    for (const auto* method : {"logs", "audit", "remove", "drain", "resume", "confirm"}) {
+    for (const auto* method : {"logs", "audit", "remove", "drain", "resume", "confirm", "revert"}) {
         refused(method, R"({"name":"-a"})");
         refused(method, "{}");
     }

@@ -32,7 +32,8 @@ TEST_CASE("gate: a role says its verbs, with their options, and standard input f
     CHECK(said(deploy, "deploy - --wait 5s --confirm 2m") == "writes: deploy|-|--wait|5s|--confirm|2m");
     CHECK(said(deploy, "confirm") == "writes: confirm");
     CHECK(said(deploy, "remove plates --wait 1s") == "writes: remove|plates|--wait|1s");
-    for (const char* verb : {"deploy -", "confirm", "drain a", "resume a", "restart a", "remove a"}) {
+    for (const char* verb :
+         {"deploy -", "confirm", "revert", "drain a", "drain --all", "resume a", "restart a", "remove a"}) {
         CHECK_FALSE(admits(observe, verb));
         CHECK(admits(deploy, verb));
     }
