@@ -20,6 +20,8 @@ std::string parent(const std::string& path) {
     return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
 }
 
+}  // namespace
+
 Status write_all(int fd, std::string_view bytes) {
     while (!bytes.empty()) {
         const auto written = write(fd, bytes.data(), bytes.size());
@@ -33,8 +35,6 @@ Status write_all(int fd, std::string_view bytes) {
     }
     return {};
 }
-
-}  // namespace
 
 Result<std::string> read_file(const std::string& path, std::size_t limit) {
     // Non-blocking, so that a FIFO in the place of the file cannot hold us up.

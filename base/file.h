@@ -19,6 +19,9 @@ Result<std::string> read_file(const std::string& path, std::size_t limit);
 /// writer never waits for us.
 std::string read_to_end(int fd, std::size_t max);
 
+/// All of it, to a descriptor that may be a pipe.
+Status write_all(int fd, std::string_view bytes);
+
 /// Replaces `path` by `bytes`: a new file beside it, fsync, rename, fsync of the directory (rename(2): atomic for every
 /// reader; without the fsync ext4 may show a size-0 file after a power cut). An error leaves the old file as it was and
 /// no other one, except where the last sync failed: the new file is there then, and a power cut may bring the old one.

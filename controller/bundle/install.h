@@ -1,13 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// How a bundle comes onto a device.
+// How a bundle comes onto a device, and goes again: what is there is in record.h, its image in the image store.
 //
-//   /var/lib/NAME/bundles/DIGEST/service.yaml   the service's file, with the line `bundle: DIGEST` at its end
-//   /var/lib/NAME/bundles/DIGEST/files/         what its `files:` are taken from
-//   /var/lib/NAME/bundles/versions/SERVICE      the version that came last, and its DIGEST
-//   /var/lib/NAME/bundles/new/                  what is about to come; what stands here at the next time is removed
-//
-// Its image goes to the image store. All of it is under the store's lock. A bundle is whole or not there: two versions
-// of a service have their files beside each other, so that the one before can come back as it was.
+// A bundle is whole or not there: two versions of a service have their files beside each other, so that the one before
+// can come back as it was. All changes are under the image store's lock.
 #pragma once
 
 #include <set>
@@ -35,23 +30,19 @@ struct InstalledBundle {
 };
 
 /// EKEYREJECTED: not signed by somebody trusted, or older than what came last, or of its version and not the same.
-/// EBADMSG: damaged, or a part is missing that is needed here. ENOSPC: it does not fit. Nothing was changed then. The
-/// same bundle again changes nothing.
+/// EBADMSG: damaged, or a part is missing that is needed here. ENOSPC: it does not fit. No bundle and no version was
+/// changed then; where the medium fails after the image was added, that stays, and goes with prune_bundles(). The same
+/// bundle again changes nothing, but puts back what was damaged of it.
+///
+/// Nobody else may change the image store while the parts come.
 Result<InstalledBundle> install_bundle(const Instance& instance, ByteReader& bundle, const BundleRequest& request);
 
 /// The paths of the parts that install_bundle() would need, of a bundle or its head alone; errors as there.
 Result<std::vector<std::string>> lacking_parts(const Instance& instance, ByteReader& bundle,
                                                const BundleRequest& request);
 
-struct BundleVersion {
-    std::string service;
-    std::string version;
-    std::string digest;
-};
-/// What came last, by service. Needs no lock.
-Result<std::vector<BundleVersion>> list_bundles(const Instance& instance);
-
-/// Removes bundles that no service uses and that did not come last. Under the image store's lock.
+/// Removes bundles that no service uses and that did not come last, and the names of their images. Under the image
+/// store's lock, and before ImageStore::prune().
 Status prune_bundles(const Instance& instance, const std::set<std::string>& in_use);
 
 }  // namespace viscum

@@ -54,6 +54,9 @@ std::string mistake(const BundleManifest& manifest) {
     if (manifest.parts.empty() || manifest.parts.size() > kMaxParts || manifest.parts.front().path != kService) {
         return "it has no service file, or too many parts";
     }
+    if (manifest.parts.front().size > kMaxServiceFile) {
+        return "its service file is too long";
+    }
     std::set<std::string_view> paths;
     for (const auto& part : manifest.parts) {
         if (!is_part_path(part.path) || !paths.insert(part.path).second) {

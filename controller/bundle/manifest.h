@@ -26,6 +26,7 @@ namespace viscum {
 constexpr std::size_t kMaxManifest = 256UL * 1024;  // bytes
 constexpr std::size_t kMaxSignatures = 64UL * 1024;
 constexpr std::size_t kMaxParts = 256;
+constexpr std::uint64_t kMaxServiceFile = 256UL * 1024;
 
 struct BundlePart {
     std::string path;    // see is_part_path()

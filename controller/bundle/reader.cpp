@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "controller/bundle/reader.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 
+#include "base/file.h"
 #include "base/text.h"
-#include "controller/bundle/write.h"
 #include "controller/image/image.h"
 
 namespace viscum {
@@ -125,7 +123,7 @@ Status BundleReader::copy(int out) {
         const std::string_view bytes = std::string_view(buffer_).substr(used_, count);
         hash.add(bytes.data(), bytes.size());
         if (out >= 0) {
-            if (auto written = write_bytes(out, bytes); !written) {
+            if (auto written = write_all(out, bytes); !written) {
                 return written;
             }
         }

@@ -28,16 +28,11 @@ struct BundleOrder {
 Result<BundleManifest> make_bundle(const BundleOrder& order);
 
 /// One signature more, by ssh-keygen with the key in a file (a private one, or the public one of an agent's). It may
-/// ask at the terminal. What the bundle has is not verified.
+/// ask at the terminal. Parts and signatures that the bundle has are verified, though by nobody trusted. EEXIST: the
+/// key has signed it.
 Status sign_bundle(const std::string& file, const std::string& key);
 
 /// The head, and of the parts those in `paths`, to `out`.
 Status write_thin(ByteReader& bundle, const std::vector<std::string>& paths, int out);
-
-/// All of it, to a descriptor that may be a pipe.
-Status write_bytes(int out, std::string_view bytes);
-
-/// What a bundle makes of a service's file: the text, and a line that says from where its `files:` come.
-std::string bundled_text(std::string_view text, std::string_view digest);
 
 }  // namespace viscum

@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "controller/bundle/record.h"
 #include "controller/ctl/image.h"
 #include "controller/ctl/image_program.h"
 #include "controller/ctl/render.h"
@@ -92,6 +93,8 @@ Result<std::string> image_option(const ServiceSpec& spec, const BundleMake& make
 struct Installed {
     std::string service;
     std::string version;
+    std::string image;
+    std::string digest;
     std::string signer;
     std::string file;
 };
@@ -100,6 +103,8 @@ template <class Io, FieldsOf<Installed> T>
 void fields(Io& io, T& installed) {
     io.field("service", installed.service);
     io.field("version", installed.version);
+    io.field("image", installed.image);
+    io.field("digest", installed.digest);
     io.field("signer", installed.signer);
     io.field("file", installed.file);
 }
@@ -155,6 +160,22 @@ std::variant<Installed, Response> unpack(const Session& session, const std::stri
                    std::move(failure.hint));
 }
 
+/// What was signed as one service's must not be another one's file. Empty: it is what it should be.
+std::string mismatch(const Installed& installed) {
+    const auto text = read_spec_file(installed.file);
+    if (!text) {
+        return text.error().what;
+    }
+    const auto parsed = parse_service(*text, installed.file);
+    const auto* spec = std::get_if<ServiceSpec>(&parsed);
+    if (spec == nullptr) {
+        return std::get<Diagnostics>(parsed).front().text();
+    }
+    return spec->name == installed.service && spec->bundle == installed.digest && spec->run.image == installed.image
+               ? ""
+               : cat("its service file is not that of '", installed.service, "' with image '", installed.image, "'");
+}
+
 }  // namespace
 
 int bundle_make(const Session& session, const BundleMake& make) {
@@ -169,7 +190,7 @@ int bundle_make(const Session& session, const BundleMake& make) {
         return fail(console, *mistakes, "no bundle was made: the file is invalid");
     }
     const auto& spec = std::get<ServiceSpec>(parsed);
-    const auto with = parse_service(cat(*text, "\nbundle: ", std::string(40, '0'), "\n"), make.service_file);
+    const auto with = parse_service(bundled_text(*text, std::string(40, '0')), make.service_file);
     if (!spec.bundle.empty() || std::holds_alternative<Diagnostics>(with)) {
         return fail(console, Code::invalid, cat("'", make.service_file, "' cannot be put into a bundle"),
                     spec.bundle.empty() ? "write it in block style: no { } around it, and nothing behind a '...'"
@@ -218,7 +239,11 @@ int bundle_verify(const Session& session, const std::string& file, const std::ve
         if (!text) {
             return fail(session.console, Code::invalid, text.error().what, "");
         }
-        words.push_back(cat("--trust=", text->substr(0, text->find('\n'))));
+        for (const auto& line : split(*text, '\n')) {
+            if (!line.empty() && !line.starts_with('#')) {
+                words.push_back("--trust=" + line);
+            }
+        }
     }
     return run_image(session, words);
 }
@@ -248,6 +273,9 @@ int bundle_install(const Session& session, const std::string& file, bool allow_d
         return fail(session.console, *problem);
     }
     const auto& installed = std::get<Installed>(unpacked);
+    if (const auto why = mismatch(installed); !why.empty()) {
+        return fail(session.console, Code::invalid, cat("nothing was deployed: ", why), "");
+    }
     if (!session.console.json) {
         session.console.err(cat("bundle ", printable(installed.service), " ", installed.version,
                                 installed.signer.empty() ? "" : ", signed by ", printable(installed.signer), "\n"));

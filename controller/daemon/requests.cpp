@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "controller/bundle/record.h"
 #include "controller/daemon/answers.h"
 #include "controller/daemon/daemon.h"
 #include "controller/daemon/footprint.h"
@@ -32,6 +33,19 @@ Response refusal(Code code, std::string message, std::string hint = {}, std::vec
 bool is_write(const std::string& verb) {
     return verb == "deploy" || verb == "confirm" || verb == "revert" || verb == "remove" || verb == "drain" ||
            verb == "resume" || verb == "restart";
+}
+
+/// Why the files of a service's bundle are not those that it is to have; empty: they are, or it has none. An older
+/// bundle that is still there could otherwise come back by its name alone.
+std::string bundle_mistake(const Instance& instance, const ServiceSpec& spec) {
+    if (spec.bundle.empty()) {
+        return "";
+    }
+    const auto last = last_version(instance, spec.name);
+    if (!last) {
+        return last.error().what;
+    }
+    return *last && (*last)->digest == spec.bundle ? "" : "its 'bundle:' is not the one that came last";
 }
 
 Millis wait_of(const Request& request) {
@@ -165,6 +179,11 @@ std::optional<std::vector<Daemon::Checked>> Daemon::check_files(ClientId client,
                                " rules: raise 'tables: {rules: N}' and restart viscumd"));
     }
     for (const auto& item : checked) {
+        if (const auto why = bundle_mistake(context_->instance, item.spec); !why.empty()) {
+            answer(client, refusal(Code::refused, cat("nothing was deployed: ", item.spec.name, ": ", why),
+                                   "viscumctl bundle install brings both"));
+            return std::nullopt;
+        }
         const auto missing = cgroups_.missing(stated_limits(item.spec.limits));
         if (item.spec.limits.required && !missing.empty()) {
             answer(client, refusal(Code::refused,

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "controller/bundle/record.h"
 #include "controller/daemon/answers.h"
 #include "controller/daemon/numbers.h"
 #include "controller/plan/aliases.h"
@@ -437,7 +438,16 @@ Result<std::optional<Image>> Services::image_of(const ServiceSpec& spec, const s
     if (spec.run.image.empty()) {
         return std::optional<Image>();
     }
-    auto image = find_image(context_.instance, digest.empty() ? spec.run.image : digest);
+    std::string wanted = digest.empty() ? spec.run.image : digest;
+    if (digest.empty() && !spec.bundle.empty()) {
+        // Of the bundle, whoever has the image's name by now.
+        const auto brought = bundle_image(context_.instance, spec.bundle);
+        if (!brought || !*brought) {
+            return brought ? Error{ENOENT, "its bundle brought no image"} : brought.error();
+        }
+        wanted = (*brought)->digest;
+    }
+    auto image = find_image(context_.instance, wanted);
     if (!image) {
         return std::move(image).error();
     }

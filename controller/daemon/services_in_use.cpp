@@ -2,20 +2,10 @@
 // What of the image store and of the bundles services need, now or when a version before comes back.
 #include <algorithm>
 
+#include "controller/bundle/record.h"
 #include "controller/daemon/services.h"
-#include "controller/spec/parse.h"
 
 namespace viscum {
-namespace {
-
-/// The bundle of a service's file; empty: none, or the file is none that ever runs.
-std::string bundle_of(const std::string& text) {
-    const auto parsed = parse_service(text, "");
-    const auto* spec = std::get_if<ServiceSpec>(&parsed);
-    return spec == nullptr ? "" : spec->bundle;
-}
-
-}  // namespace
 
 Result<std::multimap<std::string, std::string>> Services::digests_in_use() const {
     std::multimap<std::string, std::string> in_use;

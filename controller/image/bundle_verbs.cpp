@@ -2,6 +2,7 @@
 #include "controller/image/bundle_verbs.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "base/unique_fd.h"
+#include "controller/bundle/record.h"
 #include "controller/image/say.h"
 #include "controller/ipc/json.h"
 
@@ -17,8 +19,10 @@ namespace viscum {
 namespace {
 
 constexpr std::size_t kMaxPartsFile = 64UL * 1024;
+constexpr int kSilence = 60'000;  // ms
 
-/// A file from its start to its end, or a pipe.
+/// A file from its start to its end, or a pipe. A pipe that says nothing for a minute is an error: somebody waits for
+/// the store, and a connection that broke may never say so.
 class StreamReader : public ByteReader {
 public:
     /// "-": standard input.
@@ -30,6 +34,10 @@ public:
     }
     Result<std::size_t> read(char* into, std::size_t size) override {
         while (true) {
+            pollfd waits{fd_.get(), POLLIN, 0};
+            if (poll(&waits, 1, kSilence) == 0) {
+                return Error{ETIMEDOUT, "nothing of the bundle has come for a minute"};
+            }
             const auto got = ::read(fd_.get(), into, size);
             if (got >= 0) {
                 return static_cast<std::size_t>(got);
@@ -58,8 +66,8 @@ std::uint64_t size_of(const BundleManifest& manifest) {
 }
 
 /// What a bundle is, with what a verb has to add.
-int tell(const Arguments& args, const std::string& done, const BundleManifest& manifest, const std::string& signer,
-         const std::string& file) {
+int tell(const Arguments& args, const std::string& done, const BundleManifest& manifest, const std::string& digest,
+         const std::string& signer, const std::string& file) {
     if (args.json) {
         JsonOut out;
         out.field("service", manifest.service);
@@ -67,6 +75,7 @@ int tell(const Arguments& args, const std::string& done, const BundleManifest& m
         out.field("image", manifest.image);
         out.field("parts", static_cast<std::uint64_t>(manifest.parts.size()));
         out.field("bytes", size_of(manifest));
+        out.field("digest", digest);
         out.field("signer", signer);
         out.field("file", file);
         JsonOut document;
@@ -117,7 +126,7 @@ int make(const Arguments& args) {
             return fail(args, done.error().in(cat(shown(order.out), " was made, and not signed")));
         }
     }
-    return tell(args, args.key.empty() ? "made, unsigned:" : "made and signed", *made, "", order.out);
+    return tell(args, args.key.empty() ? "made, unsigned:" : "made and signed", *made, "", "", order.out);
 }
 
 int sign(const Arguments& args) {
@@ -158,7 +167,7 @@ int verify(const Arguments& args) {
     if (!verified) {
         return fail(args, verified.error().in(shown(args.words[1])));
     }
-    return tell(args, "good:", verified->manifest, verified->signer ? fingerprint(*verified->signer) : "",
+    return tell(args, "good:", verified->manifest, "", verified->signer ? fingerprint(*verified->signer) : "",
                 args.words[1]);
 }
 
@@ -184,7 +193,7 @@ int install(const Arguments& args, const Instance& instance) {
     if (!installed) {
         return fail(args, installed.error().in(cat("nothing was installed: ", shown(args.words[1]))));
     }
-    return tell(args, "installed", installed->manifest, installed->signer, installed->file);
+    return tell(args, "installed", installed->manifest, installed->digest, installed->signer, installed->file);
 }
 
 int versions(const Arguments& args, const Instance& instance) {
@@ -200,7 +209,8 @@ int versions(const Arguments& args, const Instance& instance) {
         out.field("version", one.version);
         out.field("digest", one.digest);
         items += cat(items.empty() ? "" : ",", std::move(out).text());
-        text += cat(one.service, " ", one.version, " ", one.digest.substr(0, kShortDigest), "\n");
+        text += cat(one.service, " ", one.version.empty() ? "damaged" : one.version, " ",
+                    one.digest.substr(0, kShortDigest), "\n");
     }
     JsonOut document;
     document.member("bundles", cat("[", items, "]"));

@@ -123,8 +123,8 @@ int remove_image(const Arguments& args, const Instance& instance) {
 
 int prune_all(const Arguments& args, const Instance& instance) {
     auto store = ImageStore::open(instance);
-    auto done = store ? store->prune(args.in_use) : Status(store.error());
-    done = done ? prune_bundles(instance, args.in_use) : std::move(done);
+    auto done = store ? prune_bundles(instance, args.in_use) : Status(store.error());
+    done = done ? store->prune(args.in_use) : std::move(done);
     if (!done) {
         return fail(args, done.error());
     }

@@ -97,16 +97,13 @@ std::vector<std::string> read_trust(const YamlNode* node, Mistakes& mistakes) {
     constexpr std::size_t kLength = 68;  // 51 bytes
     constexpr std::string_view kSigns = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     std::vector<std::string> trust;
-    if (node == nullptr || (node->kind == YamlNode::Kind::list && node->children.empty())) {
-        return trust;
-    }
     for (const YamlNode* item : read_list(node, kMaxKeys, mistakes, kHint)) {
-        const auto words = split_words(read_text(item, mistakes, kHint).value_or(""));
+        const auto words = split_words(item->text);
         const bool key = words.size() >= 2 && words[0] == "ssh-ed25519" && words[1].starts_with(kStart) &&
                          words[1].size() == kLength && words[1].find_first_not_of(kSigns) == std::string::npos;
         if (key) {
             trust.push_back(cat(words[0], ' ', words[1]));
-        } else if (!words.empty()) {
+        } else if (read_text(item, mistakes, kHint)) {
             mistakes.add(item->place, cat(quoted(item->text), " is no key that can be trusted"), std::string(kHint));
         }
     }

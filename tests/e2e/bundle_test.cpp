@@ -77,6 +77,13 @@ TEST_CASE("bundle: a signed service is served, its next version too, and nothing
     CHECK(scene.ctl({"bundle", "install", workshop.at("1.bundle")}, 5).err.find("older than 1.1") != std::string::npos);
     const auto unsigned_one = make(scene, workshop, "2", "local three\n", false);
     CHECK(scene.ctl({"bundle", "install", unsigned_one}, 5).err.find("it is not signed") != std::string::npos);
+    // The file of the version before, which drains or is still there, is not taken as it stands.
+    scene.write_config("lan: [br-lan]\n");
+    workshop.put("older.yaml",
+                 cat(must(read_file(workshop.at("web.yaml"), 4096)), "bundle: ", std::string(40, 'a'), "\n"));
+    CHECK(scene.ctl({"deploy", workshop.at("older.yaml")}, 5).err.find("not the one that came last") !=
+          std::string::npos);
+    scene.write_config("lan: [br-lan]\n" + workshop.trust());
     const RunOutput plain = scene.ctl({"deploy", workshop.at("web.yaml")}, 5);
     CHECK(plain.err.find("takes signed bundles only") != std::string::npos);
     CHECK(plain.err.find("viscumctl bundle install") != std::string::npos);

@@ -157,6 +157,7 @@ TEST_CASE("openwrt: no value of /etc/config/viscum becomes YAML of its own") {
     CHECK(refusals(lan) == static_cast<long>(hostile.size()));
     CHECK(refusals(claimable) == static_cast<long>(hostile.size()));
     CHECK(refusals(trust) >= static_cast<long>(hostile.size()));
+    CHECK(refusals("\toption trust " + quoted(kKey)) == 1);
     CHECK(!router.exists("/ran"));
 }
 

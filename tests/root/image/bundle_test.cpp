@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Bundles on a device: what comes, what is refused before anything is written, and what goes again.
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -52,13 +53,13 @@ std::string make_bundle(const StoreFixture& fixture, const Key& key, const std::
     return out;
 }
 
-/// Every path below the state directory with its bytes, but for the directory of bundles itself and what tests put
-/// there.
+/// Every path below the state directory with its bytes, but for the directories that a first bundle makes, and what
+/// tests put there.
 std::vector<std::string> state_of(const StoreFixture& fixture) {
     std::vector<std::string> all;
     for (const auto& entry : std::filesystem::recursive_directory_iterator(fixture.instance().state_dir())) {
         const std::string path = entry.path().string();
-        if (!path.starts_with(fixture.place("")) && !path.ends_with("/img/bundles")) {
+        if (!path.starts_with(fixture.place("")) && !path.ends_with("/img/bundles") && !path.ends_with("/versions")) {
             all.push_back(cat(path, " ", entry.is_regular_file() ? text_of(path) : ""));
         }
     }
@@ -96,7 +97,7 @@ TEST_CASE("bundle: what was signed comes whole, and the same again changes nothi
     const std::string place = cat(bundles_of(fixture), "/", digest_of(fixture));
     CHECK(text_of(place + "/service.yaml") == cat(kService, "bundle: ", digest_of(fixture), "\n"));
     CHECK(text_of(place + "/files/web.conf") == "one");
-    CHECK(*list_directory(place) == std::vector<std::string>{"files", "service.yaml"});
+    CHECK(*list_directory(place) == std::vector<std::string>{"files", "image", "service.yaml"});
     const auto image = fixture.find("web:1");
     REQUIRE_MESSAGE(image, image.error().what);
     CHECK(text_of(fixture.show(*image) + "/etc/what") == "one");
@@ -224,6 +225,78 @@ TEST_CASE("bundle: a medium that is too small gets nothing") {
     CHECK(refused.err.find("remove images that are not needed") != std::string::npos);
     CHECK_FALSE(exists(bundles_of(fixture) + "/new"));
     CHECK_FALSE(exists(bundles_of(fixture) + "/versions/web"));
+}
+
+TEST_CASE("bundle: an image's parts are put where images are, which may be a medium of their own") {
+    if (lacks_ssh_keygen()) {
+        return;
+    }
+    StoreFixture fixture("size=12m");
+    REQUIRE(make_directory(fixture.store(), 0700));
+    REQUIRE(mount("tmpfs", fixture.store().c_str(), "tmpfs", 0, "size=256m") == 0);
+    const Key key = make_key(fixture, "ops");
+    TarText tar;
+    tar.file("large", std::string(30UL << 20, 'l'));
+    BuiltImage image;
+    image.layers = {{tar.text(), Compression::none}};
+    write_files(oci_layout(image), fixture.place("image"));
+    const std::string out = fixture.place("large");
+    REQUIRE(fixture
+                .image({"bundle-make", fixture.put("web.yaml", kService), out, "--service=web", "--bundle-version=1",
+                        cat("--image=web:1=", fixture.place("image")), "--key=" + key.file})
+                .success());
+    const auto installed = fixture.image({"bundle-install", out, key.trust});
+    CHECK_MESSAGE(installed.success(), installed.err);
+    CHECK_FALSE(exists(fixture.store() + "/bundle"));
+    umount2(fixture.store().c_str(), MNT_DETACH);
+}
+
+TEST_CASE("bundle: what came to harm on the device comes whole with the same bundle") {
+    if (lacks_ssh_keygen()) {
+        return;
+    }
+    StoreFixture fixture;
+    const Key key = make_key(fixture, "ops");
+    const std::string bundle = make_bundle(fixture, key, "1", "one");
+    REQUIRE(fixture.image({"bundle-install", bundle, key.trust}).success());
+    const auto whole = state_of(fixture);
+    const std::string place = cat(bundles_of(fixture), "/", digest_of(fixture));
+    std::filesystem::remove(place + "/files/web.conf");
+    std::filesystem::remove(place + "/service.yaml");
+    // What a kill leaves of the record that was being written.
+    write_file(bundles_of(fixture) + "/versions/web.new", "");
+    CHECK(fixture.image({"bundle-list"}).out == cat("web 1 ", digest_of(fixture).substr(0, 12), "\n"));
+    CHECK(fixture.image({"prune"}).success());
+    CHECK(fixture.image({"bundle-install", bundle, key.trust}).success());
+    std::filesystem::remove(bundles_of(fixture) + "/versions/web.new");
+    CHECK(state_of(fixture) == whole);
+}
+
+TEST_CASE("bundle: the names of images that bundles brought go with them, and nobody else's") {
+    if (lacks_ssh_keygen()) {
+        return;
+    }
+    StoreFixture fixture;
+    const Key key = make_key(fixture, "ops");
+    for (const char* version : {"1", "2", "3"}) {
+        const std::string out = fixture.place(cat("bundle-", version));
+        write_files(oci_layout(image_that_says(version)), fixture.place(cat("image-", version)));
+        REQUIRE(
+            fixture
+                .image({"bundle-make", fixture.put("web.yaml", kService), out, "--service=web",
+                        cat("--bundle-version=", version),
+                        cat("--image=web:", version, "=", fixture.place(cat("image-", version))), "--key=" + key.file})
+                .success());
+        REQUIRE(fixture.image({"bundle-install", out, key.trust}).success());
+    }
+    // Somebody else's by now.
+    write_files(oci_layout(image_that_says("other")), fixture.place("other"));
+    REQUIRE(fixture.image({"import", fixture.place("other"), "--name", "web:2"}).success());
+    REQUIRE(fixture.image({"prune"}).success());
+    CHECK_FALSE(fixture.find("web:1"));
+    CHECK(text_of(fixture.show(*fixture.find("web:2")) + "/etc/what") == "other");
+    CHECK(text_of(fixture.show(*fixture.find("web:3")) + "/etc/what") == "3");
+    CHECK(list_directory(fixture.store() + "/manifests")->size() == 2);
 }
 
 TEST_CASE("bundle: what no service uses goes, but for what came last") {

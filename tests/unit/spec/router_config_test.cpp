@@ -113,6 +113,22 @@ TEST_CASE("spec: claimable is as strict as a claim") {
           "viscum.yaml:2:12: 'claimable' is a single value where a list is expected (claimable: [203.0.113.0/24])");
 }
 
+TEST_CASE("spec: who is trusted is a key, and never nobody by mistake") {
+    const std::string key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOH1EjjF4MA9XuhdaOLYFdUOEYZsxfkERW7cjBV+zer0";
+    CHECK(router_of("lan: [eth1]\n").trust.empty());
+    CHECK(router_of("lan: [eth1]\ntrust: ['" + key + " ops@example.net', '" + key + "']\n").trust ==
+          std::vector{key, key});
+    for (const std::string& item : {std::string(" "), std::string("\t"), std::string("ops"), key.substr(0, 79),
+                                    key + "A", "ssh-rsa " + key.substr(12), key.substr(12), "x" + key}) {
+        CAPTURE(item);
+        CHECK(router_says("lan: [eth1]\ntrust: [\"" + item + "\"]\n").find("viscum.yaml:2:") == 0);
+    }
+    for (const char* text : {"[]", "", "~", "{}", "''", "[[]]", "[{}]", "['']", "yes"}) {
+        CAPTURE(text);
+        CHECK(router_says(std::string("lan: [eth1]\ntrust: ") + text + "\n").find("viscum.yaml:2:") == 0);
+    }
+}
+
 TEST_CASE("spec: unknown keys, versions and levels of viscum.yaml are refused") {
     CHECK(router_says("viscum: 2\nlan: [a]\nlog_level: trace\nleese: 1s\n") ==
           "viscum.yaml:1:9: unknown format version '2' (this program reads viscum: 1)\n"

@@ -1,19 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "controller/bundle/write.h"
-
 #include <fcntl.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <functional>
 #include <map>
 
 #include "base/file.h"
 #include "base/text.h"
-#include "base/unique_fd.h"
+#include "controller/bundle/files.h"
+#include "controller/bundle/write.h"
 #include "controller/image/container.h"
 #include "controller/image/resolve.h"
 #include "controller/ipc/json.h"
@@ -21,60 +16,8 @@
 namespace viscum {
 namespace {
 
-constexpr std::size_t kMaxServiceFile = 256UL * 1024;
 constexpr std::size_t kMaxConfig = 4UL * 1024 * 1024;
 constexpr const char* kBlobs = "image/blobs/sha256/";
-
-/// A file that is not there before it is whole.
-class NewFile {
-public:
-    static Result<NewFile> open(const std::string& path) {
-        NewFile file(path);
-        file.fd_.reset(::open(file.temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
-        return file.fd_ ? Result<NewFile>(std::move(file)) : errno_error(cat("cannot write '", path, "'"));
-    }
-    NewFile(NewFile&&) = default;
-    NewFile& operator=(NewFile&&) = delete;
-    NewFile(const NewFile&) = delete;
-    NewFile& operator=(const NewFile&) = delete;
-    ~NewFile() {
-        if (fd_) {
-            unlink(temporary_.c_str());
-        }
-    }
-    [[nodiscard]] int fd() const { return fd_.get(); }
-    Status keep() {
-        if (fsync(fd_.get()) != 0 || rename(temporary_.c_str(), path_.c_str()) != 0) {
-            return errno_error(cat("cannot write '", path_, "'"));
-        }
-        fd_.reset();
-        return {};
-    }
-
-private:
-    explicit NewFile(const std::string& path) : path_(path), temporary_(path + ".new") {}
-    std::string path_;
-    std::string temporary_;
-    UniqueFd fd_;
-};
-
-struct OpenFile {
-    UniqueFd fd;
-    std::uint64_t size = 0;
-};
-
-Result<OpenFile> open_file(const std::string& path) {
-    OpenFile file{UniqueFd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)), 0};
-    struct stat info {};
-    if (!file.fd || fstat(file.fd.get(), &info) != 0) {
-        return errno_error(cat("cannot open '", path, "'"));
-    }
-    if (!S_ISREG(info.st_mode)) {
-        return Error{EINVAL, cat("'", path, "' is no plain file")};
-    }
-    file.size = static_cast<std::uint64_t>(info.st_size);
-    return file;
-}
 
 std::string sha256_of(std::string_view text) {
     Sha256 hash;
@@ -124,16 +67,16 @@ public:
         if (auto known = decode_manifest(text); !known || text.size() > kMaxManifest) {
             return known ? bad_bundle("it has too many parts") : std::move(known).error();
         }
-        if (auto written = write_bytes(out, bundle_line({text.size(), 0}) + text); !written) {
+        if (auto written = write_all(out, bundle_line({text.size(), 0}) + text); !written) {
             return written;
         }
         for (const auto& part : manifest_.parts) {
             Sha256 hash;
-            auto written = write_bytes(out, cat("part ", part.path, "\n"));
+            auto written = write_all(out, cat("part ", part.path, "\n"));
             if (written) {
                 written = sources_.at(part.path)([&](std::string_view bytes) {
                     hash.add(bytes.data(), bytes.size());
-                    return write_bytes(out, bytes);
+                    return write_all(out, bytes);
                 });
             }
             if (!written) {
@@ -275,71 +218,6 @@ private:
     std::unique_ptr<Container> container_;
 };
 
-/// The other parts of a bundle as they come, after another head.
-Status copy_parts(BundleReader& reader, const BundleManifest& manifest, int out,
-                  const std::function<bool(const BundlePart&)>& wanted) {
-    while (true) {
-        const auto part = reader.next(manifest);
-        if (!part || *part == nullptr) {
-            return part ? Status() : Status(part.error());
-        }
-        if (!wanted(**part)) {
-            continue;
-        }
-        if (auto written = write_bytes(out, cat("part ", (*part)->path, "\n")); !written) {
-            return written;
-        }
-        if (auto copied = reader.copy(out); !copied) {
-            return copied;
-        }
-    }
-}
-
-/// A directory for a moment.
-class Workshop {
-public:
-    static Result<Workshop> open() {
-        const char* place = std::getenv("TMPDIR");
-        std::string path = cat(place == nullptr || *place == '\0' ? "/tmp" : place, "/viscum-bundle-XXXXXX");
-        return mkdtemp(path.data()) == nullptr ? Result<Workshop>(errno_error(cat("cannot make '", path, "'")))
-                                               : Result<Workshop>(Workshop(std::move(path)));
-    }
-    Workshop(Workshop&& other) noexcept : path_(std::exchange(other.path_, "")) {}
-    Workshop& operator=(Workshop&&) = delete;
-    Workshop(const Workshop&) = delete;
-    Workshop& operator=(const Workshop&) = delete;
-    ~Workshop() {
-        if (!path_.empty()) {
-            (void)remove_directory(path_);
-        }
-    }
-    [[nodiscard]] std::string at(const char* name) const { return cat(path_, "/", name); }
-
-private:
-    explicit Workshop(std::string path) : path_(std::move(path)) {}
-    std::string path_;
-};
-
-Status run_ssh_keygen(const std::string& key, const std::string& text_file) {
-    const pid_t child = fork();
-    if (child < 0) {
-        return errno_error("cannot fork");
-    }
-    if (child == 0) {
-        const std::string space(kSignatureNamespace);
-        execlp("ssh-keygen", "ssh-keygen", "-q", "-Y", "sign", "-f", key.c_str(), "-n", space.c_str(),
-               text_file.c_str(), nullptr);
-        _exit(127);
-    }
-    int status = 0;
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-    }
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 127) {
-        return Error{ENOENT, "ssh-keygen is what signs, and is not there: install OpenSSH's client"};
-    }
-    return status == 0 ? Status() : Status(Error{EINVAL, cat("ssh-keygen did not sign with '", key, "'")});
-}
-
 }  // namespace
 
 Result<BundleManifest> make_bundle(const BundleOrder& order) {
@@ -356,76 +234,6 @@ Result<BundleManifest> make_bundle(const BundleOrder& order) {
     }
     auto kept = out->keep();
     return kept ? Result<BundleManifest>(maker.manifest()) : std::move(kept).error();
-}
-
-Status sign_bundle(const std::string& file, const std::string& key) {
-    const auto bundle = open_file(file);
-    if (!bundle) {
-        return bundle.error();
-    }
-    FileReader input(bundle->fd.get(), 0, bundle->size);
-    BundleReader reader(input);
-    const auto head = reader.head();
-    const auto manifest = head ? decode_manifest(head->manifest) : head.error();
-    const auto workshop = manifest ? Workshop::open() : manifest.error();
-    if (!workshop) {
-        return workshop.error();
-    }
-    auto signature = write_file_atomically(workshop->at("manifest"), head->manifest, 0600);
-    signature = signature ? run_ssh_keygen(key, workshop->at("manifest")) : std::move(signature);
-    if (!signature) {
-        return signature;
-    }
-    auto added = read_file(workshop->at("manifest.sig"), kMaxSignatures);
-    if (!added) {
-        return added.error();
-    }
-    // A key that no device can know is told now, and not there.
-    const std::string signatures = head->signatures + *added;
-    if (auto fits = signers_of(head->manifest, signatures); !fits || signatures.size() > kMaxSignatures) {
-        return fits ? bad_bundle("it has too many signatures") : std::move(fits).error();
-    }
-    auto out = NewFile::open(file);
-    if (!out) {
-        return out.error();
-    }
-    auto written = write_bytes(
-        out->fd(), cat(bundle_line({head->manifest.size(), signatures.size()}), head->manifest, signatures));
-    if (written) {
-        written = copy_parts(reader, *manifest, out->fd(), [](const BundlePart&) { return true; });
-    }
-    return written ? out->keep() : std::move(written);
-}
-
-Status write_thin(ByteReader& bundle, const std::vector<std::string>& paths, int out) {
-    BundleReader reader(bundle);
-    const auto head = reader.head();
-    const auto manifest = head ? decode_manifest(head->manifest) : head.error();
-    if (!manifest) {
-        return manifest.error();
-    }
-    const auto line = bundle_line({head->manifest.size(), head->signatures.size()});
-    if (auto written = write_bytes(out, cat(line, head->manifest, head->signatures)); !written) {
-        return written;
-    }
-    return paths.empty() ? Status() : copy_parts(reader, *manifest, out, [&paths](const BundlePart& part) {
-        return std::ranges::find(paths, part.path) != paths.end();
-    });
-}
-
-Status write_bytes(int out, std::string_view bytes) {
-    while (!bytes.empty()) {
-        const auto written = write(out, bytes.data(), bytes.size());
-        if (written < 0 && errno != EINTR) {
-            return errno_error("cannot write");
-        }
-        bytes.remove_prefix(written < 0 ? 0 : static_cast<std::size_t>(written));
-    }
-    return {};
-}
-
-std::string bundled_text(std::string_view text, std::string_view digest) {
-    return cat(text, text.ends_with('\n') ? "" : "\n", "bundle: ", digest, "\n");
 }
 
 }  // namespace viscum
