@@ -114,6 +114,10 @@ Result<TrustedManifest> verify_all(ByteReader& input, const std::vector<Ed25519K
 }  // namespace
 
 int make(const Arguments& args) {
+    // Before a bundle that is there is replaced by one that is not signed.
+    if (!args.key.empty() && access(args.key.c_str(), R_OK) != 0) {
+        return fail(args, errno_error(cat("no bundle was made: cannot read the key '", args.key, "'")));
+    }
     BundleOrder order = args.bundle;
     order.service_file = args.words[1];
     order.out = args.words[2];

@@ -77,14 +77,15 @@ table head -n 3
 line 'who was not tried' "$(jq -r '[.[] | select(. == "not tried")] | length' "$dir/verdicts")" "$((count - 1))"
 line 'who answers their clients' "$(answers)" "$count one"
 
-chapter 'The next version, while h7 is offline'
-link 7 down
+away=$((count < 7 ? count : 7))
+chapter "The next version, while h$away is offline"
+link "$away" down
 timed 'the roll-out' rollout two || true
 table grep offline
 line 'who answers their clients' "$(answers)" "1 one, $((count - 1)) two"
-line 'whom the next run takes up' "$(cat "$dir/viscum.pending")" h7
-link 7 up
-timed 'h7 is back: the next run' rollout two --limit "@$dir/viscum.pending" || true
+line 'whom the next run takes up' "$(cat "$dir/viscum.pending")" "h$away"
+link "$away" up
+timed "h$away is back: the next run" rollout two --limit "@$dir/viscum.pending" || true
 line 'who answers their clients' "$(answers)" "$count two"
 
 chapter 'Viscum itself is upgraded under clients: viscum.edge.upgrade'
