@@ -89,8 +89,8 @@ public:
         digest_ = head->digest();
         // Now that somebody is known to have signed it. The version that came last must not change behind the look.
         auto store = ImageStore::open(instance_);
-        auto done = store ? check_version(instance_, manifest_, digest_, request_.allow_downgrade)
-                          : Status(store.error());
+        auto done =
+            store ? check_version(instance_, manifest_, digest_, request_.allow_downgrade) : Status(store.error());
         if (!done) {
             return std::move(done).error();
         }
@@ -173,6 +173,7 @@ private:
         const std::string file = new_ + "/service.yaml";
         const auto text = read_file(file, kMaxServiceFile);
         auto done = text ? write_file_atomically(file, bundled_text(*text, digest_), 0644) : Status(text.error());
+        done = done ? write_file_atomically(new_ + "/version", manifest_.version + "\n", 0644) : std::move(done);
         done = done ? publish_image(store) : std::move(done);
         done = done ? publish_files() : std::move(done);
         return done ? write_file_atomically(cat(bundles_dir(instance_), "/versions/", manifest_.service),

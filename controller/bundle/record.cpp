@@ -69,6 +69,11 @@ Result<std::optional<BundleImage>> bundle_image(const Instance& instance, const 
                  : Error{EIO, cat("'", path, "' is damaged")};
 }
 
+std::string bundle_version(const Instance& instance, const std::string& digest) {
+    const auto text = read_file(bundle_path(instance, digest) + "/version", kMaxRecord);
+    return text ? text->substr(0, text->find('\n')) : "?";
+}
+
 std::string bundled_text(std::string_view text, std::string_view digest) {
     return cat(text, text.ends_with('\n') ? "" : "\n", kLine, digest, "\n");
 }

@@ -4,6 +4,7 @@
 //   /var/lib/NAME/bundles/DIGEST/service.yaml   the service's file, with the line `bundle: DIGEST` at its end
 //   /var/lib/NAME/bundles/DIGEST/files/         what its `files:` are taken from
 //   /var/lib/NAME/bundles/DIGEST/image          where it brought one: the image's name and digest
+//   /var/lib/NAME/bundles/DIGEST/version        its version
 //   /var/lib/NAME/bundles/versions/SERVICE      the version that came last, and its DIGEST
 //   /var/lib/NAME/bundles/new/                  what is about to come or to go; what stands here next time is removed
 //
@@ -39,6 +40,9 @@ struct BundleImage {
 };
 /// The image that a bundle brought; nullopt: it brought none.
 Result<std::optional<BundleImage>> bundle_image(const Instance& instance, const std::string& digest);
+
+/// The version of a bundle that is there; "?" where that cannot be read.
+std::string bundle_version(const Instance& instance, const std::string& digest);
 
 /// What a bundle makes of a service's file: the text, and a line that says from where its `files:` come. And that line
 /// of a file, read back: a digest, or "".

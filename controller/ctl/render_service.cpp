@@ -40,6 +40,9 @@ std::string render_sandbox(const ServiceReport& service, bool colour) {
     if (!service.image.empty()) {
         out += fact("image", printable(service.image));
     }
+    if (!service.bundle.empty()) {
+        out += fact("bundle", printable(service.bundle));
+    }
     out += list_fact("limits", printable_all(service.limits));
     return out;
 }

@@ -10,6 +10,7 @@
 #include "base/build_info.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "controller/bundle/record.h"
 #include "controller/daemon/failover.h"
 #include "controller/sandbox/audit.h"
 #include "controller/world/grade.h"
@@ -109,6 +110,9 @@ void report_sandbox(const Run& run, World& world, const RunContext& context, Ser
     out.pids = events.pids_now;
     out.oom_kills = events.oom_kills;
     out.forks_refused = events.forks_refused;
+    if (!spec.bundle.empty()) {
+        out.bundle = cat(bundle_version(context.instance, spec.bundle), " (", spec.bundle.substr(0, kShortDigest), ')');
+    }
     if (!spec.run.image.empty()) {
         out.image = cat(spec.run.image, " (", run.image_digest().substr(0, kShortDigest), ')');
     }

@@ -58,6 +58,7 @@ void fields(auto& io, FieldsOf<ServiceReport> auto& service) {
     io.field("oom_kills", service.oom_kills);
     io.field("forks_refused", service.forks_refused);
     io.field("image", service.image);
+    io.field("bundle", service.bundle);
     io.field("egress", service.egress);
     io.field("egress_counts", service.egress_counts);
     io.field("log_dropped", service.log_dropped);

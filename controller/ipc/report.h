@@ -71,6 +71,7 @@ struct ServiceReport {
     std::uint64_t oom_kills = 0;             // processes killed because its memory was used up
     std::uint64_t forks_refused = 0;         // because of its limit of processes
     std::string image;                       // "nginx (0123456789ab)"; empty: none
+    std::string bundle;                      // "1.4 (0123456789ab)", of what runs; empty: none
     std::string egress;                      // "none", "internet, origin", "192.0.2.53:53/udp"
     std::vector<ReasonCount> egress_counts;  // packets of flows that it began: "out", "in", and refused ones by reason
     std::uint64_t log_dropped = 0;           // bytes of its output that were not logged

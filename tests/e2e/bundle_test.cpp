@@ -106,7 +106,9 @@ TEST_CASE("bundle: what comes back after a trial has the files that it had") {
     scene.ctl({"bundle", "install", make(scene, workshop, "2", "local two\n"), "--confirm", "1500ms"});
     CHECK(page(scene) == "local two\n");
     CHECK(bundles_kept() == 2);
+    CHECK(scene.status("web").bundle.starts_with("2 ("));
     CHECK(eventually(kLimit, [&] { return page(scene) == "local one\n"; }));
+    CHECK(eventually(kLimit, [&] { return scene.status("web").bundle.starts_with("1 ("); }));
     // Its own files stay, also now that something else came last.
     CHECK(eventually(kLimit, [&] { return !scene.status("web").updating; }));
     scene.ctl({"image", "prune"});

@@ -97,7 +97,7 @@ TEST_CASE("bundle: what was signed comes whole, and the same again changes nothi
     const std::string place = cat(bundles_of(fixture), "/", digest_of(fixture));
     CHECK(text_of(place + "/service.yaml") == cat(kService, "bundle: ", digest_of(fixture), "\n"));
     CHECK(text_of(place + "/files/web.conf") == "one");
-    CHECK(*list_directory(place) == std::vector<std::string>{"files", "image", "service.yaml"});
+    CHECK(*list_directory(place) == std::vector<std::string>{"files", "image", "service.yaml", "version"});
     const auto image = fixture.find("web:1");
     REQUIRE_MESSAGE(image, image.error().what);
     CHECK(text_of(fixture.show(*image) + "/etc/what") == "one");

@@ -210,6 +210,7 @@ TEST_CASE("render: what encloses a service is shown where it says something") {
     service.allows = {"cap_setuid", "root"};
     service.limits = {"memory 64M", "cpu 50% (not kept: no controller)"};
     service.image = "nginx (0123456789ab)";
+    service.bundle = "1.4 (0123456789ab)";
     service.memory_bytes = 12'000'000;
     service.pids = 1;
     service.cpu_ms = 4'200;
@@ -222,6 +223,7 @@ TEST_CASE("render: what encloses a service is shown where it says something") {
     CHECK(text.find("  user       0 (root)\n"
                     "  sandbox    opened for cap_setuid, root\n"
                     "  image      nginx (0123456789ab)\n"
+                    "  bundle     1.4 (0123456789ab)\n"
                     "  limits     memory 64M, cpu 50% (not kept: no controller)\n"
                     "  uses       12 MB of memory, 1 process, 4s of CPU\n"
                     "  exceeded   2 processes killed, out of memory, 1 fork refused,\n"
