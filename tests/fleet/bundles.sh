@@ -100,7 +100,7 @@ bundles_rolled_out() {
     runs play rollout -e "{\"viscum_bundles\": [\"$dir/web-2.bundle\"]}"
     expect 'the same again' 'done: nothing to do' "$(verdict 2)"
     bundle 4 one 'timeout, "3", busybox, httpd, -f, -p, "80", -h, /site' --key "$dir/ops"
-    stops play rollout -e "{\"viscum_bundles\": [\"$dir/web-4.bundle\"]}" -e viscum_settle=4 -e viscum_confirm=10s
+    stops play rollout -e "{\"viscum_bundles\": [\"$dir/web-4.bundle\"]}" -e viscum_settle=4 -e viscum_confirm=600s
     matches 'a canary that ends' '^failed, and put back: web did not stay well' "$(verdict 1)"
     expect 'what comes after it' 'not tried' "$(verdict 2)"
     expect 'who answers' 'two two' "$(who 1) $(who 2)"

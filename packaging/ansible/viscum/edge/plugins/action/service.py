@@ -15,7 +15,7 @@ from ansible_collections.viscum.edge.plugins.plugin_utils.device import DeviceAc
 class ActionModule(DeviceAction):
     spec = {
         "name": {"type": "str"},
-        "state": {"type": "str", "default": "present", "choices": ["present", "absent", "drained", "confirmed"]},
+        "state": {"type": "str", "default": "present", "choices": ["present", "absent", "drained", "confirmed", "reverted"]},
         "src": {"type": "path"},
         "content": {"type": "str"},
         "definition": {"type": "dict"},

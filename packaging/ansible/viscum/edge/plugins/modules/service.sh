@@ -93,5 +93,10 @@ confirmed)
 	is "\"digest\":\"$(value digest)" || refuse 4 "another version runs than the one to be confirmed"
 	turn confirm '"confirm_ms_left":[0-9]'
 	;;
+reverted)
+	# Where another version runs, it has come back already, or somebody deployed it.
+	is "\"digest\":\"$(value digest)" || say
+	turn revert '"confirm_ms_left":[0-9]'
+	;;
 esac
 say
