@@ -2,11 +2,11 @@
 #include "controller/bundle/install.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
+#include <linux/fs.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <filesystem>
 
 #include "base/file.h"
@@ -200,7 +200,9 @@ private:
         }
         const std::string place = bundle_path(instance_, digest_);
         const bool there = access(place.c_str(), F_OK) == 0;
-        if (renameat2(AT_FDCWD, new_.c_str(), AT_FDCWD, place.c_str(), there ? RENAME_EXCHANGE : 0) != 0) {
+        // By its number: musl has no function for it.
+        const unsigned how = there ? RENAME_EXCHANGE : 0;
+        if (syscall(SYS_renameat2, AT_FDCWD, new_.c_str(), AT_FDCWD, place.c_str(), how) != 0) {
             return errno_error(cat("cannot add bundle '", digest_, "'"));
         }
         return sync_directory(bundles_dir(instance_));
