@@ -103,7 +103,7 @@ service_page() {
 configuration_page() {
     local known key page
     page=$(text < "$pages/viscum.yaml.5")
-    known=$(sed -n 's/.*Fields fields([^{]*{{\("[a-z0-9_", ]*"\)}}.*/\1/p' \
+    known=$(sed -n 's/.*{{\("[a-z0-9_", ]*"\)}}.*/\1/p' \
         "$sources/controller/spec/read_router_config.cpp" | tr -d '" ' | tr ',' '\n' | sort -u)
     [[ $known == *lan* && $known == *rules* && $known == *v6* ]] || fail "keys are not found: $known"
     for key in $known; do
