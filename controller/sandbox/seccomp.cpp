@@ -151,8 +151,12 @@ Result<std::string> Rules::program() {
     }
     const auto size = lseek(file.get(), 0, SEEK_END);
     std::string bytes(size > 0 ? static_cast<std::size_t>(size) : 0, '\0');
-    if (bytes.empty() || pread(file.get(), bytes.data(), bytes.size(), 0) != size) {
-        return Error{EIO, "cannot read the seccomp filter that was made"};
+    ssize_t got = -1;
+    do {
+        got = pread(file.get(), bytes.data(), bytes.size(), 0);
+    } while (got < 0 && errno == EINTR);
+    if (bytes.empty() || got != size) {
+        return errno_error("cannot read the seccomp filter that was made", got < 0 ? errno : EIO);
     }
     return bytes;
 }
