@@ -15,7 +15,6 @@
 namespace viscum {
 namespace {
 
-constexpr std::size_t kMaxConfig = 1024UL * 1024;
 constexpr std::size_t kMaxKey = 4096;
 
 /// "-" is standard input.
@@ -51,31 +50,29 @@ std::variant<std::vector<std::string>, Response> trusted_keys(const Session& ses
     return std::get<RouterConfig>(std::move(parsed)).trust;
 }
 
-/// The options of viscum-image that name the keys.
-std::variant<std::vector<std::string>, Response> trust_options(const Session& session) {
+/// `words` for viscum-image, with what it has to know of who is trusted, and of versions.
+std::variant<std::vector<std::string>, Response> with_trust(const Session& session, std::vector<std::string> words,
+                                                            bool allow_downgrade) {
     auto keys = trusted_keys(session);
-    if (auto* list = std::get_if<std::vector<std::string>>(&keys)) {
-        std::vector<std::string> words;
-        for (const auto& key : *list) {
-            words.insert(words.end(), {"--trust", key});
-        }
-        return words;
+    const auto* list = std::get_if<std::vector<std::string>>(&keys);
+    if (list == nullptr) {
+        return keys;
     }
-    return keys;
+    for (const auto& key : *list) {
+        words.insert(words.end(), {"--trust", key});
+    }
+    if (allow_downgrade) {
+        words.emplace_back("--allow-downgrade");
+    }
+    return words;
 }
 
 /// Runs a verb that needs to know who is trusted.
 int run_trusting(const Session& session, std::vector<std::string> words, bool allow_downgrade) {
-    const auto options = trust_options(session);
-    if (const auto* problem = std::get_if<Response>(&options)) {
-        return fail(session.console, *problem);
-    }
-    const auto& keys = std::get<std::vector<std::string>>(options);
-    words.insert(words.end(), keys.begin(), keys.end());
-    if (allow_downgrade) {
-        words.emplace_back("--allow-downgrade");
-    }
-    return run_image(session, words);
+    const auto all = with_trust(session, std::move(words), allow_downgrade);
+    const auto* problem = std::get_if<Response>(&all);
+    return problem != nullptr ? fail(session.console, *problem)
+                              : run_image(session, std::get<std::vector<std::string>>(all));
 }
 
 /// The image that goes into the bundle, as an option; empty where the service has none.
@@ -136,18 +133,13 @@ std::optional<T> said(const std::string& text, std::string_view member) {
 
 /// What was unpacked of a bundle, or what kept it from being.
 std::variant<Installed, Response> unpack(const Session& session, const std::string& file, bool allow_downgrade) {
-    const auto options = trust_options(session);
-    if (const auto* problem = std::get_if<Response>(&options)) {
-        return *problem;
-    }
     auto command = image_command(session, true);
     command.insert(command.end(), {"bundle-install", stream_path(file)});
-    const auto& keys = std::get<std::vector<std::string>>(options);
-    command.insert(command.end(), keys.begin(), keys.end());
-    if (allow_downgrade) {
-        command.emplace_back("--allow-downgrade");
+    auto all = with_trust(session, std::move(command), allow_downgrade);
+    if (auto* problem = std::get_if<Response>(&all)) {
+        return std::move(*problem);
     }
-    const auto end = run_program(std::move(command), true);
+    const auto end = run_program(std::get<std::vector<std::string>>(std::move(all)), true);
     if (!end) {
         return refusal(Code::failed, end.error().what, "viscum-image belongs to the installation");
     }

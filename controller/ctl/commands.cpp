@@ -20,7 +20,6 @@ namespace viscum {
 namespace {
 
 constexpr Millis kAnswerLimit{15'000};  // of verbs that the daemon answers at once
-constexpr std::size_t kMaxConfig = 256 * 1024;
 
 Response failure(Code code, std::string what, std::string hint) {
     Response response;

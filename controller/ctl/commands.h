@@ -29,6 +29,8 @@ struct Session {
     Console console;
 };
 
+constexpr std::size_t kMaxConfig = 256UL * 1024;  // bytes of viscum.yaml
+
 struct DeployOptions {
     std::optional<Millis> wait;
     std::optional<Millis> confirm;  // the version before comes back after this time, unless it is confirmed
