@@ -16,8 +16,18 @@ bool is_plain(std::string_view word) {
     });
 }
 
+constexpr std::string_view kWriters = " deploy, bundle install, confirm, revert, drain, resume, restart, remove,";
+
 bool has(const std::vector<std::string>& words, std::string_view word) {
     return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+// A service may have any name, "exec" too: only the word in the verb's place is the verb.
+std::string verb_of(const std::vector<std::string>& words) {
+    const auto verb = std::find_if(words.begin(), words.end(), [](const auto& word) { return word != "--json"; });
+    require(verb != words.end(), "what is admitted has a verb");
+    const bool is_bundle = *verb == "bundle" && std::next(verb) != words.end();
+    return is_bundle ? cat(*verb, " ", *std::next(verb)) : *verb;
 }
 
 void check(GateRole role, std::string_view command) {
@@ -30,13 +40,16 @@ void check(GateRole role, std::string_view command) {
     }
     const auto& words = admitted->words;
     require(!words.empty() && std::all_of(words.begin(), words.end(), is_plain), "words are plain");
-    for (const char* never : {"exec", "gate", "image", "--instance", "--help", "--version", "--"}) {
-        require(!has(words, never), "what no key may say is never admitted");
+    const auto verb = verb_of(words);
+    for (const char* never : {"exec", "gate", "image", "backup", "restore", "bundle make", "bundle sign"}) {
+        require(verb != never, "what no key may say is never admitted");
     }
-    const bool writes = has(words, "deploy") || has(words, "confirm") || has(words, "drain") || has(words, "resume") ||
-                        has(words, "restart") || has(words, "remove");
+    for (const char* never : {"--instance", "--help", "--version", "--allow-downgrade", "--"}) {
+        require(!has(words, never), "an option that no key may give is never admitted");
+    }
     require(role == GateRole::deploy || !admitted->writes, "who may look changes nothing");
-    require(!admitted->writes || writes, "what writes is a verb that does");
+    require(admitted->writes == (kWriters.find(cat(" ", verb, ",")) != std::string_view::npos),
+            "what writes is a verb that does");
     const auto again = admit_command(role, join(words, " "));
     require(again && again->words == words && again->writes == admitted->writes, "words stay what they are");
 }
