@@ -5,7 +5,7 @@ JOBS  ?= $(shell nproc)
 
 MAKEFLAGS += --no-print-directory
 
-.PHONY: all demo fleet-demo test test-deps bench bench-quick bench-fleet benches bench-deps faults soak reliability lint sanitize fuzz fuzz-short fuzzers cross kernels packages packages-test packages-reproducible deps clean help configure need-root
+.PHONY: all docs-keys demo fleet-demo test test-deps bench bench-quick bench-fleet benches bench-deps faults soak reliability lint sanitize fuzz fuzz-short fuzzers cross kernels packages packages-test packages-reproducible deps clean help configure need-root
 
 all: configure ## build everything into build/
 	@cmake --build $(BUILD) -j $(JOBS)
@@ -63,6 +63,10 @@ soak: need-root deps all ## faults of all kinds, mixed, for 20 minutes (root)
 reliability: all ## write docs/reliability.md anew, of what the last tests recorded
 	@$(BUILD)/bin/viscum-reliability-report $(BUILD)/figures tests > $(BUILD)/reliability.md
 	@mv $(BUILD)/reliability.md docs/reliability.md
+
+docs-keys: configure ## write the tables of keys in docs/, of controller/spec/keys.h
+	@cmake --build $(BUILD) -j $(JOBS) --target viscum-keys
+	@$(BUILD)/bin/viscum-keys write docs
 
 TARGET ?= aarch64_generic
 cross: ## build for another processor, linked statically: TARGET of packaging/cross/targets.sh

@@ -30,8 +30,18 @@ bool contains(const std::vector<std::string_view>& words, std::string_view word)
     return std::find(words.begin(), words.end(), word) != words.end();
 }
 
+/// The words of a list with blanks between.
+std::vector<std::string_view> words_in(std::string_view list) {
+    std::vector<std::string_view> words;
+    while (!list.empty()) {
+        words.push_back(list.substr(0, list.find(' ')));
+        list.remove_prefix(std::min(list.size(), words.back().size() + 1));
+    }
+    return words;
+}
+
 std::string listed(const std::vector<std::string_view>& words) {
-    return join(std::vector<std::string>(words.begin(), words.end()), ", ");
+    return join({words.begin(), words.end()}, ", ");
 }
 
 std::string unknown_key_hint(std::string_view key, const std::vector<std::string_view>& known) {
@@ -70,16 +80,17 @@ Fields::Fields(const YamlNode& map, const Keys& keys, Mistakes& mistakes) : map_
     if (!expect_kind(map, YamlNode::Kind::map, mistakes)) {
         return;
     }
+    const auto known = words_in(keys.known);
+    const auto misplaced = words_in(keys.misplaced);
     for (const auto& child : map.children) {
         if (child.key_refused || !mistakes.wants(child.key_place)) {
             continue;
         }
-        if (contains(keys.misplaced, child.key)) {
+        if (contains(misplaced, child.key)) {
             mistakes.add(child.key_place, cat(quoted(child.key), " does not belong here"),
                          cat("it stands ", keys.where));
-        } else if (!contains(keys.known, child.key)) {
-            mistakes.add(child.key_place, cat("unknown key ", quoted(child.key)),
-                         unknown_key_hint(child.key, keys.known));
+        } else if (!contains(known, child.key)) {
+            mistakes.add(child.key_place, cat("unknown key ", quoted(child.key)), unknown_key_hint(child.key, known));
         } else if (child.kind == YamlNode::Kind::null) {
             report_null(child, mistakes);
         }
@@ -153,14 +164,14 @@ std::optional<std::string> read_text(const YamlNode* node, Mistakes& mistakes, s
     return text;
 }
 
-std::optional<int> read_number(const YamlNode* node, int min, int max, Mistakes& mistakes) {
-    const std::string range = cat(min, " to ", max);
-    const auto text = read_text(node, mistakes, range);
+std::optional<int> read_number(const YamlNode* node, const Range<int>& range, Mistakes& mistakes) {
+    const std::string hint = cat(range.min, " to ", range.max);
+    const auto text = read_text(node, mistakes, hint);
     if (!text) {
         return std::nullopt;
     }
-    const auto value = parse_decimal(*text, static_cast<std::uint64_t>(max));
-    if (!value || static_cast<int>(*value) < min) {
+    const auto value = parse_decimal(*text, static_cast<std::uint64_t>(range.max));
+    if (!value || static_cast<int>(*value) < range.min) {
         const bool digits = text->find_first_not_of("0123456789") == std::string::npos;
         const bool zero = digits && text->size() > 1 && text->front() == '0';
         mistakes.add(node->place,
@@ -168,13 +179,13 @@ std::optional<int> read_number(const YamlNode* node, int min, int max, Mistakes&
                          zero     ? " has a leading zero"
                          : digits ? " is out of range"
                                   : " is no whole number"),
-                     range);
+                     hint);
         return std::nullopt;
     }
     return static_cast<int>(*value);
 }
 
-std::optional<std::uint64_t> read_size(const YamlNode* node, std::uint64_t min, std::uint64_t max, Mistakes& mistakes) {
+std::optional<Bytes> read_size(const YamlNode* node, const Range<Bytes>& range, Mistakes& mistakes) {
     constexpr std::string_view kHint = "a whole number and K, M or G, such as 64M";
     const auto text = read_text(node, mistakes, kHint);
     if (!text) {
@@ -187,20 +198,20 @@ std::optional<std::uint64_t> read_size(const YamlNode* node, std::uint64_t min, 
         mistakes.add(node->place, cat(label(*node), ": ", quoted(*text), " is no size"), std::string(kHint));
         return std::nullopt;
     }
-    const std::uint64_t bytes = *count << (10 * (unit + 1));
-    if (bytes < min || bytes > max) {
+    const Bytes bytes = *count << (10 * (unit + 1));
+    if (bytes < range.min || bytes > range.max) {
         mistakes.add(node->place, cat(label(*node), ": ", *text, " is out of range"),
-                     cat(format_size(min), " to ", format_size(max)));
+                     cat(format_size(range.min), " to ", format_size(range.max)));
         return std::nullopt;
     }
     return bytes;
 }
 
 std::optional<bool> read_flag(const YamlNode* node, Mistakes& mistakes) {
-    return read_choice<bool>(node, {{"true", true}, {"false", false}}, mistakes);
+    return read_choice<bounds::kFlag>(node, mistakes);
 }
 
-std::optional<Millis> read_duration(const YamlNode* node, Millis min, Millis max, Mistakes& mistakes) {
+std::optional<Millis> read_duration(const YamlNode* node, const Range<Millis>& range, Mistakes& mistakes) {
     constexpr std::string_view kHint = "a number and ms, s, m or h, such as 500ms or 2s";
     const auto text = read_text(node, mistakes, kHint);
     if (!text) {
@@ -211,27 +222,27 @@ std::optional<Millis> read_duration(const YamlNode* node, Millis min, Millis max
         mistakes.add(node->place, cat(label(*node), ": ", quoted(*text), " is no duration"), std::string(kHint));
         return std::nullopt;
     }
-    if (*value < min || *value > max) {
+    if (*value < range.min || *value > range.max) {
         mistakes.add(node->place, cat(label(*node), ": ", *text, " is out of range"),
-                     cat(format_duration(min), " to ", format_duration(max)));
+                     cat(format_duration(range.min), " to ", format_duration(range.max)));
         return std::nullopt;
     }
     return value;
 }
 
-std::optional<std::size_t> read_choice_index(const YamlNode* node, const std::vector<std::string_view>& words,
-                                             Mistakes& mistakes) {
-    const std::string hint = cat("one of ", listed(words));
+std::optional<std::size_t> read_choice_index(const YamlNode* node, std::string_view words, Mistakes& mistakes) {
+    const auto known = words_in(words);
+    const std::string hint = cat("one of ", listed(known));
     const auto text = read_text(node, mistakes, hint);
     if (!text) {
         return std::nullopt;
     }
-    const auto found = std::find(words.begin(), words.end(), *text);
-    if (found == words.end()) {
+    const auto found = std::find(known.begin(), known.end(), *text);
+    if (found == known.end()) {
         mistakes.add(node->place, cat(label(*node), ": unknown value ", quoted(*text)), hint);
         return std::nullopt;
     }
-    return static_cast<std::size_t>(found - words.begin());
+    return static_cast<std::size_t>(found - known.begin());
 }
 
 }  // namespace viscum

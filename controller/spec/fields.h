@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The fields of a map, and values out of single nodes. Every function here reports what is wrong with its node and
 // returns nothing then; a null pointer, a field that is absent, gives nothing in silence. So defaults read as
-// read_number(fields.find("fall"), 1, 100, mistakes).value_or(3).
+// read_number(fields.find("fall"), bounds::kFall, mistakes).value_or(spec.fall).
 #pragma once
 
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
+#include "controller/spec/keys.h"
 #include "controller/spec/service_spec.h"
 #include "controller/spec/yaml_tree.h"
 
@@ -21,9 +21,9 @@ inline constexpr std::size_t kMaxText = 16UL * 1024;  // of one value; exec(3) t
 class Fields {
 public:
     struct Keys {
-        std::vector<std::string_view> known;
-        std::vector<std::string_view> misplaced{};  // known keys of another map, ...
-        std::string_view where{};                   // ... and which: "within 'run'"
+        std::string_view known;        // with blanks between: keys::names()
+        std::string_view misplaced{};  // known keys of another map, ...
+        std::string_view where{};      // ... and which: "within 'run'"
     };
 
     /// Reports a node that is no map, unknown keys and keys without value.
@@ -56,25 +56,24 @@ std::optional<std::string> read_text(const YamlNode* node, Mistakes& mistakes, s
 std::optional<std::string> read_any_text(const YamlNode* node, Mistakes& mistakes, std::string_view hint = {},
                                          std::size_t max = kMaxText);
 
-std::optional<int> read_number(const YamlNode* node, int min, int max, Mistakes& mistakes);
+std::optional<int> read_number(const YamlNode* node, const Range<int>& range, Mistakes& mistakes);
 /// A number and K, M or G (powers of 1024), in bytes.
-std::optional<std::uint64_t> read_size(const YamlNode* node, std::uint64_t min, std::uint64_t max, Mistakes& mistakes);
+std::optional<Bytes> read_size(const YamlNode* node, const Range<Bytes>& range, Mistakes& mistakes);
 std::optional<bool> read_flag(const YamlNode* node, Mistakes& mistakes);
-std::optional<Millis> read_duration(const YamlNode* node, Millis min, Millis max, Mistakes& mistakes);
+std::optional<Millis> read_duration(const YamlNode* node, const Range<Millis>& range, Mistakes& mistakes);
 
-/// One of the words in `choices`.
-template <class T>
-using Choices = std::vector<std::pair<std::string_view, T>>;
-std::optional<std::size_t> read_choice_index(const YamlNode* node, const std::vector<std::string_view>& words,
-                                             Mistakes& mistakes);
-template <class T>
-std::optional<T> read_choice(const YamlNode* node, const Choices<T>& choices, Mistakes& mistakes) {
-    std::vector<std::string_view> words;
-    for (const auto& choice : choices) {
-        words.push_back(choice.first);
-    }
-    const auto index = read_choice_index(node, words, mistakes);
-    return index ? std::optional<T>(choices[*index].second) : std::nullopt;
+/// One of `words`, which have blanks between.
+std::optional<std::size_t> read_choice_index(const YamlNode* node, std::string_view words, Mistakes& mistakes);
+/// One of the choices of bounds.h.
+template <const auto& kChoices>
+auto read_choice(const YamlNode* node, Mistakes& mistakes) {
+    static constexpr auto kValues = [] {
+        std::array<decltype(kChoices.standard), kChoices.all.size()> values{};
+        std::ranges::transform(kChoices.all, values.begin(), [](const auto& choice) { return choice.value; });
+        return values;
+    }();
+    const auto index = read_choice_index(node, keys::words_of<kChoices>().all, mistakes);
+    return index ? std::optional(kValues[*index]) : std::nullopt;
 }
 
 std::optional<std::uint16_t> read_port(const YamlNode* node, Mistakes& mistakes);

@@ -103,7 +103,7 @@ void read_item(const YamlNode& node, const std::string& text, const std::vector<
 }
 
 void check_origin(const YamlNode& node, const std::vector<Claim>& claims, Mistakes& mistakes) {
-    const std::string hint = cat("claim up to ", EgressSpec::kMaxOrigins, " addresses one by one");
+    const std::string hint = cat("claim up to ", bounds::kMaxOrigins, " addresses one by one");
     std::set<IpAddress> origins;
     for (const auto& claim : claims) {
         if (!claim.prefix.is_single()) {
@@ -112,7 +112,7 @@ void check_origin(const YamlNode& node, const std::vector<Claim>& claims, Mistak
         }
         origins.insert(claim.prefix.address);
     }
-    if (origins.size() > EgressSpec::kMaxOrigins) {
+    if (origins.size() > bounds::kMaxOrigins) {
         mistakes.add(node.place, cat("'origin' with ", origins.size(), " claimed addresses"), hint);
     }
 }
@@ -137,7 +137,7 @@ EgressSpec read_egress(const YamlNode* node, const std::vector<Claim>& claims, M
     }
     if (node->kind == YamlNode::Kind::list) {
         for (const YamlNode* item :
-             read_list(node, EgressSpec::kMaxTargets, mistakes, "egress: none, or [origin, 192.0.2.53:53/udp]")) {
+             read_list(node, bounds::kMaxTargets, mistakes, "egress: none, or [origin, 192.0.2.53:53/udp]")) {
             const auto text = read_text(item, mistakes, kTargetHint);
             if (text && *text == "none") {
                 mistakes.add(item->place, "'none' in a list", "egress: none");

@@ -8,10 +8,8 @@
 namespace viscum {
 namespace {
 
-using namespace std::chrono_literals;
 using Probe = decltype(HealthSpec::probe);
 
-constexpr std::size_t kMaxDatagram = 1400;  // fits into one frame
 constexpr std::array<std::string_view, 5> kProbes{"http", "tcp", "udp", "exec", "process"};
 
 /// The first port that is claimed by itself.
@@ -44,33 +42,33 @@ HttpProbe read_http(const YamlNode& node, const std::vector<Claim>& claims, Mist
     constexpr std::string_view kPathHint = "begins with '/', and is percent-encoded";
     constexpr std::string_view kHostHint = "a host name, with :PORT where needed";
     HttpProbe probe;
-    const Fields fields(node, {{"port", "path", "host", "expect"}}, mistakes);
+    const Fields fields(node, {keys::names<keys::kHttp>()}, mistakes);
     probe.port = read_probe_port(fields, claims, Protocol::tcp, mistakes);
     probe.path = read_text(fields.find("path"), mistakes, kPathHint).value_or(probe.path);
-    if (probe.path.front() != '/' || probe.path.size() > 1024 || !is_visible_ascii(probe.path)) {
+    if (probe.path.front() != '/' || probe.path.size() > bounds::kMaxHttpPath || !is_visible_ascii(probe.path)) {
         mistakes.add(fields.find("path")->place, cat("path ", quoted(probe.path), " is not valid"),
                      std::string(kPathHint));
     }
     probe.host = read_text(fields.find("host"), mistakes, kHostHint).value_or(probe.host);
-    if (probe.host.size() > 255 || !is_visible_ascii(probe.host)) {
+    if (probe.host.size() > bounds::kMaxHttpHost || !is_visible_ascii(probe.host)) {
         mistakes.add(fields.find("host")->place, cat("host ", quoted(probe.host), " is not valid"),
                      std::string(kHostHint));
     }
-    probe.expect = read_number(fields.find("expect"), 100, 599, mistakes).value_or(probe.expect);
+    probe.expect = read_number(fields.find("expect"), bounds::kHttpExpect, mistakes).value_or(probe.expect);
     return probe;
 }
 
 TcpProbe read_tcp(const YamlNode& node, const std::vector<Claim>& claims, Mistakes& mistakes) {
-    const Fields fields(node, {{"port"}}, mistakes);
+    const Fields fields(node, {keys::names<keys::kTcp>()}, mistakes);
     return {read_probe_port(fields, claims, Protocol::tcp, mistakes)};
 }
 
 UdpProbe read_udp(const YamlNode& node, const std::vector<Claim>& claims, Mistakes& mistakes) {
     UdpProbe probe;
-    const Fields fields(node, {{"port", "send", "expect"}}, mistakes);
+    const Fields fields(node, {keys::names<keys::kUdp>()}, mistakes);
     probe.port = read_probe_port(fields, claims, Protocol::udp, mistakes);
-    probe.send = read_bytes(fields.find("send"), kMaxDatagram, mistakes).value_or("");
-    probe.expect = read_bytes(fields.find("expect"), kMaxDatagram, mistakes).value_or("");
+    probe.send = read_bytes(fields.find("send"), bounds::kMaxDatagram, mistakes).value_or("");
+    probe.expect = read_bytes(fields.find("expect"), bounds::kMaxDatagram, mistakes).value_or("");
     return probe;
 }
 
@@ -103,7 +101,7 @@ Probe read_probe(const Fields& fields, const std::vector<Claim>& claims, bool by
     if (*kind == "exec") {
         return ExecProbe{read_command(node, by_path, mistakes).value_or(std::vector<std::string>{})};
     }
-    const Fields none(*node, {}, mistakes);
+    const Fields none(*node, {keys::names<keys::kProcess>()}, mistakes);
     return ProcessProbe{};
 }
 
@@ -115,22 +113,20 @@ HealthSpec read_health(const YamlNode* node, const std::vector<Claim>& claims, b
     if (node == nullptr) {
         return health;
     }
-    const Fields fields(
-        *node, {{"http", "tcp", "udp", "exec", "process", "interval", "timeout", "fall", "rise", "start_timeout"}},
-        mistakes);
+    const Fields fields(*node, {keys::names<keys::kHealth>()}, mistakes);
     health.probe = read_probe(fields, claims, by_path, mistakes);
-    health.interval = read_duration(fields.find("interval"), 100ms, 1h, mistakes).value_or(health.interval);
+    health.interval = read_duration(fields.find("interval"), bounds::kInterval, mistakes).value_or(health.interval);
     // One probe at a time: the next one begins when this one is judged.
-    const auto timeout = read_duration(fields.find("timeout"), 10ms, 1h, mistakes);
+    const auto timeout = read_duration(fields.find("timeout"), bounds::kTimeout, mistakes);
     health.timeout = timeout.value_or(std::min(health.timeout, health.interval));
     if (health.timeout > health.interval) {
         mistakes.add(fields.find("timeout")->place,
                      cat("'timeout' is longer than 'interval', ", format_duration(health.interval)));
     }
-    health.fall = read_number(fields.find("fall"), 1, 100, mistakes).value_or(health.fall);
-    health.rise = read_number(fields.find("rise"), 1, 100, mistakes).value_or(health.rise);
+    health.fall = read_number(fields.find("fall"), bounds::kFall, mistakes).value_or(health.fall);
+    health.rise = read_number(fields.find("rise"), bounds::kRise, mistakes).value_or(health.rise);
     health.start_timeout =
-        read_duration(fields.find("start_timeout"), 100ms, 1h, mistakes).value_or(health.start_timeout);
+        read_duration(fields.find("start_timeout"), bounds::kStartTimeout, mistakes).value_or(health.start_timeout);
     return health;
 }
 

@@ -10,12 +10,7 @@
 namespace viscum {
 namespace {
 
-using namespace std::chrono_literals;
-
-constexpr std::size_t kMaxDevices = 64;
-constexpr std::size_t kMaxClaimable = 1024;
 constexpr std::size_t kMaxPattern = 64;
-constexpr std::size_t kMaxKeys = 16;
 
 /// A name that the kernel takes (dev_valid_name), or a pattern that can match one.
 bool is_device(std::string_view text) {
@@ -28,7 +23,7 @@ bool is_device(std::string_view text) {
 std::vector<std::string> read_lan(const YamlNode* node, Mistakes& mistakes) {
     constexpr std::string_view kHint = "lan: [br-lan], device names or patterns such as wlan*";
     std::vector<std::string> lan;
-    for (const YamlNode* item : read_list(node, kMaxDevices, mistakes, kHint)) {
+    for (const YamlNode* item : read_list(node, bounds::kMaxDevices, mistakes, kHint)) {
         const auto device = read_text(item, mistakes, kHint);
         if (!device) {
             continue;
@@ -49,11 +44,11 @@ std::vector<ClaimableSpec> read_claimable(const YamlNode* node, Mistakes& mistak
     if (node == nullptr || (node->kind == YamlNode::Kind::list && node->children.empty())) {
         return claimable;
     }
-    for (const YamlNode* item : read_list(node, kMaxClaimable, mistakes, "claimable: [203.0.113.0/24]")) {
+    for (const YamlNode* item : read_list(node, bounds::kMaxClaimable, mistakes, "claimable: [203.0.113.0/24]")) {
         std::optional<IpPrefix> prefix;
         PortRange ports;
         if (item->kind == YamlNode::Kind::map) {
-            const Fields fields(*item, {{"address", "port"}}, mistakes);
+            const Fields fields(*item, {keys::names<keys::kClaimable>()}, mistakes);
             prefix = read_prefix(fields.require("address", "address: 203.0.113.0/24"), mistakes);
             ports = read_ports(fields.find("port"), mistakes).value_or(ports);
         } else {
@@ -70,7 +65,7 @@ std::optional<Millis> read_lease(const YamlNode* node, std::optional<Millis> oth
     if (node != nullptr && node->kind == YamlNode::Kind::text && node->text == "off") {
         return std::nullopt;
     }
-    const auto lease = read_duration(node, 1s, 24h, mistakes);
+    const auto lease = read_duration(node, bounds::kLease, mistakes);
     return lease ? lease : otherwise;
 }
 
@@ -79,14 +74,13 @@ TableSizes read_tables(const YamlNode* node, Mistakes& mistakes) {
     if (node == nullptr) {
         return tables;
     }
-    const Fields fields(*node, {{"rules", "flows", "fragments"}}, mistakes);
-    const auto size = [&](std::string_view key, int min, int max, std::uint32_t otherwise) {
-        return static_cast<std::uint32_t>(
-            read_number(fields.find(key), min, max, mistakes).value_or(static_cast<int>(otherwise)));
+    const Fields fields(*node, {keys::names<keys::kTables>()}, mistakes);
+    const auto size = [&](std::string_view key, const Range<int>& range) {
+        return static_cast<std::uint32_t>(read_number(fields.find(key), range, mistakes).value_or(range.standard));
     };
-    tables.rules = size("rules", 16, 65'536, tables.rules);
-    tables.flows = size("flows", 64, 1'048'576, tables.flows);
-    tables.fragments = size("fragments", 64, 65'536, tables.fragments);
+    tables.rules = size("rules", bounds::kRules);
+    tables.flows = size("flows", bounds::kFlows);
+    tables.fragments = size("fragments", bounds::kFragments);
     return tables;
 }
 
@@ -97,7 +91,7 @@ std::vector<std::string> read_trust(const YamlNode* node, Mistakes& mistakes) {
     constexpr std::size_t kLength = 68;  // 51 bytes
     constexpr std::string_view kSigns = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     std::vector<std::string> trust;
-    for (const YamlNode* item : read_list(node, kMaxKeys, mistakes, kHint)) {
+    for (const YamlNode* item : read_list(node, bounds::kMaxTrusted, mistakes, kHint)) {
         const auto words = split_words(item->text);
         const bool key = words.size() >= 2 && words[0] == "ssh-ed25519" && words[1].starts_with(kStart) &&
                          words[1].size() == kLength && words[1].find_first_not_of(kSigns) == std::string::npos;
@@ -142,7 +136,7 @@ AliasRange read_aliases(const YamlNode* node, Mistakes& mistakes) {
     if (node == nullptr) {
         return aliases;
     }
-    const Fields fields(*node, {{"v4", "v6"}}, mistakes);
+    const Fields fields(*node, {keys::names<keys::kAliases>()}, mistakes);
     aliases.v4 = read_alias(fields.find("v4"), aliases.v4, mistakes);
     aliases.v6 = read_alias(fields.find("v6"), aliases.v6, mistakes);
     return aliases;
@@ -152,21 +146,16 @@ AliasRange read_aliases(const YamlNode* node, Mistakes& mistakes) {
 
 RouterConfig read_router_config(const YamlNode& root, Mistakes& mistakes) {
     RouterConfig config;
-    const Fields fields(
-        root, {{"viscum", "lan", "claimable", "lease", "tables", "aliases", "datapath", "trust", "log_level"}},
-        mistakes);
+    const Fields fields(root, {keys::names<keys::kRouter>()}, mistakes);
     check_version(fields.find("viscum"), mistakes);
     config.lan = read_lan(fields.require("lan", "lan: [br-lan]"), mistakes);
     config.claimable = read_claimable(fields.find("claimable"), mistakes);
     config.lease = read_lease(fields.find("lease"), config.lease, mistakes);
     config.tables = read_tables(fields.find("tables"), mistakes);
     config.aliases = read_aliases(fields.find("aliases"), mistakes);
-    const Choices<DatapathChoice> datapaths{
-        {"auto", DatapathChoice::any}, {"socket", DatapathChoice::socket}, {"classic", DatapathChoice::classic}};
-    config.datapath = read_choice(fields.find("datapath"), datapaths, mistakes).value_or(config.datapath);
+    config.datapath = read_choice<bounds::kDatapath>(fields.find("datapath"), mistakes).value_or(config.datapath);
     config.trust = read_trust(fields.find("trust"), mistakes);
-    const Choices<std::string> levels{{"debug", "debug"}, {"info", "info"}, {"warn", "warn"}, {"error", "error"}};
-    config.log_level = read_choice(fields.find("log_level"), levels, mistakes).value_or(config.log_level);
+    config.log_level = read_choice<bounds::kLogLevel>(fields.find("log_level"), mistakes).value_or(config.log_level);
     return config;
 }
 

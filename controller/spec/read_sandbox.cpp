@@ -12,14 +12,6 @@
 namespace viscum {
 namespace {
 
-constexpr std::uint64_t kKilo = 1024;
-constexpr std::uint64_t kMega = 1024 * kKilo;
-constexpr std::uint64_t kTera = 1024 * 1024 * kMega;
-constexpr std::size_t kMaxAllowances = 32;
-constexpr std::size_t kMaxWritable = 16;
-constexpr std::size_t kMaxFiles = 64;
-constexpr std::size_t kMaxFileName = 64;
-
 /// The other capabilities of linux/capability.h, and why a service cannot have them.
 constexpr std::array<Allowance, 28> kRefusedCapabilities{{
     {"cap_dac_read_search", "it opens any file of the host by its handle"},
@@ -94,7 +86,7 @@ LimitsSpec::Limit<T> read_limit(const YamlNode* node, LimitsSpec::Limit<T> stand
     return value ? LimitsSpec::Limit<T>{static_cast<T>(*value), LimitsSpec::Source::file} : standard;
 }
 
-std::optional<std::uint32_t> read_percent(const YamlNode* node, std::uint32_t max, Mistakes& mistakes) {
+std::optional<std::uint32_t> read_percent(const YamlNode* node, Mistakes& mistakes) {
     constexpr std::string_view kHint = "a percentage of one CPU: 50% is half of it, 200% are two";
     const auto text = read_text(node, mistakes, kHint);
     if (!text) {
@@ -108,12 +100,13 @@ std::optional<std::uint32_t> read_percent(const YamlNode* node, std::uint32_t ma
                      std::string(kHint));
         return std::nullopt;
     }
-    const auto part = static_cast<std::uint32_t>(*value);
-    if (part < 1 || part > max) {
-        mistakes.add(node->place, cat(quoted(node->key), ": ", *text, " is out of range"), cat("1% to ", max, "%"));
+    const auto part = static_cast<int>(*value);
+    if (part < bounds::kCpu.min || part > bounds::kCpu.max) {
+        mistakes.add(node->place, cat(quoted(node->key), ": ", *text, " is out of range"),
+                     cat(bounds::kCpu.min, "% to ", bounds::kCpu.max, "%"));
         return std::nullopt;
     }
-    return part;
+    return static_cast<std::uint32_t>(part);
 }
 
 /// The name of a file in a directory of the instance's own.
@@ -121,8 +114,8 @@ std::optional<std::string> read_file_name(const YamlNode* node, Mistakes& mistak
     constexpr std::string_view kHint = "1 to 64 of letters, digits, '.', '_' and '-', no '.' first";
     constexpr std::string_view kSigns = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
     auto name = read_text(node, mistakes, kHint);
-    if (name &&
-        (name->size() > kMaxFileName || name->front() == '.' || name->find_first_not_of(kSigns) != std::string::npos)) {
+    if (name && (name->size() > bounds::kMaxFileName || name->front() == '.' ||
+                 name->find_first_not_of(kSigns) != std::string::npos)) {
         mistakes.add(node->place, cat(quoted(*name), " is no name of a file"), std::string(kHint));
         return std::nullopt;
     }
@@ -176,9 +169,9 @@ SandboxSpec read_sandbox(const YamlNode* node, Mistakes& mistakes) {
         return sandbox;
     }
     constexpr std::string_view kHint = "allow: [root], names of what it is let off of";
-    const Fields fields(*node, {{"allow"}}, mistakes);
+    const Fields fields(*node, {keys::names<keys::kSandbox>()}, mistakes);
     const auto known = allowance_names();
-    for (const YamlNode* item : read_list(fields.require("allow", kHint), kMaxAllowances, mistakes, kHint)) {
+    for (const YamlNode* item : read_list(fields.require("allow", kHint), bounds::kMaxAllowances, mistakes, kHint)) {
         const auto name = read_text(item, mistakes, kHint);
         if (!name) {
             continue;
@@ -213,33 +206,31 @@ void check_allowances(const YamlNode* node, const ServiceSpec& spec, Mistakes& m
 }
 
 LimitsSpec read_limits(const YamlNode* node, Mistakes& mistakes) {
-    constexpr std::uint32_t kMaxCpu = 6400;
-    constexpr int kMaxPids = 4'194'304;  // PID_MAX_LIMIT
-    constexpr int kMaxOpenFiles = 1'048'576;
     LimitsSpec limits;
     if (node == nullptr) {
         return limits;
     }
-    const Fields fields(*node, {{"memory", "cpu", "pids", "open_files", "tmp", "required"}}, mistakes);
+    const Fields fields(*node, {keys::names<keys::kLimits>()}, mistakes);
     limits.memory = read_limit(fields.find("memory"), limits.memory,
-                               [&](const YamlNode* at) { return read_size(at, 4 * kMega, kTera, mistakes); });
-    limits.cpu = read_limit(fields.find("cpu"), limits.cpu,
-                            [&](const YamlNode* at) { return read_percent(at, kMaxCpu, mistakes); });
+                               [&](const YamlNode* at) { return read_size(at, bounds::kMemory, mistakes); });
+    limits.cpu =
+        read_limit(fields.find("cpu"), limits.cpu, [&](const YamlNode* at) { return read_percent(at, mistakes); });
     limits.pids = read_limit(fields.find("pids"), limits.pids,
-                             [&](const YamlNode* at) { return read_number(at, 1, kMaxPids, mistakes); });
+                             [&](const YamlNode* at) { return read_number(at, bounds::kPids, mistakes); });
     const YamlNode* open_files = fields.find("open_files");
     if (is_none(open_files)) {
-        mistakes.add(open_files->place, "'open_files' always has a limit", cat("16 to ", kMaxOpenFiles));
+        mistakes.add(open_files->place, "'open_files' always has a limit",
+                     cat(bounds::kOpenFiles.min, " to ", bounds::kOpenFiles.max));
     } else {
         limits.open_files = read_limit(open_files, limits.open_files, [&](const YamlNode* at) {
-            return read_number(at, 16, kMaxOpenFiles, mistakes);
+            return read_number(at, bounds::kOpenFiles, mistakes);
         });
     }
     // What lies in /tmp is memory: a service that fills it should be told so, and not be killed.
     const std::uint64_t memory = limits.memory.value;
     const YamlNode* tmp = fields.find("tmp");
-    limits.tmp = read_size(tmp, 64 * kKilo, kTera, mistakes)
-                     .value_or(memory == 0 ? limits.tmp : std::min(limits.tmp, memory / 2));
+    limits.tmp =
+        read_size(tmp, bounds::kTmp, mistakes).value_or(memory == 0 ? limits.tmp : std::min(limits.tmp, memory / 2));
     if (memory != 0 && limits.tmp > memory) {
         mistakes.add(tmp->place, cat("'tmp' is larger than 'memory', ", format_size(memory)), "it counts as memory");
     }
@@ -249,7 +240,7 @@ LimitsSpec read_limits(const YamlNode* node, Mistakes& mistakes) {
 
 std::vector<std::string> read_writable(const YamlNode* node, Mistakes& mistakes) {
     std::vector<std::string> writable;
-    for (const YamlNode* item : read_list(node, kMaxWritable, mistakes, "writable: [/var/cache/nginx]")) {
+    for (const YamlNode* item : read_list(node, bounds::kMaxWritable, mistakes, "writable: [/var/cache/nginx]")) {
         const auto path = read_inner_path(item, mistakes);
         if (!path) {
             continue;
@@ -268,9 +259,9 @@ std::vector<FileSpec> read_files(const YamlNode* node, const std::vector<std::st
     std::vector<std::string> own = writable;
     own.insert(own.end(), {"/run", "/tmp", "/var/tmp"});
     for (const YamlNode* item :
-         read_list(node, kMaxFiles, mistakes, "files: [{ path: /etc/app.conf, text: \"...\" }]")) {
+         read_list(node, bounds::kMaxFiles, mistakes, "files: [{ path: /etc/app.conf, text: \"...\" }]")) {
         FileSpec file;
-        const Fields fields(*item, {{"path", "text", "file", "secret"}}, mistakes);
+        const Fields fields(*item, {keys::names<keys::kFile>()}, mistakes);
         const YamlNode* at = fields.require("path", "path: /etc/app.conf");
         if (const auto path = read_inner_path(at, mistakes)) {
             file.path = *path;

@@ -8,10 +8,6 @@
 namespace viscum {
 namespace {
 
-using namespace std::chrono_literals;
-
-constexpr std::size_t kMaxClaims = 256;
-constexpr std::size_t kMaxVariables = 256;
 constexpr std::string_view kLowerDigits = "abcdefghijklmnopqrstuvwxyz0123456789";
 constexpr std::string_view kLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -68,23 +64,22 @@ void read_claim_name(const YamlNode* node, const std::optional<IpPrefix>& prefix
 }
 
 std::optional<Claim> read_claim(const YamlNode& node, std::vector<HostName>& names, Mistakes& mistakes) {
-    const Fields fields(node, {{"address", "port", "protocol", "name"}}, mistakes);
+    const Fields fields(node, {keys::names<keys::kClaim>()}, mistakes);
     const auto prefix = read_prefix(fields.require("address", "address: 203.0.113.10"), mistakes);
     const auto ports = read_ports(fields.find("port"), mistakes);
-    const auto protocol =
-        read_choice<Protocol>(fields.find("protocol"), {{"tcp", Protocol::tcp}, {"udp", Protocol::udp}}, mistakes);
+    const auto protocol = read_choice<bounds::kProtocol>(fields.find("protocol"), mistakes);
     read_claim_name(fields.find("name"), prefix, names, mistakes);
     if (!prefix || (fields.has("port") && !ports)) {
         return std::nullopt;
     }
-    return Claim{*prefix, ports.value_or(PortRange{}), protocol.value_or(Protocol::tcp)};
+    return Claim{*prefix, ports.value_or(PortRange{}), protocol.value_or(bounds::kProtocol.standard)};
 }
 
 std::vector<Claim> read_intercept(const YamlNode* node, std::vector<HostName>& names, Mistakes& mistakes) {
     std::vector<Claim> claims;
     std::vector<Place> places;
-    for (const YamlNode* item :
-         read_list(node, kMaxClaims, mistakes, "intercept: [{ address: 203.0.113.10, port: 443, protocol: tcp }]")) {
+    for (const YamlNode* item : read_list(node, bounds::kMaxClaims, mistakes,
+                                          "intercept: [{ address: 203.0.113.10, port: 443, protocol: tcp }]")) {
         const auto claim = read_claim(*item, names, mistakes);
         if (!claim) {
             continue;
@@ -107,10 +102,10 @@ std::vector<Claim> read_intercept(const YamlNode* node, std::vector<HostName>& n
 
 /// Which bundle its files are of: what `viscumctl bundle install` adds to a service's file.
 std::string read_bundle(const YamlNode* node, Mistakes& mistakes) {
-    constexpr std::size_t kDigits = 40;
     constexpr std::string_view kHint = "viscumctl bundle install writes this line; leave it out";
     const auto digest = read_text(node, mistakes, kHint);
-    if (digest && (digest->size() != kDigits || digest->find_first_not_of("0123456789abcdef") != std::string::npos)) {
+    if (digest && (digest->size() != bounds::kBundleDigits ||
+                   digest->find_first_not_of("0123456789abcdef") != std::string::npos)) {
         mistakes.add(node->place, cat(quoted(*digest), " is no digest of a bundle"), std::string(kHint));
     }
     return digest.value_or("");
@@ -123,7 +118,8 @@ std::string read_user(const YamlNode* node, bool image, const SandboxSpec& sandb
         return {};
     }
     const bool number = parse_decimal(*user, 4'294'967'294).has_value();  // the next one means "no user" to the kernel
-    const bool name = user->size() <= 32 && cat(kLetters, '_').find(user->front()) != std::string::npos &&
+    const bool name = user->size() <= bounds::kMaxUserName &&
+                      cat(kLetters, '_').find(user->front()) != std::string::npos &&
                       user->find_first_not_of(cat(kLetters, "0123456789_.-")) == std::string::npos;
     if (!number && !name) {
         mistakes.add(node->place, cat(quoted(*user), " is no user"), std::string(kHint));
@@ -148,8 +144,8 @@ std::map<std::string, std::string> read_env(const YamlNode* node, Mistakes& mist
         if (variable.key_refused) {
             continue;
         }
-        if (env.size() == kMaxVariables) {
-            mistakes.add(variable.key_place, "too many variables in 'env'", cat("at most ", kMaxVariables));
+        if (env.size() == bounds::kMaxVariables) {
+            mistakes.add(variable.key_place, "too many variables in 'env'", cat("at most ", bounds::kMaxVariables));
             break;
         }
         const auto& name = variable.key;
@@ -167,7 +163,6 @@ std::map<std::string, std::string> read_env(const YamlNode* node, Mistakes& mist
 
 /// A name of the image store; a file beside the service file is named like one.
 std::string read_image(const YamlNode* node, Mistakes& mistakes) {
-    constexpr std::size_t kMaxImage = 255;
     constexpr std::string_view kHint =
         "such as nginx:1.27 or plates.tar: letters, digits and ._/:@-, a letter or digit first";
     const auto image = read_text(node, mistakes, kHint);
@@ -175,7 +170,7 @@ std::string read_image(const YamlNode* node, Mistakes& mistakes) {
         return {};
     }
     const std::string letters = cat(kLetters, "0123456789");
-    const bool valid = image->size() <= kMaxImage && letters.find(image->front()) != std::string::npos &&
+    const bool valid = image->size() <= bounds::kMaxImageName && letters.find(image->front()) != std::string::npos &&
                        image->find_first_not_of(cat(letters, "._/:@-")) == std::string::npos;
     if (!valid) {
         mistakes.add(node->place, cat(quoted(*image), " is no name of an image"), std::string(kHint));
@@ -199,12 +194,7 @@ RunSpec read_run(const YamlNode* node, const SandboxSpec& sandbox, Mistakes& mis
     if (node == nullptr) {
         return run;
     }
-    const Fields fields(
-        *node,
-        {{"command", "user", "env", "directory", "rootfs", "image", "writable", "stop_signal", "stop_timeout"},
-         {"limits", "sandbox", "files", "egress"},
-         "beside 'run'"},
-        mistakes);
+    const Fields fields(*node, {keys::names<keys::kRun>(), keys::names<keys::kService>(), "beside 'run'"}, mistakes);
     read_root(fields, run, mistakes);
     const bool image = fields.has("image");
     const YamlNode* command = image ? fields.find("command") : fields.require("command", kCommandHint);
@@ -213,10 +203,9 @@ RunSpec read_run(const YamlNode* node, const SandboxSpec& sandbox, Mistakes& mis
     run.directory = read_path(fields.find("directory"), mistakes).value_or("");
     run.writable = read_writable(fields.find("writable"), mistakes);
     run.env = read_env(fields.find("env"), mistakes);
-    const Choices<std::string> signals{{"TERM", "TERM"}, {"QUIT", "QUIT"}, {"INT", "INT"},
-                                       {"HUP", "HUP"},   {"USR1", "USR1"}, {"USR2", "USR2"}};
-    run.stop_signal = read_choice(fields.find("stop_signal"), signals, mistakes).value_or(run.stop_signal);
-    run.stop_timeout = read_duration(fields.find("stop_timeout"), 0ms, 10min, mistakes).value_or(run.stop_timeout);
+    run.stop_signal = read_choice<bounds::kStopSignal>(fields.find("stop_signal"), mistakes).value_or(run.stop_signal);
+    run.stop_timeout =
+        read_duration(fields.find("stop_timeout"), bounds::kStopTimeout, mistakes).value_or(run.stop_timeout);
     return run;
 }
 
@@ -225,12 +214,10 @@ RestartSpec read_restart(const YamlNode* node, Mistakes& mistakes) {
     if (node == nullptr) {
         return restart;
     }
-    const Fields fields(*node, {{"policy", "backoff", "backoff_max"}}, mistakes);
-    const Choices<RestartPolicy> policies{
-        {"always", RestartPolicy::always}, {"on-failure", RestartPolicy::on_failure}, {"never", RestartPolicy::never}};
-    restart.policy = read_choice(fields.find("policy"), policies, mistakes).value_or(restart.policy);
-    restart.backoff = read_duration(fields.find("backoff"), 10ms, 1h, mistakes).value_or(restart.backoff);
-    const auto max = read_duration(fields.find("backoff_max"), 10ms, 24h, mistakes);
+    const Fields fields(*node, {keys::names<keys::kRestart>()}, mistakes);
+    restart.policy = read_choice<bounds::kRestartPolicy>(fields.find("policy"), mistakes).value_or(restart.policy);
+    restart.backoff = read_duration(fields.find("backoff"), bounds::kBackoff, mistakes).value_or(restart.backoff);
+    const auto max = read_duration(fields.find("backoff_max"), bounds::kBackoffMax, mistakes);
     restart.backoff_max = max.value_or(std::max(restart.backoff_max, restart.backoff));
     if (restart.backoff_max < restart.backoff) {
         mistakes.add(fields.find("backoff_max")->place,
@@ -260,12 +247,7 @@ void check_version(const YamlNode* version, Mistakes& mistakes) {
 
 ServiceSpec read_service(const YamlNode& root, Mistakes& mistakes) {
     ServiceSpec spec;
-    const Fields fields(root,
-                        {{"viscum", "name", "intercept", "run", "sandbox", "limits", "files", "egress", "health",
-                          "restart", "on_failure", "drain_timeout", "bundle"},
-                         {"command", "user", "env", "directory", "rootfs", "image", "writable"},
-                         "within 'run'"},
-                        mistakes);
+    const Fields fields(root, {keys::names<keys::kService>(), keys::names<keys::kRun>(), "within 'run'"}, mistakes);
     check_version(fields.require("viscum", "begin the file with viscum: 1"), mistakes);
     spec.name = read_name(fields.require("name", "name: web"), mistakes);
     spec.intercept =
@@ -282,9 +264,9 @@ ServiceSpec read_service(const YamlNode& root, Mistakes& mistakes) {
     const bool own_root = !spec.run.image.empty() || !spec.run.rootfs.empty();
     spec.health = read_health(fields.find("health"), spec.intercept, own_root, mistakes);
     spec.restart = read_restart(fields.find("restart"), mistakes);
-    const Choices<OnFailure> choices{{"cloud", OnFailure::cloud}, {"drop", OnFailure::drop}, {"keep", OnFailure::keep}};
-    spec.on_failure = read_choice(fields.find("on_failure"), choices, mistakes).value_or(spec.on_failure);
-    spec.drain_timeout = read_duration(fields.find("drain_timeout"), 0ms, 24h, mistakes).value_or(spec.drain_timeout);
+    spec.on_failure = read_choice<bounds::kOnFailure>(fields.find("on_failure"), mistakes).value_or(spec.on_failure);
+    spec.drain_timeout =
+        read_duration(fields.find("drain_timeout"), bounds::kDrainTimeout, mistakes).value_or(spec.drain_timeout);
     spec.bundle = read_bundle(fields.find("bundle"), mistakes);
     return spec;
 }

@@ -15,10 +15,9 @@ std::string text_of(const IpPrefix& prefix, const PortRange& ports, Protocol pro
 }  // namespace
 
 bool is_service_name(std::string_view name) {
-    constexpr std::size_t kMaxName = 32;
     constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz0123456789-";
-    return !name.empty() && name.size() <= kMaxName && name.find_first_not_of(kLetters) == std::string_view::npos &&
-           name.front() != '-' && name.back() != '-';
+    return !name.empty() && name.size() <= bounds::kMaxName &&
+           name.find_first_not_of(kLetters) == std::string_view::npos && name.front() != '-' && name.back() != '-';
 }
 
 std::string PortRange::text() const {

@@ -3,7 +3,6 @@
 // filled in. Nothing here knows of YAML; a claim may come from elsewhere one day.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -13,12 +12,9 @@
 #include <vector>
 
 #include "base/ip.h"
+#include "controller/spec/bounds.h"
 
 namespace viscum {
-
-using Millis = std::chrono::milliseconds;
-
-enum class Protocol : std::uint8_t { tcp = 6, udp = 17 };  // IANA protocol numbers
 
 struct PortRange {
     std::uint16_t first = 1;
@@ -51,8 +47,8 @@ struct RunSpec {
     std::string rootfs;                 // a directory that is its root, absolute; empty: none
     std::string image;                  // an image of the store that is its root; at most one of the two
     std::vector<std::string> writable;  // directories that are its own, empty at each start, in memory; beside /tmp
-    std::string stop_signal = "TERM";   // TERM, QUIT, INT, HUP, USR1 or USR2
-    Millis stop_timeout{10'000};        // then SIGKILL
+    std::string stop_signal{bounds::kStopSignal.standard};
+    Millis stop_timeout = bounds::kStopTimeout.standard;  // then SIGKILL
     bool operator==(const RunSpec&) const = default;
 };
 
@@ -72,12 +68,13 @@ struct LimitsSpec {
         bool operator==(const Limit&) const = default;
         [[nodiscard]] bool any() const { return source != Source::none; }
     };
-    Limit<std::uint64_t> memory{0};             // bytes; standard: half of the machine's
-    Limit<std::uint32_t> cpu{0, Source::none};  // hundredths of one CPU: 50 is half of one, 200 are two
-    Limit<std::uint32_t> pids{512};             // processes and threads
-    Limit<std::uint32_t> open_files{1024};      // of one process
-    std::uint64_t tmp = 32ULL * 1024 * 1024;    // bytes: all that it may write, /tmp and the rest; counts as memory
-    bool required = true;  // false: a limit of the file that this machine cannot keep is passed over, and told
+    Limit<Bytes> memory{0};                             // standard: half of the machine's
+    Limit<std::uint32_t> cpu{0, Source::none};          // hundredths of one CPU: 50 is half of one, 200 are two
+    Limit<std::uint32_t> pids{bounds::kPids.standard};  // processes and threads
+    Limit<std::uint32_t> open_files{bounds::kOpenFiles.standard};  // of one process
+    Bytes tmp = bounds::kTmp.standard;  // all that it may write, /tmp and the rest; counts as memory
+    bool required =
+        bounds::kFlag.standard;  // false: a limit of the file that this machine cannot keep is passed over, and told
     bool operator==(const LimitsSpec&) const = default;
 };
 
@@ -104,8 +101,6 @@ struct EgressTarget {
     [[nodiscard]] std::string text() const;
 };
 struct EgressSpec {
-    static constexpr std::size_t kMaxOrigins = 6;  // addresses that it may claim with `origin`
-    static constexpr std::size_t kMaxTargets = 64;
     /// Where flows of the service's own leave from (ip_local_port_range); claims may not hold them then.
     static constexpr PortRange kOwnPorts{32768, 60999};
     bool internet = false;  // all that is neither the router nor the LAN nor any private network
@@ -125,9 +120,9 @@ struct TcpProbe {
 /// GET `path` on `port` is answered with status `expect`.
 struct HttpProbe {
     std::uint16_t port = 0;
-    std::string path = "/";
+    std::string path{bounds::kHttpPath};
     std::string host;  // the Host header; empty: the probed address
-    int expect = 200;
+    int expect = bounds::kHttpExpect.standard;
     bool operator==(const HttpProbe&) const = default;
 };
 /// `send` to `port` is answered by a datagram that contains `expect` (empty: any datagram). Both are raw bytes.
@@ -149,26 +144,20 @@ struct ProcessProbe {
 
 struct HealthSpec {
     std::variant<ProcessProbe, TcpProbe, HttpProbe, UdpProbe, ExecProbe> probe;
-    Millis interval{2'000};
-    Millis timeout{1'000};
-    int fall = 3;
-    int rise = 2;
-    Millis start_timeout{30'000};
+    Millis interval = bounds::kInterval.standard;
+    Millis timeout = bounds::kTimeout.standard;
+    int fall = bounds::kFall.standard;
+    int rise = bounds::kRise.standard;
+    Millis start_timeout = bounds::kStartTimeout.standard;
     bool operator==(const HealthSpec&) const = default;
 };
 
-enum class RestartPolicy : std::uint8_t { always, on_failure, never };
-
 struct RestartSpec {
-    RestartPolicy policy = RestartPolicy::always;
-    Millis backoff{200};
-    Millis backoff_max{30'000};
+    RestartPolicy policy = bounds::kRestartPolicy.standard;
+    Millis backoff = bounds::kBackoff.standard;
+    Millis backoff_max = bounds::kBackoffMax.standard;
     bool operator==(const RestartSpec&) const = default;
 };
-
-/// What becomes of traffic that the local copy cannot serve: to the cloud; dropped (what must not leave the site); or
-/// to the cloud only when nothing listens, health being ignored.
-enum class OnFailure : std::uint8_t { cloud, drop, keep };
 
 /// A host name by which clients know a claimed address (`name:` of a claim).
 struct HostName {
@@ -188,8 +177,8 @@ struct ServiceSpec {
     EgressSpec egress;
     HealthSpec health;
     RestartSpec restart;
-    OnFailure on_failure = OnFailure::cloud;
-    Millis drain_timeout{30'000};
+    OnFailure on_failure = bounds::kOnFailure.standard;
+    Millis drain_timeout = bounds::kDrainTimeout.standard;
     std::string bundle;  // 40 hexadecimal digits: the bundle that its `files:` are of; empty: none
 
     bool operator==(const ServiceSpec&) const = default;
@@ -203,9 +192,9 @@ struct ClaimableSpec {
 };
 
 struct TableSizes {
-    std::uint32_t rules = 256;      // claims of all services together
-    std::uint32_t flows = 4096;     // UDP flows, and TCP flows given back to the cloud
-    std::uint32_t fragments = 256;  // fragmented datagrams under way
+    std::uint32_t rules = bounds::kRules.standard;          // claims of all services together
+    std::uint32_t flows = bounds::kFlows.standard;          // UDP flows, and TCP flows given back to the cloud
+    std::uint32_t fragments = bounds::kFragments.standard;  // fragmented datagrams under way
     bool operator==(const TableSizes&) const = default;
 };
 
@@ -215,28 +204,21 @@ bool is_service_name(std::string_view name);
 /// Addresses that stand in for services' own on the router's side of their links, where `egress` is not none. They
 /// never leave the router.
 struct AliasRange {
-    IpPrefix v4{IpAddress::parse("198.19.0.0").value_or(IpAddress{}), 16};  // 16 bits: of RFC 2544
-    IpPrefix v6{IpAddress::parse("fd76:6973:6375:6d::").value_or(IpAddress{}), 64};
+    IpPrefix v4 = IpPrefix::parse(bounds::kAliasV4).value_or(IpPrefix{});  // 16 bits
+    IpPrefix v6 = IpPrefix::parse(bounds::kAliasV6).value_or(IpPrefix{});  // 64
     bool operator==(const AliasRange&) const = default;
-};
-
-/// How packets are directed; see docs/adr/0015.
-enum class DatapathChoice : std::uint8_t {
-    any,      // the best that this kernel has
-    socket,   // BPF programs, or no start
-    classic,  // u32 and mirred, also where there are programs
 };
 
 /// /etc/NAME/viscum.yaml
 struct RouterConfig {
-    std::vector<std::string> lan;                  // device names or fnmatch(3) patterns; a bridge stands for its ports
-    std::vector<ClaimableSpec> claimable;          // empty: nothing may be claimed
-    std::optional<Millis> lease = Millis{30'000};  // nullopt: `lease: off`
+    std::vector<std::string> lan;          // device names or fnmatch(3) patterns; a bridge stands for its ports
+    std::vector<ClaimableSpec> claimable;  // empty: nothing may be claimed
+    std::optional<Millis> lease = bounds::kLease.standard;  // nullopt: `lease: off`
     TableSizes tables;
     AliasRange aliases;
-    DatapathChoice datapath = DatapathChoice::any;
+    DatapathChoice datapath = bounds::kDatapath.standard;
     std::vector<std::string> trust;  // "ssh-ed25519 BASE64": who signs bundles; empty: whoever deploys is trusted
-    std::string log_level = "info";  // debug, info, warn, error
+    std::string log_level{bounds::kLogLevel.standard};
     bool operator==(const RouterConfig&) const = default;
 };
 

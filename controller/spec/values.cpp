@@ -12,7 +12,6 @@ namespace {
 constexpr std::string_view kPortHint = "a port is 1 to 65535";
 constexpr std::string_view kPortsHint = "a port is 1 to 65535, FIRST-LAST, or any";
 constexpr std::string_view kAddressHint = "an address or prefix, such as 203.0.113.10, 198.51.100.0/28 or 2001:db8::10";
-constexpr std::size_t kMaxWords = 256;
 
 /// Whether an IPv4 octet begins with a zero: some programs read it as octal, so nobody knows which address is meant.
 bool has_padded_octet(std::string_view address) {
@@ -147,7 +146,7 @@ std::optional<IpPrefix> prefix_of(const std::string& text, const YamlNode& node,
 std::optional<std::vector<std::string>> read_command(const YamlNode* node, bool by_path, Mistakes& mistakes) {
     constexpr std::string_view kHint = "a list of words: [/usr/sbin/nginx, -g, \"daemon off;\"]";
     std::vector<std::string> command;
-    for (const YamlNode* item : read_list(node, kMaxWords, mistakes, kHint)) {
+    for (const YamlNode* item : read_list(node, bounds::kMaxWords, mistakes, kHint)) {
         const auto word = read_any_text(item, mistakes, kHint);
         if (!word) {
             return std::nullopt;

@@ -4,7 +4,6 @@
 set -eu
 case=$1 programs=$2 pages=$3
 source "$(dirname "$0")/programs.sh"
-sources=$(dirname "$0")/../..
 [[ -e $pages/viscumctl.1 ]] || skip 'the manual pages are not made: VISCUM_MAN is off'
 
 # Text as it reads, from troff's.
@@ -60,25 +59,13 @@ keys_at() {
         sed -n "s/.*unknown key 'zzzzzzzzzzzz' (known here: \(.*\))\$/\1/p" | sed 's/, /\n/g'
 }
 
-# Compares a map with the page, and goes on with the maps within it. A map has a section of its own, or is a row.
+# Compares a map with the page, and goes on with the maps within it. A map has a section of its own.
 check_map() {
-    local shape=$1 name=$2 keys key inner below written
+    local shape=$1 name=$2 keys key inner written
     keys=$(keys_at "$shape")
-    below=$(section viscum-service.5 KEYS "$name" | terms)
-    if [[ -z $name ]]; then
-        same 'keys in viscum-service(5)' "$keys" "$below"
-    elif [[ -n $below ]]; then
-        written=$below
-        # What is a row of the probes' table is not repeated.
-        [[ $name != health ]] || written+=$'\n'$(section viscum-service.5 HEALTH Probes | terms)
-        same "keys of '$name' in viscum-service(5)" "$keys" "$written"
-    else
-        written=$(section viscum-service.5 HEALTH Probes)
-        for key in $keys; do
-            grep -qF "\\fB$key\\fR" <<< "$written" ||
-                fail "'$key' of '$name' is not in viscum-service(5)"
-        done
-    fi
+    written=$(section viscum-service.5 KEYS "$name" | terms)
+    [[ -n $written ]] || written=$(section viscum-service.5 HEALTH "$name" | terms)
+    same "keys of '$name' in viscum-service(5)" "$keys" "$written"
     for key in $keys; do
         for inner in "$key: {@}" "$key: [{@}]"; do
             if [[ -n $(keys_at "${shape/@/$inner}") ]]; then
@@ -99,19 +86,11 @@ service_page() {
     same 'names in viscum-service(5) that a sandbox may allow' "$allowed" "${written//, /$'\n'}"
 }
 
-# viscumd's configuration has no program that tells its keys.
+# No program tells what viscumd's configuration may hold but the one that makes its tables.
 configuration_page() {
-    local known key page
-    page=$(text < "$pages/viscum.yaml.5")
-    known=$(sed -n 's/.*{{\("[a-z0-9_", ]*"\)}}.*/\1/p' \
-        "$sources/controller/spec/read_router_config.cpp" | tr -d '" ' | tr ',' '\n' | sort -u)
-    [[ $known == *lan* && $known == *rules* && $known == *v6* ]] || fail "keys are not found: $known"
-    for key in $known; do
-        grep -qE "(^|[ .{])$key(:|\$)" <<< "$page" || fail "'$key' is not in viscum.yaml(5)"
-    done
-    for key in $(section viscum.yaml.5 KEYS | terms); do
-        grep -qxF "${key#*.}" <<< "$known" || fail "'$key' is in viscum.yaml(5), and viscumd does not know it"
-    done
+    local written
+    written=$(for key in '' claimable tables aliases; do section viscum.yaml.5 KEYS $key | terms; done)
+    same 'keys in viscum.yaml(5)' "$("$programs/viscum-keys" names viscum.yaml claimable tables aliases)" "$written"
 }
 
 lint() {

@@ -50,7 +50,7 @@ void check_values(const ServiceSpec& spec) {
         const auto parts = split(file.path, '/');
         require(std::find(parts.begin(), parts.end(), "..") == parts.end(), "no path climbs");
     }
-    require(spec.files.size() <= 64 && spec.egress.targets.size() <= EgressSpec::kMaxTargets, "lists are bounded");
+    require(spec.files.size() <= 64 && spec.egress.targets.size() <= bounds::kMaxTargets, "lists are bounded");
     require(spec.health.fall >= 1 && spec.health.rise >= 1 && spec.health.interval.count() > 0 &&
                 spec.health.timeout.count() > 0,
             "a service is looked at");
