@@ -18,10 +18,8 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "tcprog/object.h"
 #include "tcprog/pins.h"
-
-extern "C" const char viscum_bpf_object[];
-extern "C" const char viscum_bpf_object_end[];
 
 namespace viscum {
 namespace {
@@ -30,44 +28,6 @@ constexpr const char* kBpfFs = "/sys/fs/bpf";
 constexpr const char* kCounters = "vs_counters";
 constexpr const char* kLinkCounters = "vs_link_counters";
 constexpr std::array<const char*, 3> kPrograms{"vs_lan", "vs_service", "vs_return"};
-
-struct ObjectClose {
-    void operator()(bpf_object* object) const { bpf_object__close(object); }
-};
-using Object = std::unique_ptr<bpf_object, ObjectClose>;
-
-std::string_view object_bytes() {
-    return {viscum_bpf_object, static_cast<std::size_t>(viscum_bpf_object_end - viscum_bpf_object)};
-}
-
-/// libbpf's last words, kept for the error that we return. One thread, so one place.
-std::string& last_words() {
-    static std::string words;
-    return words;
-}
-
-__attribute__((format(printf, 2, 0))) int keep_words(libbpf_print_level level, const char* format, va_list arguments) {
-    if (level == LIBBPF_WARN) {
-        char line[512];
-        std::vsnprintf(line, sizeof line, format, arguments);
-        std::string text(line);
-        while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) {
-            text.pop_back();
-        }
-        last_words() = text;
-    }
-    return 0;
-}
-
-/// The text has the kernel's reason. The code has not: EINVAL and EBUSY mean something else to who asks.
-Error libbpf_failure(const std::string& context, int code) {
-    Error error = errno_error(context, code);
-    error.errno_code = is_for_now(std::abs(code)) ? EIO : ENOEXEC;
-    if (!last_words().empty()) {
-        error.what += cat(" (", last_words(), ")");
-    }
-    return error;
-}
 
 Status ensure_bpf_fs() {
     struct statfs info {};
@@ -241,14 +201,11 @@ Status unpin_programs(const std::string& dir) {
 }
 
 Status load(const std::string& dir, const DatapathSizes& sizes) {
-    last_words().clear();
-    bpf_object_open_opts options{};
-    options.sz = sizeof options;
-    options.object_name = "viscum";
-    const Object object(bpf_object__open_mem(object_bytes().data(), object_bytes().size(), &options));
-    if (!object) {
-        return libbpf_failure("cannot read the BPF object", errno);
+    const auto opened = open_object();
+    if (!opened) {
+        return opened.error();
     }
+    const BpfObject& object = *opened;
     std::array<UniqueFd, kMaps.size()> before;
     for (std::size_t i = 0; i < kMaps.size(); ++i) {
         if (auto status = prepare_map(object.get(), dir, kMaps[i].name, sizes, before[i]); !status) {
@@ -341,10 +298,6 @@ Result<bool> ensure_pins(const std::string& dir, const DatapathSizes& sizes) {
 }
 
 }  // namespace
-
-void keep_libbpf_words() {
-    libbpf_set_print(keep_words);
-}
 
 Result<std::unique_ptr<Datapath>> open_datapath(const std::string& dir, const DatapathSizes& sizes, NewerTables newer) {
     keep_libbpf_words();

@@ -92,9 +92,6 @@ enum class NewerTables {
     discard,  // removed, once ours are there; what is attached goes on without them until it is replaced
 };
 
-/// What libbpf says on its own account goes into errors, and not to standard error. Before the first call of tcprog.
-void keep_libbpf_words();
-
 /// Mounts bpffs on /sys/fs/bpf where it is missing, makes DIR (mode 0700), adopts what fits and loads the rest. A map
 /// whose size differs from `sizes` is made anew with what the old one held; programs that were loaded for others go on
 /// where they are attached, but lose their pins. Where there are pins of an older layout, this is step 1 of migrate.h;

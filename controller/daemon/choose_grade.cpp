@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "controller/world/classic_grade.h"
 #include "controller/world/socket_grade.h"
+#include "tcprog/object.h"
 #include "tcprog/pins.h"
 
 namespace viscum {
