@@ -77,9 +77,20 @@ Status clear(int fd, std::uint32_t count) {
     return {};
 }
 
-bool has_counted(const vs_counters& counters) {
-    const bool refused = std::ranges::any_of(counters.cloud, [](__u64 packets) { return packets != 0; });
-    return counters.packets_in != 0 || counters.packets_out != 0 || refused;
+/// The reason for which a rule has refused a packet; nothing where it has not.
+std::optional<vs_verdict> refusal_in(const std::vector<vs_counters>& values) {
+    for (const auto& counters : values) {
+        for (std::size_t reason = 0; reason < VS_REASONS; ++reason) {
+            if (counters.cloud[reason] != 0) {
+                return static_cast<vs_verdict>(VS_REASON_FIRST + reason);
+            }
+        }
+    }
+    return std::nullopt;
+}
+
+bool has_passed(const vs_counters& counters) {
+    return counters.packets_in != 0 || counters.packets_out != 0;
 }
 
 }  // namespace
@@ -196,7 +207,9 @@ Result<DryRun::Answer> DryRun::run(const char* program, std::uint32_t device, co
         }
     }
     for (std::uint32_t index = 0; index < rule_count_ && !answer.rule; ++index) {
-        if (std::ranges::any_of(per_cpu<vs_counters>(map("vs_counters"), index), has_counted)) {
+        const auto values = per_cpu<vs_counters>(map("vs_counters"), index);
+        answer.refusal = refusal_in(values);
+        if (answer.refusal || std::ranges::any_of(values, has_passed)) {
             answer.rule = index;
         }
     }

@@ -25,6 +25,7 @@ public:
     struct Answer {
         vs_verdict verdict = VS_UNCLAIMED;
         std::optional<std::uint32_t> rule;  // by which it was decided
+        std::optional<vs_verdict> refusal;  // why that rule does not serve it: also where the verdict is VS_CLOSED
         std::optional<int> slot;            // the backend that would get it
         bool operator==(const Answer&) const = default;
     };

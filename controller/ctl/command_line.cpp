@@ -139,6 +139,13 @@ void add_verbs(CLI::App& app, Arguments& args) {
                      args);
     files(verb("validate", "Check files without the daemon", "  viscumctl validate plates.yaml\n"))->required();
     files(verb("plan", "What a deploy would do, step by step", "  viscumctl plan plates.yaml\n  viscumctl plan\n"));
+    auto* why = verb("why", "What would become of a packet, and why",
+                     "  viscumctl why 192.168.1.23 203.0.113.10:443/tcp\n"
+                     "  viscumctl why '[2001:db8::23]:40000' '[2001:db8:c::10]:443/tcp' --json\n");
+    why->add_option("SRC", args.flow_source, "The client's address; with its port, this very flow")
+        ->required()
+        ->type_name("");
+    why->add_option("DST", args.flow_destination, "ADDRESS:PORT/PROTOCOL")->required()->type_name("");
     verb("doctor", "What keeps traffic from being served here, and what mends it",
          "  viscumctl doctor\n  viscumctl doctor --json | jq '.findings[] | select(.severity == \"problem\")'\n");
     auto* gate =

@@ -35,6 +35,8 @@ struct Arguments {
     std::vector<std::string> keys;
     std::string parts;
     bool allow_downgrade = false;
+    std::string flow_source;
+    std::string flow_destination;
     std::string role;
     std::string key;
 };

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "controller/spec/service_spec.h"
+#include "controller/why/flow_query.h"
 
 namespace viscum {
 namespace {
@@ -22,7 +23,7 @@ struct Option {
     Value value = Value::none;
 };
 
-enum class Operand : std::uint8_t { none, service, maybe_service, file, maybe_file };
+enum class Operand : std::uint8_t { none, service, maybe_service, file, maybe_file, flow };
 
 struct Rule {
     std::string_view verb;
@@ -44,6 +45,7 @@ constexpr std::array kRules{
          {Option{"-n", Value::lines}, Option{"--lines", Value::lines}, Option{"-f"}}},
     Rule{"audit", GateRole::observe, false, Operand::service, {}},
     Rule{"doctor", GateRole::observe, false, Operand::none, {}},
+    Rule{"why", GateRole::observe, false, Operand::flow, {}},
     Rule{"plan", GateRole::observe, false, Operand::maybe_file, {}},
     Rule{"validate", GateRole::observe, false, Operand::file, {}},
     Rule{"version", GateRole::observe, false, Operand::none, {}},
@@ -111,7 +113,18 @@ Status check_option(const Rule& rule, const std::vector<std::string>& words, std
     return {};
 }
 
+Status check_flow(const std::vector<std::string>& operands) {
+    if (operands.size() != 2) {
+        return refused("'why' takes a client's address and ADDRESS:PORT/PROTOCOL");
+    }
+    const auto flow = parse_flow(operands[0], operands[1]);
+    return flow ? Status{} : refused(shown(flow.error().what));
+}
+
 Status check_operands(const Rule& rule, const std::vector<std::string>& operands) {
+    if (rule.operand == Operand::flow) {
+        return check_flow(operands);
+    }
     const bool needed = rule.operand == Operand::service || rule.operand == Operand::file;
     const bool is_file = rule.operand == Operand::file || rule.operand == Operand::maybe_file;
     if (operands.size() > (rule.operand == Operand::none ? 0 : 1) || (needed && operands.empty())) {

@@ -20,6 +20,7 @@
 #include "controller/ctl/image_program.h"
 #include "controller/ctl/logs.h"
 #include "controller/ctl/render.h"
+#include "controller/ctl/why.h"
 
 namespace viscum {
 namespace {
@@ -135,6 +136,9 @@ int run_verb(const CLI::App& chosen, const Arguments& args, const Session& sessi
     }
     if (verb == "doctor") {
         return doctor(session);
+    }
+    if (verb == "why") {
+        return why(session, args.flow_source, args.flow_destination);
     }
     if (verb == "version") {
         return version(session);

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "base/text.h"
-#include "controller/daemon/listening.h"
 #include "controller/daemon/run.h"
+#include "controller/world/listening.h"
 
 namespace viscum {
 

@@ -94,6 +94,19 @@ TEST_CASE("dry run: what nobody claims, and what drains") {
     CHECK_FALSE(answer.rule);
 }
 
+TEST_CASE("dry run: what may not leave the site is dropped, and the refusal says why") {
+    const Family& family = kFamilies[0];
+    Asked asked(family, [](Rule rule) {
+        rule.closed = true;
+        return rule;
+    });
+    const auto answer = asked.ask(tcp_question(family));
+    CHECK(answer.verdict == VS_CLOSED);
+    CHECK(answer.refusal == VS_NO_LISTENER);
+    const auto listener = listen_tcp(asked.lab->namespace_of(0), family.service, 80);
+    CHECK_FALSE(asked.ask(tcp_question(family)).refusal);
+}
+
 TEST_CASE("dry run: the service's answer is asked for as well, also of a flow that is not there yet") {
     for (const auto& family : kFamilies) {
         Asked asked(family);

@@ -12,7 +12,8 @@ namespace {
 
 bool is_plain(std::string_view word) {
     return !word.empty() && std::all_of(word.begin(), word.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == ':' || c == '/' ||
+               c == '[' || c == ']';
     });
 }
 

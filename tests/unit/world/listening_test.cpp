@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "controller/daemon/listening.h"
+#include "controller/world/listening.h"
 
 #include <doctest/doctest.h>
 

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "netns/route.h"
+
+#include <doctest/doctest.h>
+
+#include "tests/root/netns/service_net.h"
+#include "tests/support/bed.h"
+
+using namespace viscum;
+
+namespace {
+
+struct Hotspot {
+    Hotspot() : bed(must(Bed::make())), socket(made_in(bed->hotspot(), NlSocket::open)) {}
+    [[nodiscard]] Way way(const std::string& to, const std::optional<Arrival>& arrival = {}) const {
+        return must(way_to(socket, *IpAddress::parse(to), arrival));
+    }
+    [[nodiscard]] IfIndex device(const std::string& name) const { return must(find_link(socket, name)).index; }
+
+    std::unique_ptr<Bed> bed;
+    NlSocket socket;
+};
+
+}  // namespace
+
+TEST_CASE("route: out of a device, by a gateway, to the router itself") {
+    const Hotspot hotspot;
+    for (const bool v6 : {false, true}) {
+        const auto client = hotspot.way(hotspot.bed->client_address(1, v6).text());
+        CHECK(client.kind == Way::Kind::forward);
+        CHECK(client.device == hotspot.device("br-lan"));
+        CHECK_FALSE(client.gateway);
+        const auto cloud = hotspot.way(v6 ? "2001:db8:c::10" : "203.0.113.10");
+        CHECK(cloud.kind == Way::Kind::forward);
+        CHECK(cloud.device == hotspot.device("wan"));
+        CHECK(cloud.gateway);
+        CHECK(hotspot.way(v6 ? "2001:db8:77::1" : "10.77.0.1").kind == Way::Kind::local);
+    }
+}
+
+TEST_CASE("route: what is forbidden, and what no route leads to") {
+    const Hotspot hotspot;
+    REQUIRE(ip_batch(hotspot.bed->hotspot(),
+                     "route add unreachable 203.0.113.200\n"
+                     "route add unreachable 2001:db8:c::200\n"
+                     "route add blackhole 203.0.113.201\n"
+                     "route del default\n"
+                     "route del ::/0\n"));
+    CHECK(hotspot.way("203.0.113.200").kind == Way::Kind::refused);
+    CHECK(hotspot.way("2001:db8:c::200").kind == Way::Kind::refused);
+    CHECK(hotspot.way("203.0.113.201").kind == Way::Kind::refused);
+    CHECK(hotspot.way("192.88.99.1").kind == Way::Kind::none);
+    CHECK(hotspot.way("2001:db8:dead::1").kind == Way::Kind::none);
+}
+
+TEST_CASE("route: a rule for what comes in by a device counts for that alone") {
+    const Hotspot hotspot;
+    REQUIRE(ip_batch(hotspot.bed->hotspot(),
+                     "rule add iif br-lan lookup 100\n"
+                     "route add unreachable 203.0.113.10 table 100\n"));
+    const Arrival arrival{hotspot.bed->client_address(1), hotspot.device("br-lan")};
+    CHECK(hotspot.way("203.0.113.10", arrival).kind == Way::Kind::refused);
+    CHECK(hotspot.way("203.0.113.20", arrival).kind == Way::Kind::forward);
+    CHECK(hotspot.way("203.0.113.10").kind == Way::Kind::forward);
+}
