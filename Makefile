@@ -99,7 +99,7 @@ lint: deps configure ## formatting, the project's own rules, clang-tidy
 	@tests/check/lint.sh $(BUILD) $(JOBS)
 
 # What needs no privilege, with AddressSanitizer and UndefinedBehaviorSanitizer.
-UNIT := unit_base unit_netns unit_spec unit_plan unit_sandbox unit_image unit_prober unit_supervise unit_ipc unit_ctl unit_tcprog unit_daemon unit_classic unit_world unit_doctor unit_exporter unit_bench
+UNIT := unit_base unit_netns unit_spec unit_plan unit_sandbox unit_image unit_prober unit_supervise unit_ipc unit_ctl unit_tcprog unit_daemon unit_classic unit_world unit_doctor unit_why unit_exporter unit_bench
 sanitize: deps ## run the unit tests with ASan and UBSan
 	@cmake -S . -B $(BUILD)/sanitize -DCMAKE_BUILD_TYPE=Debug -DVISCUM_SANITIZE=ON > /dev/null
 	@cmake --build $(BUILD)/sanitize -j $(JOBS) --target $(UNIT)

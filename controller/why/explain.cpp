@@ -60,6 +60,9 @@ std::string device_text(const Evidence& evidence) {
 }
 
 std::string time_text(std::int64_t millis) {
+    if (millis < 1000) {
+        return "less than 1s";
+    }
     return format_duration(millis < 60'000 ? Millis(millis / 1000 * 1000) : Millis(millis / 60'000 * 60'000));
 }
 
@@ -120,9 +123,9 @@ private:
 
     /// Whether it passes a filter of ours at all.
     bool is_seen() {
-        const auto unseen = [this](std::string why) {
+        const auto unseen = [this](const std::string& why) {
             out_.outcome = "unseen";
-            out_.says = cat("what ", flow(), " sends is not looked at: ", why);
+            out_.says = cat("a packet from ", flow(), " is not looked at: ", why);
             onward();
             return false;
         };
@@ -267,11 +270,12 @@ private:
         std::vector<std::string> causes;
         for (const auto& cause : service_->given_back) {
             if (cause.times != 0) {
-                causes.push_back(cat(cause.times, " ", cause.cause));
+                causes.push_back(cat(cause.cause, " (", cause.times, ")"));
             }
         }
-        because("history", cat("new flows went to the cloud by: ", join(causes, ", "), "; the last time ",
-                               time_text(service_->given_back_ms_ago), " ago, ", service_->given_back_cause));
+        because("history",
+                cat("since viscumd started, new flows went to the cloud for: ", join(causes, ", "), "; the last time ",
+                    time_text(service_->given_back_ms_ago), " ago: ", service_->given_back_cause));
     }
 
     void offload() {

@@ -63,7 +63,7 @@ _viscumctl_offer_words() {
     case $verb:$given in
         :*)
             _viscumctl_offer deploy confirm revert remove list status logs drain resume restart exec audit image bundle validate \
-                plan doctor gate version
+                plan doctor why gate version
             ;;
         image:*) _viscumctl_offer import list prune remove ;;
         bundle:*) _viscumctl_offer make sign verify thin lacks install list ;;

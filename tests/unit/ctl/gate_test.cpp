@@ -29,6 +29,9 @@ TEST_CASE("gate: a role says its verbs, with their options, and standard input f
     CHECK(said(observe, "  logs  plates -n 20  --json") == "looks: logs|plates|-n|20|--json");
     CHECK(said(observe, "validate -") == "looks: validate|-");
     CHECK(said(observe, "plan") == "looks: plan");
+    CHECK(said(observe, "why 10.77.0.10 203.0.113.10:443/tcp") == "looks: why|10.77.0.10|203.0.113.10:443/tcp");
+    CHECK(said(observe, "why [2001:db8::1]:9 [2001:db8:c::10]:443") ==
+          "looks: why|[2001:db8::1]:9|[2001:db8:c::10]:443");
     CHECK(said(deploy, "deploy - --wait 5s --confirm 2m") == "writes: deploy|-|--wait|5s|--confirm|2m");
     CHECK(said(deploy, "confirm") == "writes: confirm");
     CHECK(said(deploy, "remove plates --wait 1s") == "writes: remove|plates|--wait|1s");
@@ -43,7 +46,7 @@ TEST_CASE("gate: what is not a role's is refused, and said in printable text") {
     const auto deploy = GateRole::deploy;
     CHECK(said(deploy, "").starts_with("this key may say: list, status, "));
     CHECK(said(GateRole::observe, "") ==
-          "this key may say: list, status, logs, audit, doctor, plan, validate, version, bundle list");
+          "this key may say: list, status, logs, audit, doctor, why, plan, validate, version, bundle list");
     for (const char* command : {
              "exec plates -- sh",
              "image import /etc/passwd",
@@ -62,6 +65,10 @@ TEST_CASE("gate: what is not a role's is refused, and said in printable text") {
              "status -a",
              "list x",
              "remove",
+             "why",
+             "why 10.77.0.10",
+             "why a b",
+             "why 10.77.0.10 203.0.113.10:443/tcp x",
              "remove a --wait",
              "remove a --wait=1s",
              "remove a --wait soon",

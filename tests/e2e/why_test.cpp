@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// `viscumctl why` says what then happens: each answer is compared with a real packet.
+#include "controller/ipc/json.h"
+#include "tests/scene/scene.h"
+
+namespace viscum {
+namespace {
+
+struct Said {
+    std::string outcome;
+    std::string verdict;
+    std::string service;
+    std::string says;
+    std::string because;  // "ABOUT: SAYS" a line
+    std::string next;
+};
+
+std::string text_of(const JsonValue* value) {
+    const auto* text = value == nullptr ? nullptr : std::get_if<std::string>(&value->value);
+    return text == nullptr ? "" : *text;
+}
+
+Said why(const Scene& scene, const std::string& source, const std::string& destination) {
+    const auto document = must(parse_json(scene.ctl({"why", source, destination, "--json"}).out));
+    Said said{text_of(document.member("outcome")),
+              text_of(document.member("verdict")),
+              text_of(document.member("service")),
+              text_of(document.member("says")),
+              "",
+              ""};
+    for (const auto& remark : std::get<JsonValue::List>(document.member("because")->value)) {
+        said.because += cat(text_of(remark.member("about")), ": ", text_of(remark.member("says")), "\n");
+    }
+    for (const auto& command : std::get<JsonValue::List>(document.member("next")->value)) {
+        said.next += cat(text_of(&command), "\n");
+    }
+    return said;
+}
+
+bool has(const std::string& text, const std::string& part) {
+    const bool found = text.find(part) != std::string::npos;
+    if (!found) {
+        MESSAGE(text);
+    }
+    return found;
+}
+
+bool is_socket_grade(const Scene& scene) {
+    return scene.report().grade == "socket";
+}
+
+}  // namespace
+
+TEST_CASE("why: a packet's fate is foretold, in both families, while the service comes and goes") {
+    Scene scene;
+    const std::vector<std::pair<bool, std::string>> families{{false, "203.0.113.10:80"}, {true, "[2001:db8:c::10]:80"}};
+    const auto client = [&](bool v6) { return scene.bed().client_address(1, v6).text(); };
+    CHECK(why(scene, client(false), "203.0.113.10:80/tcp").outcome == "unseen");
+    scene.deploy(web_service());
+    for (const auto& [v6, to] : families) {
+        const auto served = why(scene, client(v6), to + "/tcp");
+        CHECK(served.outcome == "served");
+        CHECK(served.verdict == "served");
+        CHECK(served.service == "web");
+        CHECK(has(served.because, "way in: it comes in by br-lan"));
+        CHECK(has(served.because, cat("claim: ", to, "/tcp, by web")));
+        CHECK(has(served.because, "listener: "));
+        const bool is_asked = is_socket_grade(scene);  // the classic grade has no program that could be
+        CHECK((!is_asked || has(served.because, "answer: goes straight back by br-lan")));
+        CHECK(scene.web(v6 ? kWeb6 : kWeb) == "local");
+        CHECK(why(scene, client(v6), v6 ? "[2001:db8:c::10]:81" : "203.0.113.10:81").outcome == "unclaimed");
+    }
+    scene.ctl({"drain", "web"});
+    for (const auto& [v6, to] : families) {
+        const auto drained = why(scene, client(v6), to);
+        CHECK(drained.outcome == "cloud");
+        CHECK(drained.verdict == "draining");
+        CHECK(has(drained.because, "onward: the router sends it on by wan"));
+        CHECK(has(drained.next, "viscumctl resume web"));
+        CHECK(scene.web(v6 ? kWeb6 : kWeb) == "cloud");
+    }
+    scene.ctl({"resume", "web"});
+    scene.ctl({"remove", "web"});
+    scene.check_no_leak();
+}
+
+TEST_CASE("why: a program that listens elsewhere is named, with where it does") {
+    Scene scene;
+    auto file = test_service("echo", {"203.0.113.20 7"}, {"local", "tcp", "203.0.113.20", "9"});
+    file.more = "health: { process: {} }\n";
+    scene.deploy(file);
+    if (!is_socket_grade(scene)) {
+        return;
+    }
+    const auto said = why(scene, scene.bed().client_address(1).text(), "203.0.113.20:7/tcp");
+    CHECK(said.outcome == "cloud");
+    CHECK(said.verdict == "no-listener");
+    CHECK(has(said.because, "203.0.113.20:9/tcp"));
+    CHECK(has(said.next, "viscumctl logs echo"));
+}
+
+TEST_CASE("why: who is no client is told so") {
+    Scene scene;
+    scene.deploy(web_service());
+    const auto router = why(scene, "10.77.0.1", "203.0.113.10:80/tcp");
+    CHECK(router.outcome == "unseen");
+    CHECK(has(router.says, "the router's own"));
+    const auto beyond = why(scene, "203.0.113.20", "203.0.113.10:80/tcp");
+    CHECK(beyond.outcome == "unseen");
+    CHECK(has(beyond.says, "wan"));
+    CHECK(has(beyond.says, "no device of `lan:`"));
+}
+
+TEST_CASE("why: an open connection is told from one that began with the cloud, and no question leaves a trace") {
+    Scene scene;
+    scene.deploy(web_service());
+    if (!is_socket_grade(scene)) {
+        return;
+    }
+    const auto client = scene.bed().client_address(1).text();
+    auto open = must(KeptConnection::open(scene.bed().client(1), {.to = kWeb, .from = {IpAddress{}, 40'123}}));
+    CHECK(open.get().who() == "local");
+    const auto before = scene.status("web");
+    const auto here = why(scene, client + ":40123", "203.0.113.10:80/tcp");
+    CHECK(here.outcome == "served");
+    CHECK(has(here.says, "is open here, with web"));
+    const auto other = why(scene, client + ":1234", "203.0.113.10:80/tcp");
+    CHECK(other.outcome == "served");
+    CHECK(has(other.because, "connection: none of "));
+    CHECK(scene.status("web").claims == before.claims);
+    CHECK(open.get().who() == "local");
+
+    // Without viscumd, too.
+    CHECK(scene.viscumd().stop() == 0);
+    const auto alone = why(scene, client, "203.0.113.10:80/tcp");
+    CHECK(alone.outcome == "served");
+    CHECK(has(alone.because, "no viscumd runs"));
+}
+
+TEST_CASE("why: what may not leave the site is dropped, and what is no question is refused") {
+    Scene scene;
+    auto file = web_service();
+    file.more += "on_failure: drop\n";
+    scene.deploy(file);
+    scene.ctl({"drain", "web"});
+    if (is_socket_grade(scene)) {
+        const auto said = why(scene, scene.bed().client_address(1).text(), "203.0.113.10:80/tcp");
+        CHECK(said.outcome == "dropped");
+        CHECK(has(said.says, "must not leave the site"));
+    }
+    scene.ctl({"why", "10.77.0.10", "203.0.113.10"}, 2);
+    scene.ctl({"why", "10.77.0.10", "203.0.113.10:0/tcp"}, 2);
+    scene.ctl({"why", "10.77.0.10", "203.0.113.10:80/icmp"}, 2);
+    scene.ctl({"why", "10.77.0.10", "[2001:db8:c::10]:80/tcp"}, 2);
+    scene.ctl({"why", "nobody", "203.0.113.10:80/tcp"}, 2);
+}
+
+}  // namespace viscum
