@@ -22,8 +22,8 @@ fleet-demo: need-root deps all ## show a fleet: 20 hotspots, Ansible, a bad vers
 test: deps all ## run all tests; those that need root are skipped without it
 	@ctest --test-dir $(BUILD) --output-on-failure
 
-test-deps: deps ## install what tests of fleets, of metrics and of web pages need too; they are skipped without (root)
-	@for list in fleet browser exporter; do tests/support/install-packages.sh tests/$$list/packages.txt || exit 1; done
+test-deps: deps ## install what tests of examples, fleets, metrics and web pages need too; they are skipped without (root)
+	@for list in examples fleet browser exporter; do tests/support/install-packages.sh tests/$$list/packages.txt || exit 1; done
 	@tests/browser/install.sh $(BUILD)/bin/browser
 
 # Nothing else may compute meanwhile. BENCH="path idle": only these; the figures of the others stay as they are.

@@ -27,9 +27,9 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 
 # Debian would start a system-wide nginx, say, now and at every boot; the tests only need the programs.
-for pair in nginx:nginx haproxy:haproxy openssh-server:ssh prometheus:prometheus; do
+for pair in nginx-light:nginx haproxy:haproxy openssh-server:ssh prometheus:prometheus mosquitto:mosquitto; do
     service=${pair#*:}
-    case $missing in *"${pair%:*}"*)
+    case "$missing " in *" ${pair%:*} "*)
         if [ -d /run/systemd/system ]; then
             systemctl --quiet mask $service.service
             echo "$service.service is masked: 'systemctl unmask $service' makes it a service of this machine."

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <sstream>
 
 #include "spec_texts.h"
@@ -149,16 +150,24 @@ TEST_CASE("spec: every flipped bit and every other sign in a valid file is refus
 }
 
 TEST_CASE("spec: the examples are valid") {
-    int examples = 0;
-    for (const std::string name : {"nginx", "iperf3", "dnsmasq"}) {
-        const auto path = std::filesystem::path(VISCUM_SOURCE_DIR) / "examples" / name / "service.yaml";
-        const auto text = read_spec_file(path.string());
+    const auto examples = std::filesystem::path(VISCUM_SOURCE_DIR) / "examples";
+    std::set<std::string> folders;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(examples)) {
+        if (entry.path().extension() != ".yaml") {
+            continue;
+        }
+        CAPTURE(entry.path());
+        const auto text = read_spec_file(entry.path().string());
         REQUIRE(text);
         CHECK(service_says(*text) == "accepted");
-        CHECK(service_of(*text).name == name);
-        ++examples;
+        const std::string folder = entry.path().parent_path().filename();
+        const bool is_main = entry.path().filename() == "service.yaml";
+        CHECK((service_of(*text).name == folder || !is_main));
+        folders.insert(folder);
     }
-    CHECK(examples == 3);
+    for (const std::string name : {"cache", "dns", "nginx", "speedtest"}) {
+        CHECK_MESSAGE(folders.contains(name), name);
+    }
 }
 
 TEST_CASE("spec: what the documents show is valid") {

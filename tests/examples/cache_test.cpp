@@ -3,10 +3,8 @@
 #include <poll.h>
 
 #include <array>
-#include <filesystem>
 
-#include "base/file.h"
-#include "tests/scene/scene.h"
+#include "tests/examples/example.h"
 
 namespace viscum {
 
@@ -15,7 +13,6 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr std::size_t kBig = 1024 * 1024;  // bytes of /big
-constexpr const char* kFiles = "/etc/viscum/files";
 
 struct Page {
     std::string header;
@@ -51,54 +48,40 @@ Page get(const NetNs& ns, const Endpoint& to, const std::string& path) {
     return end == std::string::npos ? Page{text, ""} : Page{text.substr(0, end + 2), text.substr(end + 4)};
 }
 
-class Cache {
+class Cache : public Example {
 public:
-    Cache() {
-        const std::string example = VISCUM_SOURCE_DIR "/examples/cache";
-        must(make_directory(kFiles, 0755));
-        const auto config = must(read_file(example + "/cache.conf", 65'536));
-        must(write_file_atomically(cat(kFiles, "/cache.conf"), config, 0644));
-        scene_.ctl({"deploy", example + "/service.yaml", "--wait", "30s"});
+    Cache() : Example("cache") {
+        install("cache.conf");
+        deploy();
     }
-    Scene& scene() { return scene_; }
     Page client_gets(int client, const std::string& path, const Endpoint& from = kWeb) {
-        return get(scene_.bed().client(client), from, path);
+        return get(bed().client(client), from, path);
     }
-    std::uint64_t uplink() { return must(scene_.bed().uplink_bytes()); }
-    void uplink_is(const char* state) { must(ip_batch(scene_.bed().hotspot(), cat("link set wan ", state, "\n"))); }
-    void end() {
-        scene_.ctl({"remove", "cache"});
-        std::filesystem::remove_all(kFiles);
-        scene_.check_no_leak();
-    }
-
-private:
-    Scene scene_;
 };
 
 }  // namespace
 
 TEST_CASE("cache: what one client asked for is served on the spot to the next, and crosses the uplink once") {
     Cache cache;
-    const std::uint64_t before = cache.uplink();
+    const std::uint64_t before = cache.uplink_bytes();
     const Page first = cache.client_gets(1, "/big");
     CHECK(first.cache() == "MISS");
     CHECK(first.body.size() == kBig);
-    const std::uint64_t filled = cache.uplink();
+    const std::uint64_t filled = cache.uplink_bytes();
     CHECK(filled - before >= kBig);
     for (const Endpoint& address : {kWeb, kWeb6}) {
         const Page second = cache.client_gets(2, "/big", address);
         CHECK(second.cache() == "HIT");
         CHECK(second.body == first.body);
     }
-    CHECK(cache.uplink() - filled < kBig / 10);
+    CHECK(cache.uplink_bytes() - filled < kBig / 10);
     const Page other = cache.client_gets(1, "/by-ipv6", kWeb6);
     CHECK(other.cache() == "MISS");
     CHECK(other.body == "cloud\n");
     const ServiceReport status = cache.scene().status("cache");
     CHECK(status.egress == "origin");
     CHECK_FALSE(status.egress_counts.empty());
-    cache.end();
+    cache.end({"cache"});
 }
 
 TEST_CASE("cache: the cloud is asked at the address that the service owns, over both families") {
@@ -107,7 +90,7 @@ TEST_CASE("cache: the cloud is asked at the address that the service owns, over 
     for (const char* path : {"/1", "/2", "/3", "/4"}) {
         CHECK(cache.client_gets(1, path).body == "cloud\n");
     }
-    const auto sockets = must(output_of({"ss", "-Htn"}, {.ns = &cache.scene().bed().cloud()}));
+    const auto sockets = must(output_of({"ss", "-Htn"}, {.ns = &cache.bed().cloud()}));
     for (const char* ends : {"203.0.113.10:80 192.0.2.1:", "[2001:db8:c::10]:80 [2001:db8:1::1]:"}) {
         std::string plain;
         for (const char c : sockets) {
@@ -115,14 +98,14 @@ TEST_CASE("cache: the cloud is asked at the address that the service owns, over 
         }
         CHECK_MESSAGE(plain.find(ends) != std::string::npos, plain);
     }
-    cache.end();
+    cache.end({"cache"});
 }
 
 TEST_CASE("cache: without an uplink it serves what it has") {
     Cache cache;
     CHECK(cache.client_gets(1, "/big").cache() == "MISS");
     CHECK(cache.client_gets(1, "/").cache() == "MISS");
-    cache.uplink_is("down");
+    cache.uplink_down();
     for (const Endpoint& address : {kWeb, kWeb6}) {
         const Page page = cache.client_gets(2, "/big", address);
         CHECK(page.cache() == "HIT");
@@ -131,12 +114,9 @@ TEST_CASE("cache: without an uplink it serves what it has") {
     CHECK(cache.client_gets(2, "/").body == "cloud\n");
     CHECK(cache.client_gets(2, "/never-asked-before").header.find(" 50") != std::string::npos);
     CHECK(cache.scene().status("cache").health == "healthy");
-    cache.uplink_is("up");
-    must(ip_batch(cache.scene().bed().hotspot(),
-                  "address replace 2001:db8:1::1/64 dev wan nodad\nroute replace default via 192.0.2.2\n"
-                  "route replace default via 2001:db8:1::2\n"));
+    cache.uplink_up();
     CHECK(eventually(kLimit, [&] { return cache.client_gets(2, "/afterwards").body == "cloud\n"; }));
-    cache.end();
+    cache.end({"cache"});
 }
 
 }  // namespace viscum
