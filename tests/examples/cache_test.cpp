@@ -2,9 +2,13 @@
 // The example that fills itself: nginx in the place of the cloud, which asks the cloud at the very same address.
 #include <poll.h>
 
+#include <algorithm>
 #include <array>
+#include <iomanip>
+#include <sstream>
 
 #include "tests/examples/example.h"
+#include "tests/support/campaign.h"
 
 namespace viscum {
 
@@ -116,6 +120,49 @@ TEST_CASE("cache: without an uplink it serves what it has") {
     CHECK(cache.scene().status("cache").health == "healthy");
     cache.uplink_up();
     CHECK(eventually(kLimit, [&] { return cache.client_gets(2, "/afterwards").body == "cloud\n"; }));
+    cache.end({"cache"});
+}
+
+TEST_CASE("cache: of twenty downloads the uplink carries one") {
+    constexpr int kDownloads = 20;
+    Cache cache;
+    cache.slow_uplink("20mbit");
+    struct Round {
+        std::uint64_t crossed = 0;
+        std::string first;
+        std::string median_later;
+    };
+    const auto round = [&](int downloads) {
+        const std::uint64_t before = cache.uplink_bytes();
+        std::vector<double> took;
+        for (int number = 0; number < downloads; ++number) {
+            const BootTime begun = boot_now();
+            CHECK(cache.client_gets(1 + number % 2, "/big").body.size() == kBig);
+            took.push_back(std::chrono::duration<double, std::milli>(boot_now() - begun).count());
+        }
+        const auto text = [](double value) {
+            std::ostringstream out;
+            out << std::fixed << std::setprecision(1) << value << " ms";
+            return out.str();
+        };
+        const double first = took.front();
+        std::sort(took.begin() + 1, took.end());
+        return Round{cache.uplink_bytes() - before, text(first), text(took[1 + (took.size() - 1) / 2])};
+    };
+    const Round with = round(kDownloads);
+    CHECK(with.crossed >= kBig);
+    CHECK(with.crossed < 2 * kBig);
+    cache.scene().ctl({"drain", "cache"});
+    const Round without = round(kDownloads);
+    CHECK(without.crossed >= kDownloads * kBig);
+    must(record({"example-cache",
+                 "Example cache: 20 downloads of 1 MiB over an uplink of 20 Mbit/s",
+                 "examples -tc='cache: of twenty*'",
+                 {{"over the uplink, with the cache", amount(with.crossed)},
+                  {"over the uplink, without", amount(without.crossed)},
+                  {"the first download", with.first},
+                  {"a later one, median", with.median_later},
+                  {"one without the cache, median", without.median_later}}}));
     cache.end({"cache"});
 }
 

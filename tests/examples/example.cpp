@@ -35,11 +35,11 @@ void Example::deploy(const std::string& file) const {
     scene_.ctl({"deploy", path(file), "--wait", "30s"});
 }
 
-void Example::uplink_down() const {
+void Example::uplink_down() {
     must(ip_batch(scene_.bed().hotspot(), "link set wan down\n"));
 }
 
-void Example::uplink_up() const {
+void Example::uplink_up() {
     must(ip_batch(scene_.bed().hotspot(),
                   "link set wan up\n"
                   "address replace 2001:db8:1::1/64 dev wan nodad\n"
@@ -47,7 +47,8 @@ void Example::uplink_up() const {
                   "route replace default via 2001:db8:1::2\n"));
 }
 
-void Example::slow_uplink(const std::string& rate) const {
+void Example::slow_uplink(const std::string& rate) {
+    slowed_ = true;
     for (const NetNs* ns : {&scene_.bed().hotspot(), &scene_.bed().cloud()}) {
         must(output_of(
             {"tc", "qdisc", "replace", "dev", "wan", "root", "tbf", "rate", rate, "burst", "32kb", "latency", "100ms"},
@@ -58,6 +59,11 @@ void Example::slow_uplink(const std::string& rate) const {
 void Example::end(const std::vector<std::string>& services) {
     for (const std::string& service : services) {
         scene_.ctl({"remove", service, "--wait", "5s"});
+    }
+    for (const NetNs* ns : {&scene_.bed().hotspot(), &scene_.bed().cloud()}) {
+        if (slowed_) {
+            must(output_of({"tc", "qdisc", "del", "dev", "wan", "root"}, {.ns = ns}));
+        }
     }
     std::filesystem::remove_all(kFiles);
     scene_.check_no_leak();
@@ -78,7 +84,7 @@ std::string lacks(const std::vector<std::string>& programs) {
 
 std::string amount(std::uint64_t bytes) {
     if (bytes < 10'000) {
-        return cat(bytes, " bytes");
+        return bytes == 0 ? "nothing" : cat(bytes, " bytes");
     }
     const bool mega = bytes >= 1'000'000;
     std::ostringstream text;

@@ -24,25 +24,26 @@ public:
     void deploy(const std::string& file = "service.yaml") const;
 
     /// Bytes over the hotspot's wan device so far, both directions.
-    [[nodiscard]] std::uint64_t uplink_bytes() const { return must(scene_.bed().uplink_bytes()); }
-    void uplink_down() const;
+    [[nodiscard]] std::uint64_t uplink_bytes() { return must(scene_.bed().uplink_bytes()); }
+    void uplink_down();
     /// With the addresses and routes that went with it.
-    void uplink_up() const;
+    void uplink_up();
     /// Both directions of the uplink carry `rate` ("8mbit") from now on.
-    void slow_uplink(const std::string& rate) const;
+    void slow_uplink(const std::string& rate);
 
     /// Removes these services and what was installed, and fails where anything is left.
     void end(const std::vector<std::string>& services);
 
 private:
     std::string name_;
-    mutable Scene scene_;
+    Scene scene_;
+    bool slowed_ = false;
 };
 
 /// The first of these programs that is not installed, and the test says that it is skipped; empty where all are.
 std::string lacks(const std::vector<std::string>& programs);
 
-/// "1.0 MB", "812 bytes": of 1000, as uplinks are sold.
+/// "1.0 MB", "812 bytes", "nothing": of 1000, as uplinks are sold.
 std::string amount(std::uint64_t bytes);
 
 }  // namespace viscum

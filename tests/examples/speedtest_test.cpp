@@ -1,21 +1,63 @@
 // SPDX-License-Identifier: GPL-2.0-only
+// A speed test to the hotspot instead of through its uplink.
+#include <iomanip>
+#include <sstream>
+
 #include "tests/examples/example.h"
+#include "tests/support/campaign.h"
 
 namespace viscum {
+namespace {
 
-TEST_CASE("speedtest: iperf3 measures the way to the hotspot") {
-    Example example("speedtest");
-    example.deploy();
-    const Endpoint speed = Endpoint::of("203.0.113.20", 5201);
-    for (const bool udp : {false, true}) {
-        const auto measured = must(measure_speed(example.bed().client(1), speed, udp, 1));
-        CHECK(measured.bits_per_second > 0);
+const Endpoint kSpeed = Endpoint::of("203.0.113.20", 5201);
+
+struct Measured {
+    std::string rate;         // "7.5 Mbit/s"
+    std::uint64_t crossed{};  // bytes over the uplink meanwhile
+};
+
+Measured measure(Example& example, bool udp) {
+    const std::uint64_t before = example.uplink_bytes();
+    const Speed speed = must(measure_speed(example.bed().client(1), kSpeed, udp, 1));
+    CHECK(speed.bits_per_second > 0);
+    std::ostringstream rate;
+    rate << std::fixed << std::setprecision(1) << speed.bits_per_second / 1e6 << " Mbit/s";
+    return {rate.str(), example.uplink_bytes() - before};
+}
+
+}  // namespace
+
+TEST_CASE("speedtest: iperf3 measures the way to the hotspot, and the uplink carries nothing of it") {
+    if (!lacks({"iperf3"}).empty()) {
+        return;
     }
+    Example example("speedtest");
+    example.scene().start_in_cloud(iperf3_server(""), kSpeed.port);
+    example.slow_uplink("8mbit");
+    const Measured cloud = measure(example, false);
+    CHECK(cloud.crossed > 100'000);
+    example.deploy();
+    const Measured local = measure(example, false);
+    const Measured local_udp = measure(example, true);
+    // The cloud's neighbours may be looked up meanwhile, and nothing else.
+    CHECK(local.crossed < 10'000);
+    CHECK(local_udp.crossed < 10'000);
     for (const auto& claim : example.scene().status("speedtest").claims) {
         const bool asked = claim.claim.starts_with("203.0.113.20");
         CHECK((claim.flows > 0) == asked);
     }
-    example.end({"speedtest"});
+    example.scene().ctl({"remove", "speedtest", "--wait", "5s"});
+    const Measured again = measure(example, false);
+    CHECK(again.crossed > 100'000);
+    must(record({"example-speedtest",
+                 "Example speedtest: a TCP test of a second over an uplink of 8 Mbit/s",
+                 "examples -tc='speedtest*'",
+                 {{"to the cloud", cloud.rate},
+                  {"over the uplink, to the cloud", amount(cloud.crossed)},
+                  {"to the hotspot", local.rate},
+                  {"over the uplink, to the hotspot", amount(local.crossed)},
+                  {"to the hotspot, UDP", local_udp.rate}}}));
+    example.end({});
 }
 
 }  // namespace viscum

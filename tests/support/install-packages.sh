@@ -31,7 +31,7 @@ for pair in nginx-light:nginx haproxy:haproxy openssh-server:ssh prometheus:prom
     service=${pair#*:}
     case "$missing " in *" ${pair%:*} "*)
         if [ -d /run/systemd/system ]; then
-            systemctl --quiet mask $service.service
+            systemctl --quiet mask "$service.service"
             echo "$service.service is masked: 'systemctl unmask $service' makes it a service of this machine."
         fi
         ;;

@@ -106,7 +106,8 @@ std::vector<Part> read_parts(const std::string& directory) {
     std::vector<Part> parts;
     const auto names = list_directory(directory);
     for (const std::string& name : names ? *names : std::vector<std::string>()) {
-        if (name.ends_with(".json")) {
+        // What an example saves stands on its own page.
+        if (name.ends_with(".json") && !name.starts_with("example-")) {
             if (auto part = read_part(cat(directory, '/', name), name.substr(0, name.size() - 5))) {
                 parts.push_back(std::move(*part));
             }
