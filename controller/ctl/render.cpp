@@ -98,6 +98,12 @@ std::string render_list(const std::vector<ServiceReport>& services, bool colour)
         if (const auto why = why_not(service); !why.empty()) {
             notes += cat(printable(service.name), ": ", why, "\n");
         }
+        const auto ended = std::ranges::count_if(service.claims, &ClaimReport::ended);
+        if (ended != 0 && service.admission == "serve") {
+            notes +=
+                cat(printable(service.name), ": ", ended, " of ", counted(service.claims.size(), "claim", "claims"),
+                    " ended, which take", ended == 1 ? "s" : "", " no new flows\n");
+        }
         if (service.updating) {
             notes += cat(printable(service.name), ": updating: the version before finishes its connections\n");
         }

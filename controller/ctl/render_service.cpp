@@ -92,6 +92,10 @@ std::string remark_on(const ClaimReport& claim) {
 std::string render_claim(const ClaimReport& claim, bool colour) {
     std::string out = cat(paint(printable(claim.claim), Tone::strong, colour), "  ",
                           paint(claim.admission, tone_of(claim.admission), colour), "\n");
+    if (!claim.until.empty()) {
+        const std::string until = printable(claim.until);
+        out += fact("until", claim.ended ? paint(cat(until, " (ended)"), Tone::fair, colour) : until);
+    }
     out += fact("flows", cat(human_count(claim.flows), " served, ", human_count(claim.flows_cloud), " to the cloud"));
     if (claim.packets_in != 0 || claim.packets_out != 0) {
         out += fact("traffic",

@@ -446,10 +446,12 @@ void Daemon::turn() {
         services_->end_trials(claim_check(), &problems);
         warn(problems);
     }
+    const WallTime now = wall_now();
     if (reconciler_->turn()) {
         failovers_.rules_stand(*services_, boot_now());
         watch_backends();
         watch_nft();
+        watch_clock(now);
         rest_prober();
     }
     send_finished();

@@ -11,6 +11,7 @@
 #include "base/event_loop.h"
 #include "base/instance.h"
 #include "base/unique_fd.h"
+#include "base/wall_clock.h"
 #include "controller/daemon/failover.h"
 #include "controller/daemon/keeper.h"
 #include "controller/daemon/observers.h"
@@ -63,6 +64,8 @@ private:
     Result<bool> keep_lock();
     void watch_backends();
     void watch_nft();
+    void watch_clock(WallTime now);
+    Status set_clock(WallTime when);
     void rest_prober();
     void on_signal();
     void reload();
@@ -108,6 +111,9 @@ private:
     std::unique_ptr<Observers> observers_;
     std::map<BackendKey, int> backend_watches_;
     bool nft_watched_ = false;
+    std::optional<WallAlarm> clock_;        // while a claim has an end
+    std::optional<WallTime> clock_set_to_;  // nullopt: it has told something since, or is not set
+    bool clock_failed_ = false;
     struct Pending {
         std::size_t open = 0;  // answers that are still to come
         Response sum;

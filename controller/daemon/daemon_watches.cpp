@@ -3,7 +3,9 @@
 #include <sys/inotify.h>
 #include <sys/signalfd.h>
 
+#include <algorithm>
 #include <csignal>
+#include <utility>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -123,6 +125,62 @@ void Daemon::watch_nft() {
                 reconciler_->touch_after(kNewsDelay);
             }
         }));
+}
+
+/// While a claim has an end: at the next one after `now`, and whenever the time of day is set, also after the last.
+/// `now` is of before the rules were made.
+void Daemon::watch_clock(WallTime now) {
+    std::optional<WallTime> next;
+    for (const auto& [name, service] : services_->all()) {
+        for (const auto& run : service.runs) {
+            if (run && !run->spec().ends.empty()) {
+                next = std::min(next.value_or(WallTime::max()), next_end(run->spec(), now));
+            }
+        }
+    }
+    if (next == clock_set_to_) {
+        return;
+    }
+    if (!next && clock_) {
+        loop_->unwatch(clock_->fd());
+        clock_.reset();
+    }
+    if (auto status = next ? set_clock(*next) : Status{}; !status) {
+        if (!std::exchange(clock_failed_, true)) {
+            log_warn(cat("the end of a claim is noticed late: ", status.error().what));
+        }
+        return;
+    }
+    clock_failed_ = false;
+    clock_set_to_ = next;
+}
+
+Status Daemon::set_clock(WallTime when) {
+    const bool is_new = !clock_;
+    if (is_new) {
+        auto alarm = WallAlarm::open();
+        if (!alarm) {
+            return std::move(alarm).error();
+        }
+        auto status = loop_->watch(alarm->fd(), Order::timers, EPOLLIN, [this](std::uint32_t) {
+            clock_->take();
+            clock_set_to_.reset();
+            reconciler_->touch();
+        });
+        if (!status) {
+            return status;
+        }
+        clock_.emplace(*std::move(alarm));
+    }
+    const auto was_set = clock_->set(when);
+    if (!was_set) {
+        return was_set.error();
+    }
+    if (is_new || *was_set) {
+        // The rules were made by a clock that nobody watched, or that was set since.
+        reconciler_->touch_after(Millis(0));
+    }
+    return {};
 }
 
 }  // namespace viscum

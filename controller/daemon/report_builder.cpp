@@ -51,6 +51,9 @@ std::string why_not_served(const Service& service, const Run& run, Admission bes
     if (service.drained) {
         return "drained by the operator";
     }
+    if (auto ended = describe_ended(run.spec(), wall_now()); best != Admission::serve && !ended.empty()) {
+        return ended;
+    }
     return best == Admission::serve ? "" : "not served yet";
 }
 
@@ -139,9 +142,14 @@ ServiceReport report_service(const Service& service, World& world, const RunCont
     out.state = service.removed ? "stopping" : "down";
     out.health = "unknown";
     Admission best = Admission::off;
-    for (const auto& rule : rules_of(service.view())) {
+    const ServiceView view = service.view();
+    for (const auto& rule : rules_of(view)) {
         best = std::max(best, rule.admission);
-        out.claims.push_back(report_claim(rule, world));
+        ClaimReport& claim = out.claims.emplace_back(report_claim(rule, world));
+        if (const auto end = service.run(rule.active)->spec().end_of(rule.claim)) {
+            claim.until = format_wall_time(*end);
+            claim.ended = *end <= view.now;
+        }
     }
     out.admission = admission_name(best);
     const Run* run = service.current();

@@ -67,6 +67,7 @@ struct Service {
         out.name = name;
         out.primary = primary;
         out.drained = drained;
+        out.now = wall_now();
         for (std::size_t slot = 0; slot < runs.size(); ++slot) {
             if (runs[slot]) {
                 out.runs[slot] = runs[slot]->view();

@@ -323,7 +323,9 @@ void Services::promote(Service& service) {
     }
     const auto took = std::chrono::duration_cast<Millis>(boot_now() - candidate.asked);
     log_info(cat("'", service.name, "' is healthy after ", took.count(), " ms"));
-    Response response = done(cat(service.name, ": healthy after ", took.count(), " ms"), true);
+    const std::string ended = describe_ended(candidate.spec, wall_now());
+    Response response =
+        done(cat(service.name, ": healthy after ", took.count(), " ms", ended.empty() ? "" : cat("; ", ended)), true);
     if (const auto left = trial_left(service.name)) {
         response.hint = confirm_hint(service.name, *left);
     }

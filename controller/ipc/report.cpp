@@ -24,6 +24,8 @@ void fields(auto& io, FieldsOf<FailoverBucket> auto& bucket) {
 void fields(auto& io, FieldsOf<ClaimReport> auto& claim) {
     io.field("claim", claim.claim);
     io.field("admission", claim.admission);
+    io.field("until", claim.until);
+    io.field("ended", claim.ended);
     io.field("flows", claim.flows);
     io.field("packets_in", claim.packets_in);
     io.field("bytes_in", claim.bytes_in);

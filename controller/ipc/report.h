@@ -38,6 +38,8 @@ inline constexpr std::array<std::uint64_t, 14> kFailoverBounds{1,   2,   5,     
 struct ClaimReport {
     std::string claim;      // "203.0.113.10:443/tcp"
     std::string admission;  // "serve", "drain" or "off"
+    std::string until{};    // "2026-12-31T23:59:00Z": it takes no new flows from then on; empty: it does not end
+    bool ended = false;     // that is over
     std::uint64_t flows = 0;
     std::uint64_t packets_in = 0, bytes_in = 0;    // from clients
     std::uint64_t packets_out = 0, bytes_out = 0;  // to clients

@@ -3,7 +3,34 @@
 
 #include <algorithm>
 
+#include "base/text.h"
+
 namespace viscum {
+
+bool has_ended(const ServiceSpec& spec, const Claim& claim, WallTime now) {
+    const auto end = spec.end_of(claim);
+    return end && *end <= now;
+}
+
+WallTime next_end(const ServiceSpec& spec, WallTime now) {
+    WallTime next = WallTime::max();
+    for (const auto& end : spec.ends) {
+        next = end.at > now ? std::min(next, end.at) : next;
+    }
+    return next;
+}
+
+std::string describe_ended(const ServiceSpec& spec, WallTime now) {
+    const auto over = std::ranges::count_if(spec.ends, [now](const ClaimEnd& end) { return end.at <= now; });
+    if (over == 0) {
+        return {};
+    }
+    const char* const go = spec.on_failure == OnFailure::drop ? "new flows are dropped" : "new flows go to the cloud";
+    if (static_cast<std::size_t>(over) < spec.intercept.size()) {
+        return cat(over, " of ", spec.intercept.size(), " claims ended, whose ", go);
+    }
+    return cat("ended at ", format_wall_time(std::ranges::max(spec.ends, {}, &ClaimEnd::at).at), ": ", go);
+}
 
 Admission admission_of(const RunView& run, bool drained, Protocol protocol) {
     if (!run.has_link || !run.was_up) {
@@ -38,13 +65,14 @@ std::vector<WantedRule> rules_of(const ServiceView& service) {
         const std::array several{owns_several(owned, false), owns_several(owned, true)};
         const auto others = static_cast<std::ptrdiff_t>(rules.size());  // claims of one version are disjoint
         for (const auto& claim : run->spec->intercept) {
+            const bool drained = service.drained || has_ended(*run->spec, claim, service.now);
             const auto known = std::find_if(rules.begin(), rules.begin() + others,
                                             [&](const auto& rule) { return rule.claim == claim; });
             if (known != rules.begin() + others) {
                 known->backend[static_cast<std::size_t>(slot)] = run->has_link;
                 // One that finishes keeps its flows, also while the other one is not up yet: a deploy meanwhile.
                 if (known->admission == Admission::off && run->stopping) {
-                    known->admission = admission_of(*run, service.drained, claim.protocol);
+                    known->admission = admission_of(*run, drained, claim.protocol);
                 }
                 continue;
             }
@@ -56,9 +84,8 @@ std::vector<WantedRule> rules_of(const ServiceView& service) {
             rule.closed = run->spec->on_failure == OnFailure::drop;
             rule.several = several[claim.prefix.address.is_v4() ? 1 : 0];
             // A claim of the other run alone: one that goes, or one that does not count yet.
-            rule.admission = slot == service.primary || run->stopping
-                                 ? admission_of(*run, service.drained, claim.protocol)
-                                 : Admission::off;
+            rule.admission =
+                slot == service.primary || run->stopping ? admission_of(*run, drained, claim.protocol) : Admission::off;
             rules.push_back(rule);
         }
     }

@@ -27,8 +27,19 @@ struct ServiceView {
     std::array<std::optional<RunView>, 2> runs;
     int primary = 0;       // the slot that is to get new flows
     bool drained = false;  // by the operator
+    WallTime now{};        // the time of day
 };
 
+/// Whether the claim has ended (`until`). What counts is the clock as it is: one that is set back brings it back.
+bool has_ended(const ServiceSpec& spec, const Claim& claim, WallTime now);
+
+/// When the next of its claims ends; WallTime::max(): none will.
+WallTime next_end(const ServiceSpec& spec, WallTime now);
+
+/// "ended at 2026-12-31T23:59:00Z: new flows go to the cloud", or how many of its claims; empty: none.
+std::string describe_ended(const ServiceSpec& spec, WallTime now);
+
+/// `drained`: by the operator, or as the claim is over.
 Admission admission_of(const RunView& run, bool drained, Protocol protocol);
 
 /// One rule per claim that any of the service's runs has.

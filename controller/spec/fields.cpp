@@ -230,6 +230,19 @@ std::optional<Millis> read_duration(const YamlNode* node, const Range<Millis>& r
     return value;
 }
 
+std::optional<WallTime> read_wall_time(const YamlNode* node, Mistakes& mistakes) {
+    constexpr std::string_view kHint = "such as 2026-12-31T23:59:00Z, or with an offset: 2026-12-31T23:59:00+01:00";
+    const auto text = read_text(node, mistakes, kHint);
+    const auto time = text ? parse_wall_time(*text) : std::nullopt;
+    if (text && !time) {
+        // Nobody knows which end of a day is meant, nor whose clock, where that is not said.
+        const bool whole = parse_wall_time(*text + "Z") || parse_wall_time(*text + "T00:00:00Z");
+        mistakes.add(node->place, cat(label(*node), ": ", quoted(*text), whole ? " is of no time zone" : " is no time"),
+                     std::string(kHint));
+    }
+    return time;
+}
+
 std::optional<std::size_t> read_choice_index(const YamlNode* node, std::string_view words, Mistakes& mistakes) {
     const auto known = words_in(words);
     const std::string hint = cat("one of ", listed(known));

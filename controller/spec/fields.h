@@ -76,6 +76,8 @@ auto read_choice(const YamlNode* node, Mistakes& mistakes) {
     return index ? std::optional(kValues[*index]) : std::nullopt;
 }
 
+/// A moment, with its offset from UTC.
+std::optional<WallTime> read_wall_time(const YamlNode* node, Mistakes& mistakes);
 std::optional<std::uint16_t> read_port(const YamlNode* node, Mistakes& mistakes);
 /// N, FIRST-LAST or any.
 std::optional<PortRange> read_ports(const YamlNode* node, Mistakes& mistakes);

@@ -86,6 +86,12 @@ inline constexpr auto kService = std::to_array<Key>({
      words_of<bounds::kOnFailure>(), "{}", "on_failure: drop"},
     {"drain_timeout", "how long its open connections may go on when it is to end", "duration, {}",
      bounds::kDrainTimeout, "{}", "drain_timeout: 2m"},
+    {"until",
+     "when all that it takes over ends, see [until](#until)",
+     "[time](#values) with its offset",
+     {},
+     "never",
+     "until: 2026-12-31T23:59:00Z"},
     {"bundle", "the [bundle](bundles.md) that its files are of, which adds this line: do not write it",
      "{} hexadecimal digits", bounds::kBundleDigits, "none", ""},
 });
@@ -105,6 +111,12 @@ inline constexpr auto kClaim = std::to_array<Key>({
      {},
      "none",
      "name: plates.example"},
+    {"until",
+     "when this claim ends, see [until](#until)",
+     "[time](#values) with its offset",
+     {},
+     "never",
+     "until: 2026-12-31T23:59:00+01:00"},
 });
 
 inline constexpr auto kRun = std::to_array<Key>({

@@ -63,27 +63,36 @@ void read_claim_name(const YamlNode* node, const std::optional<IpPrefix>& prefix
     }
 }
 
-std::optional<Claim> read_claim(const YamlNode& node, std::vector<HostName>& names, Mistakes& mistakes) {
+/// A claim as its item says it.
+struct ClaimItem {
+    Claim claim;
+    std::optional<WallTime> until;
+};
+
+std::optional<ClaimItem> read_claim(const YamlNode& node, std::vector<HostName>& names, Mistakes& mistakes) {
     const Fields fields(node, {keys::names<keys::kClaim>()}, mistakes);
     const auto prefix = read_prefix(fields.require("address", "address: 203.0.113.10"), mistakes);
     const auto ports = read_ports(fields.find("port"), mistakes);
     const auto protocol = read_choice<bounds::kProtocol>(fields.find("protocol"), mistakes);
     read_claim_name(fields.find("name"), prefix, names, mistakes);
+    const auto until = read_wall_time(fields.find("until"), mistakes);
     if (!prefix || (fields.has("port") && !ports)) {
         return std::nullopt;
     }
-    return Claim{*prefix, ports.value_or(PortRange{}), protocol.value_or(bounds::kProtocol.standard)};
+    return ClaimItem{{*prefix, ports.value_or(PortRange{}), protocol.value_or(bounds::kProtocol.standard)}, until};
 }
 
-std::vector<Claim> read_intercept(const YamlNode* node, std::vector<HostName>& names, Mistakes& mistakes) {
-    std::vector<Claim> claims;
+/// `until`: of all of them.
+void read_intercept(const YamlNode* node, std::optional<WallTime> until, ServiceSpec& spec, Mistakes& mistakes) {
+    std::vector<Claim>& claims = spec.intercept;
     std::vector<Place> places;
     for (const YamlNode* item : read_list(node, bounds::kMaxClaims, mistakes,
                                           "intercept: [{ address: 203.0.113.10, port: 443, protocol: tcp }]")) {
-        const auto claim = read_claim(*item, names, mistakes);
-        if (!claim) {
+        const auto read = read_claim(*item, spec.names, mistakes);
+        if (!read) {
             continue;
         }
+        const Claim* claim = &read->claim;
         const auto same = std::find_if(claims.begin(), claims.end(), [&](const Claim& other) {
             return other.prefix == claim->prefix && other.protocol == claim->protocol &&
                    other.ports.overlaps(claim->ports);
@@ -96,8 +105,11 @@ std::vector<Claim> read_intercept(const YamlNode* node, std::vector<HostName>& n
         }
         claims.push_back(*claim);
         places.push_back(item->place);
+        if (until || read->until) {
+            spec.ends.push_back(
+                {*claim, std::min(until.value_or(WallTime::max()), read->until.value_or(WallTime::max()))});
+        }
     }
-    return claims;
 }
 
 /// Which bundle its files are of: what `viscumctl bundle install` adds to a service's file.
@@ -250,9 +262,9 @@ ServiceSpec read_service(const YamlNode& root, Mistakes& mistakes) {
     const Fields fields(root, {keys::names<keys::kService>(), keys::names<keys::kRun>(), "within 'run'"}, mistakes);
     check_version(fields.require("viscum", "begin the file with viscum: 1"), mistakes);
     spec.name = read_name(fields.require("name", "name: web"), mistakes);
-    spec.intercept =
-        read_intercept(fields.require("intercept", "intercept: [{ address: 203.0.113.10, port: 443, protocol: tcp }]"),
-                       spec.names, mistakes);
+    const auto until = read_wall_time(fields.find("until"), mistakes);
+    read_intercept(fields.require("intercept", "intercept: [{ address: 203.0.113.10, port: 443, protocol: tcp }]"),
+                   until, spec, mistakes);
     spec.sandbox = read_sandbox(fields.find("sandbox"), mistakes);
     spec.run = read_run(fields.require("run", "run: { command: [/usr/sbin/nginx, -g, \"daemon off;\"] }"), spec.sandbox,
                         mistakes);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "controller/spec/service_spec.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 
 namespace viscum {
@@ -29,6 +31,11 @@ std::string PortRange::text() const {
 
 std::string Claim::text() const {
     return text_of(prefix, ports, protocol);
+}
+
+std::optional<WallTime> ServiceSpec::end_of(const Claim& claim) const {
+    const auto end = std::ranges::find(ends, claim, &ClaimEnd::claim);
+    return end == ends.end() ? std::nullopt : std::optional(end->at);
 }
 
 std::string EgressTarget::text() const {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/ip.h"
+#include "base/wall_clock.h"
 #include "controller/spec/bounds.h"
 
 namespace viscum {
@@ -36,6 +37,13 @@ struct Claim {
     bool operator==(const Claim&) const = default;
     /// "203.0.113.10:443/tcp", "[2001:db8::10]:443/tcp", "198.51.100.0/28:8000-8100/udp".
     [[nodiscard]] std::string text() const;
+};
+
+/// A claim that takes no new flows from a moment of the day's time on (`until`).
+struct ClaimEnd {
+    Claim claim;
+    WallTime at;
+    bool operator==(const ClaimEnd&) const = default;
 };
 
 struct RunSpec {
@@ -169,6 +177,7 @@ struct HostName {
 struct ServiceSpec {
     std::string name;              // [a-z0-9]([a-z0-9-]*[a-z0-9])?, 1-32 characters
     std::vector<Claim> intercept;  // 1-256, pairwise disjoint
+    std::vector<ClaimEnd> ends;    // of those that end
     std::vector<HostName> names;
     RunSpec run;
     SandboxSpec sandbox;
@@ -182,6 +191,8 @@ struct ServiceSpec {
     std::string bundle;  // 40 hexadecimal digits: the bundle that its `files:` are of; empty: none
 
     bool operator==(const ServiceSpec&) const = default;
+    /// nullopt: it does not end.
+    [[nodiscard]] std::optional<WallTime> end_of(const Claim& claim) const;
 };
 
 /// What `claimable:` of viscum.yaml allows services to take over.

@@ -216,6 +216,11 @@ private:
         if (service_ != nullptr && service_->drained) {
             because("admission", cat(service_->name, " was drained by an operator"));
         }
+        for (const auto& claim : service_ == nullptr ? std::vector<ClaimReport>() : service_->claims) {
+            if (claim.ended && claim.claim == out_.claim) {
+                because("admission", cat("the claim ended at ", claim.until));
+            }
+        }
     }
 
     void listener() {

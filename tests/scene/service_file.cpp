@@ -11,7 +11,8 @@ std::string ServiceFile::text() const {
     for (const std::string& claim : claims) {
         const auto words = split(claim, ' ');
         out += cat("  - { address: '", words[0], "', port: ", words[1],
-                   ", protocol: ", words.size() > 2 ? words[2] : "tcp", " }\n");
+                   ", protocol: ", words.size() > 2 ? words[2] : "tcp",
+                   words.size() > 3 ? cat(", until: ", words[3]) : "", " }\n");
     }
     out += cat("run:\n  command: ['", join(command, "', '"), "']\n", more);
     return out;

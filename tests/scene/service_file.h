@@ -11,7 +11,7 @@ namespace viscum {
 
 struct ServiceFile {
     std::string name;
-    std::vector<std::string> claims;  // "203.0.113.10 80", "2001:db8::/64 8000-8100 udp"
+    std::vector<std::string> claims;  // "203.0.113.10 80", "2001:db8::/64 8000-8100 udp", "203.0.113.10 80 tcp UNTIL"
     Argv command;
     std::string more{};  // further lines of YAML, verbatim
 

@@ -13,6 +13,8 @@ DaemonReport sample() {
     ClaimReport claim;
     claim.claim = "203.0.113.10:443/tcp";
     claim.admission = "serve";
+    claim.until = "2026-12-31T23:59:00Z";
+    claim.ended = true;
     claim.flows = std::numeric_limits<std::uint64_t>::max();
     claim.bytes_in = 1;
     claim.cloud = {{"no-listener", 3}, {"draining", 1}};
@@ -80,7 +82,8 @@ TEST_CASE("report: the fields have the names that docs/json.md gives them") {
     report.services[0].claims.pop_back();
     const std::string json = to_json(report);
     CHECK(json.find(R"("lan":[{"device":"","bridge":"","attached":false,"problem":""}])") != std::string::npos);
-    CHECK(json.find(R"("claims":[{"claim":"203.0.113.10:443/tcp","admission":"serve","flows":18446744073709551615,)"
+    CHECK(json.find(R"("claims":[{"claim":"203.0.113.10:443/tcp","admission":"serve",)"
+                    R"("until":"2026-12-31T23:59:00Z","ended":true,"flows":18446744073709551615,)"
                     R"("packets_in":0,"bytes_in":1,"packets_out":0,"bytes_out":0,"flows_cloud":0,)"
                     R"("cloud":[{"reason":"no-listener","packets":3},{"reason":"draining","packets":1}]}])") !=
           std::string::npos);

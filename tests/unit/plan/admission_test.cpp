@@ -137,3 +137,74 @@ TEST_CASE("admission: a version that is being removed keeps its flows while anot
     service.runs[0]->was_up = false;
     CHECK(rules_of(service)[0].admission == Admission::off);
 }
+
+TEST_CASE("admission: a claim that has ended drains, the others serve, and a clock that is set back brings it back") {
+    using namespace std::chrono_literals;
+    const WallTime end = *parse_wall_time("2026-12-31T23:59:00Z");
+    auto spec = spec_of({kWeb, kDns, kOther});
+    spec.ends = {{kWeb, end}, {kDns, end + 1h}};
+    ServiceView service;
+    service.name = "plates";
+    service.runs = {up(spec), std::nullopt};
+    const auto admitted = [&](WallTime now) {
+        service.now = now;
+        std::vector<Admission> out;
+        for (const auto& rule : rules_of(service)) {
+            out.push_back(rule.admission);
+        }
+        return out;
+    };
+    constexpr auto kServe = Admission::serve;
+    constexpr auto kDrain = Admission::drain;
+    CHECK(admitted(end - 1s) == std::vector{kServe, kServe, kServe});
+    CHECK(admitted(end) == std::vector{kDrain, kServe, kServe});
+    CHECK(admitted(end + 1h) == std::vector{kDrain, kDrain, kServe});
+    CHECK(admitted(WallTime{}) == std::vector{kServe, kServe, kServe});
+    CHECK(next_end(spec, end - 1s) == end);
+    CHECK(next_end(spec, end) == end + 1h);
+    CHECK(next_end(spec, end + 1h) == WallTime::max());
+}
+
+TEST_CASE("admission: an end counts whatever becomes of failures, and a service that is down stays off") {
+    const WallTime end = *parse_wall_time("2026-12-31T23:59:00Z");
+    for (const auto on_failure : {OnFailure::cloud, OnFailure::drop, OnFailure::keep}) {
+        auto spec = spec_of({kWeb}, on_failure);
+        spec.ends = {{kWeb, end}};
+        ServiceView service;
+        service.runs = {up(spec), std::nullopt};
+        service.now = end;
+        REQUIRE(rules_of(service).size() == 1);
+        CHECK(rules_of(service)[0].admission == Admission::drain);
+        CHECK(rules_of(service)[0].closed == (on_failure == OnFailure::drop));
+        service.runs[0]->was_up = false;
+        CHECK(rules_of(service)[0].admission == Admission::off);
+    }
+}
+
+TEST_CASE("admission: what has ended is told, all or how many, and what becomes of new flows") {
+    const WallTime end = *parse_wall_time("2026-12-31T23:59:00Z");
+    auto spec = spec_of({kWeb, kOther});
+    CHECK(describe_ended(spec, end).empty());
+    spec.ends = {{kWeb, end}};
+    CHECK(describe_ended(spec, end - std::chrono::seconds(1)).empty());
+    CHECK(describe_ended(spec, end) == "1 of 2 claims ended, whose new flows go to the cloud");
+    spec.ends.push_back({kOther, end});
+    CHECK(describe_ended(spec, end) == "ended at 2026-12-31T23:59:00Z: new flows go to the cloud");
+    spec.on_failure = OnFailure::drop;
+    CHECK(describe_ended(spec, end) == "ended at 2026-12-31T23:59:00Z: new flows are dropped");
+}
+
+TEST_CASE("admission: in an update the end of the version that is to get new flows counts") {
+    const WallTime end = *parse_wall_time("2026-12-31T23:59:00Z");
+    auto before = spec_of({kWeb});
+    before.ends = {{kWeb, end}};
+    const auto next = spec_of({kWeb});
+    ServiceView service;
+    service.runs = {up(before), up(next)};
+    service.now = end;
+    CHECK(rules_of(service)[0].admission == Admission::drain);
+    service.runs[0]->stopping = true;
+    service.primary = 1;
+    REQUIRE(rules_of(service).size() == 1);
+    CHECK(rules_of(service)[0].admission == Admission::serve);
+}

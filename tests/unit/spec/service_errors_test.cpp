@@ -62,7 +62,7 @@ TEST_CASE("spec: an unknown key names the known one that is near, or all of them
     CHECK(says("on_failur: cloud\n") == "web.yaml:5:1: unknown key 'on_failur' (did you mean 'on_failure'?)");
     CHECK(says("completely: 1\n") ==
           "web.yaml:5:1: unknown key 'completely' (known here: viscum, name, intercept, run, "
-          "sandbox, limits, files, egress, health, restart, on_failure, drain_timeout, bundle)");
+          "sandbox, limits, files, egress, health, restart, on_failure, drain_timeout, until, bundle)");
     CHECK(claims_say("[{ adress: 203.0.113.1, port: 80 }]") ==
           "web.yaml:3:13: 'address' is missing (address: 203.0.113.10)\n"
           "web.yaml:3:15: unknown key 'adress' (did you mean 'address'?)");
@@ -271,6 +271,22 @@ TEST_CASE("spec: there is one probe, and its fields are checked") {
     CHECK(says("health: { exec: [check] }\n") ==
           "web.yaml:5:18: program 'check' is no absolute path (no shell and no "
           "PATH are involved: write /usr/sbin/nginx)");
+}
+
+TEST_CASE("spec: an end is a time that everybody understands alike") {
+    constexpr std::string_view kHint = " (such as 2026-12-31T23:59:00Z, or with an offset: 2026-12-31T23:59:00+01:00)";
+    const auto refused = [&](const std::string& text, const std::string& why) {
+        CHECK(says("until: " + text + "\n") == "web.yaml:5:8: 'until': '" + text + "' " + why + std::string(kHint));
+    };
+    refused("2026-12-31", "is of no time zone");
+    refused("2026-12-31T23:59:00", "is of no time zone");
+    refused("2026-12-31T23:59Z", "is no time");
+    refused("2026-02-30T00:00:00Z", "is no time");
+    refused("tomorrow", "is no time");
+    CHECK(says("until: []\n") ==
+          "web.yaml:5:8: 'until' is a list where a single value is expected" + std::string(kHint));
+    CHECK(claims_say("[{ address: 203.0.113.10, until: 2026 }]") ==
+          "web.yaml:3:45: 'until': '2026' is no time" + std::string(kHint));
 }
 
 TEST_CASE("spec: the bytes of a udp probe have known escapes only") {

@@ -170,6 +170,26 @@ TEST_CASE("spec: a claim without port is any port, and tcp") {
     CHECK(claim("198.51.100.0/28", {8000, 8100}, Protocol::udp).text() == "198.51.100.0/28:8000-8100/udp");
 }
 
+TEST_CASE("spec: a claim ends at its own end or the service's, whichever is first") {
+    const auto ends = [](const std::string& more) {
+        const auto spec = service_of(
+            "viscum: 1\nname: a\nintercept: [{address: 203.0.113.1, port: 80, until: 2026-12-31T23:59:00Z}, "
+            "{address: 203.0.113.2, port: 80, until: '2027-01-01T00:59:00+01:00'}, {address: 203.0.113.3, port: 80}]\n"
+            "run: {command: [/bin/a]}\n" +
+            more);
+        std::vector<std::string> out;
+        for (const auto& claim : spec.intercept) {
+            const auto end = spec.end_of(claim);
+            out.push_back(end ? format_wall_time(*end) : "never");
+        }
+        return out;
+    };
+    CHECK(ends("") == std::vector<std::string>{"2026-12-31T23:59:00Z", "2026-12-31T23:59:00Z", "never"});
+    CHECK(ends("until: 2030-01-01T00:00:00Z\n") ==
+          std::vector<std::string>{"2026-12-31T23:59:00Z", "2026-12-31T23:59:00Z", "2030-01-01T00:00:00Z"});
+    CHECK(ends("until: 2020-01-01T00:00:00Z\n") == std::vector<std::string>(3, "2020-01-01T00:00:00Z"));
+}
+
 TEST_CASE("spec: without a probe the first single tcp port is asked, or else the process looked at") {
     const auto probe = [](const std::string& claims, const std::string& health) {
         return service_of("viscum: 1\nname: a\nintercept: [" + claims + "]\nrun: {command: [/bin/a]}\n" + health)

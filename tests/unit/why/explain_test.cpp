@@ -97,6 +97,16 @@ TEST_CASE("why: drained by hand, it is named with the command that ends it") {
     CHECK(said.next.front() == "viscumctl resume plates");
 }
 
+TEST_CASE("why: a claim that has ended is named with its end, and another one's end is not") {
+    auto evidence = usual("draining");
+    auto& claims = evidence.daemon->services[0].claims;
+    claims.push_back({.claim = "203.0.113.11:443/tcp", .admission = "drain", .ended = true, .cloud = {}});
+    CHECK(because(explain(evidence), "admission").empty());
+    claims[0].until = "2026-12-31T23:59:00Z";
+    claims[0].ended = true;
+    CHECK(because(explain(evidence), "admission") == "the claim ended at 2026-12-31T23:59:00Z");
+}
+
 TEST_CASE("why: what is closed is dropped, by the reason behind it") {
     auto evidence = usual("closed");
     evidence.begins->refusal = "no-listener";
