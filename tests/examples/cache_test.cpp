@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The example that fills itself: nginx in the place of the cloud, which asks the cloud at the very same address.
-#include <poll.h>
-
 #include <algorithm>
-#include <array>
 #include <iomanip>
 #include <sstream>
 
@@ -11,8 +8,6 @@
 #include "tests/support/campaign.h"
 
 namespace viscum {
-
-using namespace std::chrono_literals;
 
 namespace {
 
@@ -33,21 +28,7 @@ struct Page {
 
 /// GET by HTTP/1.0, with its header.
 Page get(const NetNs& ns, const Endpoint& to, const std::string& path) {
-    const UniqueFd fd = must(open_socket(ns, SOCK_STREAM, to, {}));
-    const SocketAddress address = to_sockaddr(to);
-    (void)connect(fd.get(), address.get(), address.length);
-    REQUIRE(wait_for_socket(fd.get(), POLLOUT, boot_now() + 5s));
-    const std::string request = cat("GET ", path, " HTTP/1.0\r\nHost: www.example\r\n\r\n");
-    REQUIRE(send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(request.size()));
-    std::string text;
-    std::array<char, 65'536> buffer{};
-    while (wait_for_socket(fd.get(), POLLIN, boot_now() + 20s)) {
-        const ssize_t size = recv(fd.get(), buffer.data(), buffer.size(), 0);
-        if (size <= 0) {
-            break;
-        }
-        text.append(buffer.data(), static_cast<std::size_t>(size));
-    }
+    const std::string text = exchange(ns, to, cat("GET ", path, " HTTP/1.0\r\nHost: www.example\r\n\r\n"));
     const auto end = text.find("\r\n\r\n");
     return end == std::string::npos ? Page{text, ""} : Page{text.substr(0, end + 2), text.substr(end + 4)};
 }

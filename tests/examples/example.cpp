@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "tests/examples/example.h"
 
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -67,6 +68,27 @@ void Example::end(const std::vector<std::string>& services) {
     }
     std::filesystem::remove_all(kFiles);
     scene_.check_no_leak();
+}
+
+std::string exchange(const NetNs& ns, const Endpoint& to, const std::string& request, Millis limit) {
+    const UniqueFd fd = must(open_socket(ns, SOCK_STREAM, to, {}));
+    const SocketAddress address = to_sockaddr(to);
+    const BootTime deadline = boot_now() + limit;
+    (void)connect(fd.get(), address.get(), address.length);
+    std::string text;
+    if (!wait_for_socket(fd.get(), POLLOUT, deadline) ||
+        send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(request.size())) {
+        return text;
+    }
+    std::array<char, 65'536> buffer{};
+    while (wait_for_socket(fd.get(), POLLIN, deadline)) {
+        const ssize_t size = recv(fd.get(), buffer.data(), buffer.size(), 0);
+        if (size <= 0) {
+            break;
+        }
+        text.append(buffer.data(), static_cast<std::size_t>(size));
+    }
+    return text;
 }
 
 std::string lacks(const std::vector<std::string>& programs) {

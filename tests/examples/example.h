@@ -40,6 +40,9 @@ private:
     bool slowed_ = false;
 };
 
+/// What comes back for `request` until the server closes; empty where there was no connection within `limit`.
+std::string exchange(const NetNs& ns, const Endpoint& to, const std::string& request, Millis limit = kLimit);
+
 /// The first of these programs that is not installed, and the test says that it is skipped; empty where all are.
 std::string lacks(const std::vector<std::string>& programs);
 
