@@ -18,6 +18,8 @@ using std::chrono::hours;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
+constexpr WallTime kYear10000 = std::chrono::sys_days(std::chrono::year(10000) / 1 / 1);
+
 /// Takes `digits` digits off the front of `text`, of a number from `min` to `max`.
 std::optional<int> take_number(std::string_view& text, std::size_t digits, int min, int max) {
     int number = 0;
@@ -41,7 +43,7 @@ bool take(std::string_view& text, char sign) {
 }
 
 std::optional<WallTime> take_date(std::string_view& text) {
-    const auto year = take_number(text, 4, 1970, 9998);  // no offset leads out of four digits
+    const auto year = take_number(text, 4, 1970, 9999);
     const bool first = take(text, '-');
     const auto month = take_number(text, 2, 1, 12);
     const bool second = take(text, '-');
@@ -88,7 +90,11 @@ std::optional<WallTime> parse_wall_time(std::string_view text) {
     const bool colon = time && take(text, ':');
     const auto second = colon ? take_number(text, 2, 0, 59) : std::nullopt;
     const auto offset = second ? take_offset(text) : std::nullopt;
-    return offset && text.empty() ? std::optional(*date + *time + seconds(*second) - *offset) : std::nullopt;
+    if (!offset || !text.empty()) {
+        return std::nullopt;
+    }
+    const WallTime utc = *date + *time + seconds(*second) - *offset;
+    return utc >= WallTime{} && utc < kYear10000 ? std::optional(utc) : std::nullopt;
 }
 
 std::string format_wall_time(WallTime time) {

@@ -51,6 +51,11 @@ void check_values(const ServiceSpec& spec) {
         require(std::find(parts.begin(), parts.end(), "..") == parts.end(), "no path climbs");
     }
     require(spec.files.size() <= 64 && spec.egress.targets.size() <= bounds::kMaxTargets, "lists are bounded");
+    for (const auto& end : spec.ends) {
+        require(std::find(spec.intercept.begin(), spec.intercept.end(), end.claim) != spec.intercept.end() &&
+                    parse_wall_time(format_wall_time(end.at)) == end.at,
+                "what ends is claimed, and its end can be written");
+    }
     require(spec.health.fall >= 1 && spec.health.rise >= 1 && spec.health.interval.count() > 0 &&
                 spec.health.timeout.count() > 0,
             "a service is looked at");

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The wall clock jumps: times in the log are all that changes.
+// The wall clock jumps: times in the log are all that changes, and what has an `until`.
 #include <signal.h>
+#include <sys/timex.h>
 
 #include <array>
 #include <chrono>
 #include <ctime>
 
 #include "base/file.h"
+#include "base/wall_clock.h"
 #include "tests/faults/oracle/oracle.h"
 #include "tests/scene/scene.h"
 #include "tests/support/sandbox.h"
@@ -21,6 +23,30 @@ constexpr const char* kLog = "/tmp/jumpingd.log";
 
 void jump(const std::string& by) {
     must(write_file_atomically(kJump, by + "\n", 0644));
+}
+
+/// In the place of the scene's viscumd, one whose wall clock jumps.
+Program start_jumping(Scene& scene) {
+    scene.viscumd().kill();
+    jump("0");
+    return must(Program::start({.argv = {"env", cat("LD_PRELOAD=", kClock), cat("VISCUM_TEST_CLOCK=", kJump),
+                                         VISCUM_BIN_DIR "/viscumd", "--shim", VISCUM_BIN_DIR "/viscum-shim"},
+                                .log_file = kLog,
+                                .ns = &scene.bed().hotspot()}));
+}
+
+/// Lets the kernel say that somebody sets the clock: by a billionth of a second, and back.
+bool tell_of_jump() {
+    for (const bool forwards : {true, false}) {
+        timex step{};
+        step.modes = ADJ_SETOFFSET | ADJ_NANO;
+        step.time.tv_sec = forwards ? 0 : -1;
+        step.time.tv_usec = forwards ? 1 : 999'999'999;
+        if (adjtimex(&step) < 0) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /// The day so many seconds from now, as the log writes it.
@@ -45,12 +71,7 @@ TEST_CASE(
     Scene scene({.config_lines = "lan: [br-lan]\nlease: 2s\n"});
     scene.deploy(web_service());
     const ServiceReport before = scene.status("web");
-    scene.viscumd().kill();
-    jump("0");
-    auto viscumd = must(Program::start({.argv = {"env", cat("LD_PRELOAD=", kClock), cat("VISCUM_TEST_CLOCK=", kJump),
-                                                 VISCUM_BIN_DIR "/viscumd", "--shim", VISCUM_BIN_DIR "/viscum-shim"},
-                                        .log_file = kLog,
-                                        .ns = &scene.bed().hotspot()}));
+    Program viscumd = start_jumping(scene);
     CHECK(eventually(kLimit, [&] { return scene.status("web").admission == "serve"; }));
     const auto flow = scene.flow();
     for (const std::int64_t by : {kDay, -kDay}) {
@@ -81,6 +102,40 @@ TEST_CASE(
     CHECK(complaints == "");
     viscumd.stop(SIGTERM);
     must(scene.viscumd().start_again());
+    scene.ctl({"remove", "web"});
+    scene.check_no_leak();
+}
+
+TEST_CASE("fault 19: the wall clock is set beyond the end of a claim, and back, and new flows go where it says") {
+    if (!tell_of_jump()) {
+        skip("the clock may not be set here");
+        return;
+    }
+    // With this lease viscumd looks at everything once in eight hours: nothing but the news of the clock is in time.
+    Scene scene({.config_lines = "lan: [br-lan]\nlease: 24h\n"});
+    ServiceFile file = web_service();
+    file.more += cat("until: ", format_wall_time(wall_now() + std::chrono::hours(12)), "\n");
+    scene.deploy(file);
+    Program viscumd = start_jumping(scene);
+    CHECK(eventually(kLimit, [&] { return scene.status("web").admission == "serve"; }));
+    const auto flow = scene.flow();
+    auto open = must(KeptConnection::open(scene.bed().client(1), {.to = kWeb}));
+    CHECK(open.get().who() == "local");
+    for (int round = 0; round < 3; ++round) {
+        CAPTURE(round);
+        for (const std::int64_t by : {kDay, std::int64_t{0}}) {
+            jump(std::to_string(by));
+            REQUIRE(tell_of_jump());
+            CHECK(flow->wait_for(by == 0 ? "local" : "cloud", boot_now(), kLimit));
+            CHECK(eventually(kLimit, [&] { return scene.status("web").claims.at(0).ended == (by != 0); }));
+            CHECK(open.get().who() == "local");
+        }
+    }
+    const FlowSummary seen = flow->stop();
+    check_flow("a clock that is set", seen);
+    viscumd.stop(SIGTERM);
+    must(scene.viscumd().start_again());
+    { const auto closed = std::move(open); }
     scene.ctl({"remove", "web"});
     scene.check_no_leak();
 }

@@ -22,7 +22,8 @@ TEST_CASE("wall clock: a time of RFC 3339 is read with its offset, and written i
     CHECK(parse_wall_time("2026-12-31T23:59:00+01:00") == WallTime(1798761540s - 1h));
     CHECK(parse_wall_time("2026-12-31T23:59:00-05:30") == WallTime(1798761540s + 5h + 30min));
     CHECK(parse_wall_time("2028-02-29T00:00:00Z").has_value());
-    for (const char* text : {"2026-12-31T23:59:00Z", "2000-02-29T00:00:00Z", "1970-01-01T00:00:00Z"}) {
+    for (const char* text :
+         {"2026-12-31T23:59:00Z", "2000-02-29T00:00:00Z", "1970-01-01T00:00:00Z", "9999-12-31T23:59:59Z"}) {
         CHECK(format_wall_time(parse_wall_time(text).value_or(WallTime{})) == text);
     }
 }
@@ -49,7 +50,9 @@ TEST_CASE("wall clock: what is no time, or nobody's, is none") {
                              "2026-00-01T00:00:00Z",
                              "2026-01-00T00:00:00Z",
                              "+026-01-01T00:00:00Z",
-                             "99999-01-01T00:00:00Z"}) {
+                             "99999-01-01T00:00:00Z",
+                             "1970-01-01T00:00:00+00:01",
+                             "9999-12-31T23:59:00-00:01"}) {
         CAPTURE(text);
         CHECK_FALSE(parse_wall_time(text).has_value());
     }
