@@ -18,6 +18,8 @@ struct Instance {
     [[nodiscard]] std::string config_file() const { return "/etc/" + name + "/viscum.yaml"; }
     [[nodiscard]] std::string services_dir() const { return "/etc/" + name + "/services"; }
     [[nodiscard]] std::string state_dir() const { return "/var/lib/" + name; }
+    /// What happened: the file, and the generation before with ".1" behind it.
+    [[nodiscard]] std::string events_file() const { return state_dir() + "/events"; }
     [[nodiscard]] std::string run_dir() const { return "/run/" + name; }
     [[nodiscard]] std::string socket_path() const { return run_dir() + "/viscumd.sock"; }
     [[nodiscard]] std::string lock_file() const { return run_dir() + "/viscumd.lock"; }

@@ -116,6 +116,12 @@ void add_verbs(CLI::App& app, Arguments& args) {
         service(verb("logs", "What a service wrote", "  viscumctl logs plates -n 20\n  viscumctl logs plates -f\n"));
     logs->add_flag("-f,--follow", args.follow, "Also write what comes, until Ctrl-C");
     logs->add_option("-n,--lines", args.lines, "How many lines of the past")->type_name("LINES");
+    auto* events = verb("events", "What happened to services and to viscumd, and why",
+                        "  viscumctl events --since 2h\n  viscumctl events plates -f\n");
+    events->add_option("NAME", args.service, "The service")->type_name("");
+    events->add_flag("-f,--follow", args.follow, "Also write what comes, until Ctrl-C");
+    events->add_option("-n,--lines", args.lines, "How many of the past")->type_name("LINES");
+    events->add_option("--since", args.since, "None that are older: 90s, 2h")->type_name("TIME");
     for (const auto& [name, what] : {std::pair("drain", "Let new flows go to the cloud, open ones finish"),
                                      std::pair("resume", "The end of drain")}) {
         auto* sub = verb(name, what, cat("  viscumctl ", name, " plates\n  viscumctl ", name, " --all\n"));

@@ -26,6 +26,7 @@ struct Arguments {
     bool all = false;
     bool follow = false;
     std::string lines = "100";
+    std::string since;
     std::vector<std::string> command;
     std::string image;  // a file, or a name
     std::string image_name;

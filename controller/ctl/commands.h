@@ -18,12 +18,14 @@ struct Session {
           socket(of.socket_path()),
           config(of.config_file()),
           logs(of.log_dir()),
+          events(of.events_file()),
           image_program(std::move(images)),
           console(std::move(with)) {}
     std::string instance;
     std::string socket;
     std::string config;
     std::string logs;
+    std::string events;
     std::string image_program;  // viscum-image
     std::string by;             // the name of the key that asks; empty: root in person
     Console console;

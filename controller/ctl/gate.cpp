@@ -30,7 +30,7 @@ struct Rule {
     GateRole role;  // that it takes
     bool writes = false;
     Operand operand = Operand::none;
-    std::array<Option, 3> options{};
+    std::array<Option, 4> options{};
 };
 
 constexpr Option kWait{"--wait", Value::time};
@@ -43,6 +43,11 @@ constexpr std::array kRules{
          false,
          Operand::service,
          {Option{"-n", Value::lines}, Option{"--lines", Value::lines}, Option{"-f"}}},
+    Rule{"events",
+         GateRole::observe,
+         false,
+         Operand::maybe_service,
+         {Option{"-n", Value::lines}, Option{"--lines", Value::lines}, Option{"--since", Value::time}, Option{"-f"}}},
     Rule{"audit", GateRole::observe, false, Operand::service, {}},
     Rule{"doctor", GateRole::observe, false, Operand::none, {}},
     Rule{"why", GateRole::observe, false, Operand::flow, {}},

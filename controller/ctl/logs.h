@@ -3,14 +3,11 @@
 // "2026-01-02T03:04:05.678Z TEXT". Read where it is, without the daemon, and in blocks: memory does not grow with it.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstddef>
 #include <functional>
 #include <string>
 #include <string_view>
 
-#include "base/result.h"
 #include "controller/ctl/commands.h"
 
 namespace viscum {
@@ -18,14 +15,6 @@ namespace viscum {
 /// The last `lines` lines; with `follow` also what comes, over rotations, until SIGINT or SIGTERM, or until nobody
 /// reads standard output any more. `plain`: standard output is a terminal, which control characters would move.
 int logs(const Session& session, const std::string& service, bool follow, std::size_t lines, bool plain);
-
-/// Where the last `lines` lines of a file begin, and how many there are; the end need not be a new line's.
-struct Tail {
-    off_t offset = 0;
-    std::size_t lines = 0;
-    bool operator==(const Tail&) const = default;
-};
-Result<Tail> find_tail(int fd, std::size_t lines);
 
 /// Writes log bytes as they come: verbatim, without control characters, or as one {"time", "text"} a line.
 class LogWriter {

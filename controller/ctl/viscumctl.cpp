@@ -14,6 +14,7 @@
 #include "controller/ctl/command_line.h"
 #include "controller/ctl/commands.h"
 #include "controller/ctl/doctor.h"
+#include "controller/ctl/events.h"
 #include "controller/ctl/exec.h"
 #include "controller/ctl/gate.h"
 #include "controller/ctl/image.h"
@@ -91,6 +92,19 @@ int run_bundle_verb(const std::string& verb, const Arguments& args, const Deploy
     return verb == "list" ? bundle_list(session) : bundle_install(session, args.image, args.allow_downgrade, options);
 }
 
+int run_events(const Arguments& args, const Session& session) {
+    const auto lines = parse_decimal(args.lines, kMaxLogLines);
+    const auto since = parse_duration(args.since);
+    if (!lines) {
+        return fail(session.console, Code::invalid, cat("'", args.lines, "' is no number of lines"), "");
+    }
+    if (!since && !args.since.empty()) {
+        return fail(session.console, Code::invalid, cat("'", args.since, "' is no time"),
+                    "write a number and ms, s, m or h, as in: 2h");
+    }
+    return events(session, {args.service, static_cast<std::size_t>(*lines), since, args.follow});
+}
+
 int run_verb(const CLI::App& chosen, const Arguments& args, const Session& session) {
     const std::string& verb = chosen.get_name();
     DeployOptions options;
@@ -127,6 +141,9 @@ int run_verb(const CLI::App& chosen, const Arguments& args, const Session& sessi
         return lines ? logs(session, args.service, args.follow, static_cast<std::size_t>(*lines),
                             isatty(STDOUT_FILENO) == 1)
                      : fail(session.console, Code::invalid, cat("'", args.lines, "' is no number of lines"), "");
+    }
+    if (verb == "events") {
+        return run_events(args, session);
     }
     if (verb == "exec") {
         return exec(session, args.service, args.command);

@@ -272,11 +272,13 @@ Status Daemon::start(const Programs& programs, NewerTables newer) {
     if (auto status = open_world(programs, newer); !status) {
         return status;
     }
+    open_journal();
     std::vector<std::string> problems;
     if (auto status = services_->load(claim_check(), &problems); !status) {
         return status;
     }
     warn(problems);
+    tell_start();
     renew_lease();
     if (auto status = watch_names(); !status) {
         return status;
@@ -371,6 +373,8 @@ void Daemon::reload() {
     auto config = load_router_config(instance_);
     if (!config) {
         log_error(cat("viscum.yaml is not used, the one before counts: ", config.error().what));
+        journal_->note("config-refused", "",
+                       cat("viscum.yaml is not used, the one before counts: ", config.error().what));
         return;
     }
     if (config->tables.rules != table_size_ || config->tables != config_.tables ||
@@ -384,6 +388,7 @@ void Daemon::reload() {
     recheck(true);
     reconciler_->touch();
     log_info("viscum.yaml was read again");
+    journal_->note("config", "", "viscum.yaml was read again, and counts from now on");
 }
 
 void Daemon::recheck(bool read_files) {
@@ -407,6 +412,7 @@ void Daemon::rest_prober() {
 }
 
 void Daemon::renew_lease() {
+    const auto before = lease_until_;
     lease_until_ =
         config_.lease && world_->grade().has_lease() ? std::optional(boot_now() + *config_.lease) : std::nullopt;
     loop_->cancel(lease_timer_);
@@ -425,9 +431,11 @@ void Daemon::renew_lease() {
         }
         reconciler_->touch();
     });
-    if (auto status = world_->set_lease(lease_until_); !status) {
+    const auto status = world_->set_lease(lease_until_);
+    if (!status) {
         log_error(cat("cannot renew the lease: ", status.error().what));
     }
+    tell_lease(status, before);
 }
 
 void Daemon::feed_watchdog(Millis limit) {
@@ -449,6 +457,7 @@ void Daemon::turn() {
     const WallTime now = wall_now();
     if (reconciler_->turn()) {
         failovers_.rules_stand(*services_, boot_now());
+        journal_->look(*services_, *world_);
         watch_backends();
         watch_nft();
         watch_clock(now);
@@ -468,6 +477,9 @@ Status Daemon::run() {
     log_info(cat("viscumd serves instance '", instance_.name, "'"));
     give_back_memory();
     auto status = loop_->run();
+    journal_->note("stopped", "",
+                   may_serve_ ? "viscumd ended; services and rules stay, until the lease ends"
+                              : cat("viscumd ended: ", may_serve_.error().what));
     return may_serve_ ? std::move(status) : may_serve_;
 }
 

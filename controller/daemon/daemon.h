@@ -13,6 +13,7 @@
 #include "base/unique_fd.h"
 #include "base/wall_clock.h"
 #include "controller/daemon/failover.h"
+#include "controller/daemon/journal.h"
 #include "controller/daemon/keeper.h"
 #include "controller/daemon/observers.h"
 #include "controller/daemon/reconciler.h"
@@ -74,6 +75,12 @@ private:
     void feed_watchdog(Millis limit);
     void turn();
 
+    // For the journal.
+    void open_journal();
+    void tell_start();
+    void tell_lease(const Status& renewed, std::optional<BootTime> before);
+    void tell_refused(ClientId client, const Request& request);
+
     void on_request(ClientId client, const Request& request);
     void deploy(ClientId client, const Request& request);
     void plan(ClientId client, const Request& request);
@@ -107,6 +114,7 @@ private:
     std::unique_ptr<Services> services_;
     std::unique_ptr<Reconciler> reconciler_;
     Failovers failovers_;
+    std::unique_ptr<Journal> journal_;  // none while everything is taken off
     std::unique_ptr<Server> server_;
     std::unique_ptr<Observers> observers_;
     std::map<BackendKey, int> backend_watches_;

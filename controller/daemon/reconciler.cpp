@@ -192,6 +192,7 @@ void Reconciler::execute(const std::vector<Step>& plan, const Wanted& wanted) {
             continue;
         }
         did_something = true;
+        done_(step);
         if (boot_now() > until) {
             unfinished_ = true;
             break;

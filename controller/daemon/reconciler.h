@@ -2,6 +2,7 @@
 // Keeps what is wanted equal to what is: one level-triggered pass at the end of a turn in which something changed.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -18,6 +19,8 @@ class Reconciler {
 public:
     Reconciler(EventLoop& loop, World& world, Services& services) : loop_(loop), world_(world), services_(services) {}
 
+    /// Calls `hook` for each step that was done.
+    void on_done(std::function<void(const Step&)> hook) { done_ = std::move(hook); }
     /// Something changed: a pass follows at the end of this turn.
     void touch() { dirty_ = true; }
     /// The same in a while, for news that come in swarms and for what failed. The earlier of two such calls counts.
@@ -46,6 +49,7 @@ private:
     EventLoop& loop_;
     World& world_;
     Services& services_;
+    std::function<void(const Step&)> done_ = [](const Step&) {};
     bool dirty_ = true;
     static constexpr int kBlindTurns = 3;
     int blind_turns_ = 0;      // in a row

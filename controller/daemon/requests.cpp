@@ -64,6 +64,7 @@ void Daemon::on_request(ClientId client, const Request& request) {
         log_info(cat(verb, request.service.empty() ? "" : " ", request.service, ": asked for with the key ",
                      json_quote(request.by.substr(0, kMaxBy))));
     }
+    journal_->asked_with(request.by.substr(0, kMaxBy));
     if (verb == "deploy") {
         deploy(client, request);
     } else if (verb == "confirm" || verb == "revert") {
@@ -88,6 +89,7 @@ void Daemon::on_request(ClientId client, const Request& request) {
         answer(client, refusal(Code::invalid, cat("viscumd does not know the verb '", verb, "'"),
                                "viscumctl and viscumd may be of different versions: see 'viscumctl version'"));
     }
+    journal_->asked_with("");
 }
 
 void Daemon::answer(ClientId client, const Response& response) {
@@ -220,6 +222,7 @@ std::optional<std::vector<Daemon::Checked>> Daemon::check_files(ClientId client,
 void Daemon::deploy(ClientId client, const Request& request) {
     const auto checked = check_files(client, request);
     if (!checked) {
+        tell_refused(client, request);
         return;
     }
     if (checked->empty()) {

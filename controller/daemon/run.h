@@ -27,6 +27,7 @@
 namespace viscum {
 
 class Failovers;
+class Journal;
 
 /// What every run shares; outlives them.
 struct RunContext {
@@ -40,6 +41,7 @@ struct RunContext {
     std::string shim_path;
     std::function<void()> changed;
     const Failovers* failovers = nullptr;  // for reports
+    Journal* journal = nullptr;            // nullptr: nothing is told
 };
 
 class Run {

@@ -30,6 +30,7 @@ struct Candidate {
     std::optional<int> slot;        // of its run; nullopt: it waits for a slot to become free
     bool told = false;              // that it waits for a slot
     bool restart = false;           // the same version once more
+    std::string key;                // with which it was asked for; empty: root in person, or nobody
 };
 
 struct Service {

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "controller/bundle/record.h"
 #include "controller/daemon/answers.h"
+#include "controller/daemon/journal.h"
 #include "controller/daemon/numbers.h"
 #include "controller/plan/aliases.h"
 
@@ -59,6 +60,7 @@ void Services::deploy(const ServiceSpec& spec, const std::string& text, std::uin
                       std::optional<Millis> confirm) {
     auto image = image_of(spec, "");
     if (!image) {
+        tell_asked("deploy-refused", spec.name, cat("not deployed: ", image.error().what));
         answer_(client, failure(Code::refused, cat("'", spec.name, "': ", image.error().what), kImageHint));
         return;
     }
@@ -113,6 +115,9 @@ void Services::restart(const std::string& name, std::uint64_t client, Millis wai
 
 void Services::propose(Service& service, Candidate candidate) {
     candidate.asked = boot_now();
+    if (candidate.client != 0 && context_.journal != nullptr) {
+        candidate.key = context_.journal->key();
+    }
     service.candidate = std::move(candidate);
     start_candidate(service);
     context_.changed();
@@ -191,6 +196,7 @@ void Services::remove(const std::string& name, std::uint64_t client, Millis drai
     }
     forget_before(name);
     log_info(cat("'", name, "' is removed"));
+    tell_asked("removed", name, "removed: it goes when its connections are done");
     answer_(client, progress(cat(name, ": draining")));
     take_down(service, drain);
 }
@@ -208,6 +214,7 @@ void Services::remove_unserved(const std::string& name, std::uint64_t client) {
     forget_before(name);
     remove_log(name);
     log_info(cat("'", name, "', which was not served, is removed"));
+    tell_asked("removed", name, "removed; it was not served");
     answer_(client, done(cat(name, ": removed"), true));
 }
 
@@ -240,6 +247,8 @@ void Services::set_drained(const std::string& name, bool drained, std::uint64_t 
         changed = changed || changes;
         if (changes) {
             log_info(cat("'", each, "' is ", drained ? "drained" : "resumed", " by the operator"));
+            drained ? tell_asked("drained", each, "drained: new flows go to the cloud until it is resumed")
+                    : tell_asked("resumed", each, "resumed: the drain is over");
         }
         lines.push_back(!changes  ? cat(each, ": nothing to do, it is ", drained ? "drained" : "not drained")
                         : drained ? cat(each, ": drained: new connections go to the cloud")
@@ -323,6 +332,7 @@ void Services::promote(Service& service) {
     }
     const auto took = std::chrono::duration_cast<Millis>(boot_now() - candidate.asked);
     log_info(cat("'", service.name, "' is healthy after ", took.count(), " ms"));
+    tell_promoted(service.name, candidate, took);
     const std::string ended = describe_ended(candidate.spec, wall_now());
     Response response =
         done(cat(service.name, ": healthy after ", took.count(), " ms", ended.empty() ? "" : cat("; ", ended)), true);
@@ -362,6 +372,7 @@ void Services::give_up(Service& service, const std::string& why, bool keeps_befo
     service.removed = !serves;
     service.keep_log = true;
     log_warn(cat("'", service.name, "' was not deployed: ", why));
+    tell_given_up(service.name, candidate, why, serves);
     answer_(candidate.client, failure(code, cat(service.name, ": ", why), join(hints, "; ")));
     if (candidate.comes_back) {
         take_down(service);  // what was not confirmed goes all the same, and the file is tried on

@@ -124,6 +124,11 @@ private:
     Status give_number(Service& service);
     void forget_groups(std::vector<std::string>* problems) const;
     [[nodiscard]] static std::string candidate_failure(const Service& service);
+    /// For the journal, where there is one. `text` of what was asked for now: who did is put behind it.
+    void tell(const std::string& kind, const std::string& name, const std::string& text) const;
+    void tell_asked(const std::string& kind, const std::string& name, const std::string& text) const;
+    void tell_promoted(const std::string& name, const Candidate& candidate, Millis took) const;
+    void tell_given_up(const std::string& name, const Candidate& candidate, const std::string& why, bool serves) const;
 
     RunContext& context_;
     Store& store_;

@@ -174,6 +174,7 @@ std::optional<Response> Services::answer_on_trial(const std::string& name, std::
         if (const auto status = prolong(name, client, *confirm); !status) {
             return failure(Code::failed, cat(name, ": its trial is as long as it was: ", status.error().what), "");
         }
+        tell_asked("trial", name, cat("its trial begins anew, for ", format_duration(*confirm)));
         Response response = done(cat(name, ": this version is deployed, and its trial begins anew"), true);
         response.hint = confirm_hint(name, *confirm);
         return response;
@@ -201,6 +202,7 @@ std::string Services::confirm_one(const std::string& name, bool* changed) {
         return status.error().what;
     }
     log_info(cat("'", name, "' is confirmed"));
+    tell_asked("confirmed", name, "confirmed: this version stays");
     *changed = true;
     return "";
 }
@@ -218,6 +220,7 @@ std::string Services::revert_one(const std::string& name, bool* changed) {
         return status.error().what;
     }
     log_info(cat("'", name, "' is not to stay"));
+    tell_asked("reverted", name, "reverted: this version is not to stay");
     context_.changed();
     *changed = true;
     return "";

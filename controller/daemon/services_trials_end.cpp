@@ -107,6 +107,9 @@ Status Services::put_back(const std::string& name) {
     if (trial.first) {
         unserved_.erase(name);
     }
+    tell("unconfirmed", name,
+         trial.first ? "it was not confirmed, and goes: there was no version before"
+                     : "it was not confirmed: the version before comes back");
     coming_back_[name] = *text;
     forget_before(name);
     return {};

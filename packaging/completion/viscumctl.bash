@@ -45,6 +45,7 @@ _viscumctl_offer_options() {
         remove | restart) options=(--wait) ;;
         drain | resume) options=(--all) ;;
         logs) options=(--follow --lines) ;;
+        events) options=(--follow --lines --since) ;;
         gate) options=(--role --key) ;;
         'bundle make') options=(--out --files --image --platform --key) ;;
         'bundle sign') options=(--key) ;;
@@ -62,7 +63,7 @@ _viscumctl_offer_options() {
 _viscumctl_offer_words() {
     case $verb:$given in
         :*)
-            _viscumctl_offer deploy confirm revert remove list status logs drain resume restart exec audit image bundle validate \
+            _viscumctl_offer deploy confirm revert remove list status logs events drain resume restart exec audit image bundle validate \
                 plan doctor why gate version
             ;;
         image:*) _viscumctl_offer import list prune remove ;;
@@ -72,7 +73,7 @@ _viscumctl_offer_words() {
         'bundle make:1') ;;
         'image import:0' | 'bundle '*:0) compopt -o default ;;
         'image remove:0') _viscumctl_offer_listed image list ;;
-        confirm:0 | revert:0 | remove:0 | status:0 | logs:0 | drain:0 | resume:0 | restart:0 | exec:0 | audit:0)
+        confirm:0 | revert:0 | remove:0 | status:0 | logs:0 | events:0 | drain:0 | resume:0 | restart:0 | exec:0 | audit:0)
             _viscumctl_offer_listed list
             ;;
         exec:1) _viscumctl_offer -- ;;
@@ -92,7 +93,7 @@ _viscumctl() {
             --) compopt -o default && return ;;
             --instance) instance=${words[++i]} ;;
             --instance=*) instance=${words[i]#*=} ;;
-            --wait | --confirm | --lines | -n | --name | --limit | --out | -o | --files | --image | --platform | --key | --trust | \
+            --wait | --confirm | --lines | -n | --since | --name | --limit | --out | -o | --files | --image | --platform | --key | --trust | \
                 --parts | --role) ((++i)) ;;
             -*) ;;
             *)

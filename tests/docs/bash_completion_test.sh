@@ -81,7 +81,7 @@ LIST
     ;;
 esac
 END
-    for verb in remove status logs drain resume restart exec audit; do
+    for verb in remove status logs events drain resume restart exec audit; do
         expect "viscumctl $verb " plates web
         expect "viscumctl $verb p" plates
         [[ $verb == exec ]] || expect "viscumctl $verb plates "

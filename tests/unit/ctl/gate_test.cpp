@@ -26,6 +26,8 @@ TEST_CASE("gate: a role says its verbs, with their options, and standard input f
     const auto deploy = GateRole::deploy;
     CHECK(said(observe, "status") == "looks: status");
     CHECK(said(observe, "viscumctl --json status plates") == "looks: --json|status|plates");
+    CHECK(said(observe, "events plates --since 2h -n 20 -f") == "looks: events|plates|--since|2h|-n|20|-f");
+    CHECK(said(observe, "events") == "looks: events");
     CHECK(said(observe, "  logs  plates -n 20  --json") == "looks: logs|plates|-n|20|--json");
     CHECK(said(observe, "validate -") == "looks: validate|-");
     CHECK(said(observe, "plan") == "looks: plan");
@@ -46,7 +48,7 @@ TEST_CASE("gate: what is not a role's is refused, and said in printable text") {
     const auto deploy = GateRole::deploy;
     CHECK(said(deploy, "").starts_with("this key may say: list, status, "));
     CHECK(said(GateRole::observe, "") ==
-          "this key may say: list, status, logs, audit, doctor, why, plan, validate, version, bundle list");
+          "this key may say: list, status, logs, events, audit, doctor, why, plan, validate, version, bundle list");
     for (const char* command : {
              "exec plates -- sh",
              "image import /etc/passwd",
@@ -72,6 +74,9 @@ TEST_CASE("gate: what is not a role's is refused, and said in printable text") {
              "remove a --wait",
              "remove a --wait=1s",
              "remove a --wait soon",
+             "events a b",
+             "events --since",
+             "events --since soon",
              "logs a -n -1",
              "logs a -n 10001",
              "logs a -fn5",

@@ -6,6 +6,7 @@
 #include <poll.h>
 
 #include "base/text.h"
+#include "controller/ctl/follow.h"
 #include "tests/unit/ctl/fixture.h"
 
 using namespace viscum;
