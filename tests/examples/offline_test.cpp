@@ -27,9 +27,19 @@ Scene::Options without_lease() {
     return options;
 }
 
-class Library : public Example {
+class OfflineSite : public Example {
 public:
-    Library() : Example("offline", without_lease()) {
+    OfflineSite() : Example("offline", without_lease()) {}
+    /// The router's own way to the two is closed, or open again.
+    void blackholes(const char* verb, const Endpoint& v4, const Endpoint& v6) {
+        must(ip_batch(bed().hotspot(), cat("route ", verb, " blackhole ", v4.address.text(), "/32\n", "route ", verb,
+                                           " blackhole ", v6.address.text(), "/128\n")));
+    }
+};
+
+class Library : public OfflineSite {
+public:
+    Library() {
         install("library.conf");
         must(output_of({"/bin/sh", path("library.sh"), kDocuments}));
         deploy();
@@ -61,9 +71,9 @@ private:
     static constexpr const char* kDocuments = "/srv/library";
 };
 
-class Records : public Example {
+class Records : public OfflineSite {
 public:
-    Records() : Example("offline", without_lease()) {
+    Records() {
         install("records.conf");
         must(output_of({"nft", "-f", "-"}, {.ns = &bed().cloud(), .input = R"(
             table inet seen {
@@ -121,13 +131,9 @@ TEST_CASE("offline: the library is served without an uplink, without a route, an
     library.scene().reboot();
     CHECK(eventually(kLimit, [&] { return library.serves(); }));
     CHECK(library.serves_all());
-    const auto blackholes = [&](const char* verb) {
-        must(ip_batch(library.bed().hotspot(), cat("route ", verb, " blackhole 203.0.113.60/32\n", "route ", verb,
-                                                   " blackhole 2001:db8:c::60/128\n")));
-    };
-    blackholes("add");
+    library.blackholes("add", kLibrary, kLibrary6);
     CHECK(library.serves_all());
-    blackholes("del");
+    library.blackholes("del", kLibrary, kLibrary6);
     CHECK(library.uplink_bytes() == before);
     CHECK(library.scene().status("offline").health == "healthy");
     library.uplink_up();
@@ -180,8 +186,13 @@ TEST_CASE("offline: of what must not leave the site the cloud sees no packet, wh
     records.scene().ctl({"drain", "records"});
     CHECK(records.attempts() == 0);
     CHECK(records.seen_by_cloud() == 0);
-    // Not any more the site's: this is what the count would have shown.
+    // Removed, and the way out is closed as the page says.
+    records.blackholes("add", kRecords, kRecords6);
     records.scene().ctl({"remove", "records", "--wait", "5s"});
+    CHECK(records.attempts() == 0);
+    CHECK(records.seen_by_cloud() == 0);
+    records.blackholes("del", kRecords, kRecords6);
+    // It is open: this is what the count would have shown.
     CHECK(records.attempts() == 6);
     const std::uint64_t afterwards = records.seen_by_cloud();
     CHECK(afterwards > 0);
