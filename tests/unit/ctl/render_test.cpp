@@ -190,6 +190,23 @@ TEST_CASE("render: a service in full, with a remark on a claim that has served n
     CHECK(render_service(bypassed, false).find("all that came for it went to the cloud") != std::string::npos);
 }
 
+TEST_CASE("render: a claim that ends is shown with its end, and one that has ended in the list, too") {
+    auto service = plates();
+    service.claims[0].until = "2026-12-31T23:59:00Z";
+    CHECK(render_service(service, false).find("  until      2026-12-31T23:59:00Z\n") != std::string::npos);
+    CHECK(render_list({service}, false).find("ended") == std::string::npos);
+    service.claims[0].ended = true;
+    service.claims[0].admission = "drain";
+    CHECK(render_service(service, false).find("2026-12-31T23:59:00Z (ended)\n") != std::string::npos);
+    CHECK(render_list({service}, false).find("plates: 1 of 2 claims ended, which takes no new flows\n") !=
+          std::string::npos);
+    // Where none is left the reason says it.
+    service.admission = "drain";
+    service.reason = "ended at 2026-12-31T23:59:00Z: new flows go to the cloud";
+    CHECK(render_list({service}, false).find("claims ended") == std::string::npos);
+    CHECK(render_list({service}, false).find("plates: ended at 2026-12-31T23:59:00Z: new flows") != std::string::npos);
+}
+
 TEST_CASE("render: what encloses a service is shown where it says something") {
     ServiceReport service = plates();
     service.claims.clear();

@@ -74,10 +74,11 @@ TEST_CASE("spec: an unknown key names the known one that is near, or all of them
 }
 
 TEST_CASE("spec: a key that belongs elsewhere is told where") {
-    for (const std::string key : {"command", "user", "env", "directory", "rootfs", "image", "writable"}) {
+    for (const std::string key :
+         {"command", "user", "env", "directory", "rootfs", "image", "writable", "stop_signal", "stop_timeout"}) {
         CHECK(says(key + ": x\n") == "web.yaml:5:1: '" + key + "' does not belong here (it stands within 'run')");
     }
-    for (const std::string key : {"limits", "sandbox", "files", "egress"}) {
+    for (const std::string key : {"limits", "sandbox", "files", "egress", "name", "health", "until"}) {
         CHECK(run_says("{ command: [/a], " + key + ": x }") ==
               "web.yaml:4:23: '" + key + "' does not belong here (it stands beside 'run')");
     }
