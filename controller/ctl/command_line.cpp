@@ -122,6 +122,7 @@ void add_verbs(CLI::App& app, Arguments& args) {
     events->add_flag("-f,--follow", args.follow, "Also write what comes, until Ctrl-C");
     events->add_option("-n,--lines", args.lines, "How many of the past")->type_name("LINES");
     events->add_option("--since", args.since, "None that are older: 90s, 2h")->type_name("TIME");
+    verb("watch", "Services and events, live", "  viscumctl watch\n  ssh -t root@hotspot viscumctl watch\n");
     for (const auto& [name, what] : {std::pair("drain", "Let new flows go to the cloud, open ones finish"),
                                      std::pair("resume", "The end of drain")}) {
         auto* sub = verb(name, what, cat("  viscumctl ", name, " plates\n  viscumctl ", name, " --all\n"));

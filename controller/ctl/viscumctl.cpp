@@ -21,6 +21,7 @@
 #include "controller/ctl/image_program.h"
 #include "controller/ctl/logs.h"
 #include "controller/ctl/render.h"
+#include "controller/ctl/watch.h"
 #include "controller/ctl/why.h"
 
 namespace viscum {
@@ -144,6 +145,9 @@ int run_verb(const CLI::App& chosen, const Arguments& args, const Session& sessi
     }
     if (verb == "events") {
         return run_events(args, session);
+    }
+    if (verb == "watch") {
+        return watch(session);
     }
     if (verb == "exec") {
         return exec(session, args.service, args.command);

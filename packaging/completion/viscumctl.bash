@@ -63,7 +63,7 @@ _viscumctl_offer_options() {
 _viscumctl_offer_words() {
     case $verb:$given in
         :*)
-            _viscumctl_offer deploy confirm revert remove list status logs events drain resume restart exec audit image bundle validate \
+            _viscumctl_offer deploy confirm revert remove list status logs events watch drain resume restart exec audit image bundle validate \
                 plan doctor why gate version
             ;;
         image:*) _viscumctl_offer import list prune remove ;;
