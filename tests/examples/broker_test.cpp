@@ -2,6 +2,7 @@
 // Devices talk to each other through a broker that stands in the place of the cloud's and is joined to it.
 #include <algorithm>
 #include <map>
+#include <thread>
 
 #include "base/file.h"
 #include "tests/examples/example.h"
@@ -13,6 +14,7 @@ namespace {
 constexpr const char* kBroker = "203.0.113.40";
 constexpr const char* kBroker6 = "2001:db8:c::40";
 constexpr std::uint16_t kPort = 1883;
+constexpr int kRounds = 20;
 
 Scene::Options with_address() {
     Scene::Options options;
@@ -73,13 +75,13 @@ public:
         REQUIRE(text.find(kept) != std::string::npos);
         must(write_file_atomically(path, text.replace(text.find(kept), kept.size(), "keepalive_interval 5"), 0644));
     }
-    /// `count` messages of QoS 1, acknowledged by whoever answers at the broker's address.
-    void publish(const NetNs& ns, const std::string& topic, const std::string& series, int count) {
+    /// `count` messages of QoS 1; 0 once whoever answers at the broker's address has acknowledged all.
+    static int publish(const NetNs& ns, const std::string& topic, const std::string& series, int count) {
         std::string lines;
         for (int number = 1; number <= count; ++number) {
             lines += cat(series, number, "\n");
         }
-        must(output_of({"mosquitto_pub", "-h", kBroker, "-q", "1", "-t", topic, "-l"}, {.ns = &ns, .input = lines}));
+        return run({"mosquitto_pub", "-h", kBroker, "-q", "1", "-t", topic, "-l"}, {.ns = &ns, .input = lines}).status;
     }
     [[nodiscard]] const NetNs& device() { return bed().client(1); }
     [[nodiscard]] const NetNs& other_device() { return bed().client(2); }
@@ -89,8 +91,8 @@ public:
     [[nodiscard]] bool reaches(const NetNs& from, const std::string& topic, const std::string& word,
                                const std::vector<const Subscriber*>& who) {
         return eventually(kLimit, [&] {
-            publish(from, topic, word, 1);
-            return std::ranges::all_of(who, [&](const Subscriber* one) { return one->has(cat(topic, " ", word, 1)); });
+            return publish(from, topic, word, 1) == 0 &&
+                   std::ranges::all_of(who, [&](const Subscriber* one) { return one->has(cat(topic, " ", word, 1)); });
         });
     }
 };
@@ -121,20 +123,31 @@ TEST_CASE(
         };
         REQUIRE(broker.reaches(broker.device(), "hello", "from-lan", {&lan, &cloud}));
         REQUIRE(broker.reaches(broker.cloud(), "hello", "from-cloud", {&lan, &cloud}));
-        broker.publish(broker.device(), "devices", "before-", 20);
-        broker.publish(broker.cloud(), "commands", "before-", 20);
+        CHECK(Broker::publish(broker.device(), "devices", "before-", 20) == 0);
+        CHECK(Broker::publish(broker.cloud(), "commands", "before-", 20) == 0);
         for (const Subscriber* one : {&lan, &cloud}) {
             CHECK(one->has_all("devices", "before-", 20));
             CHECK(one->has_all("commands", "before-", 20));
         }
         CHECK(bridge_is("1"));
 
+        // The uplink goes while a device publishes.
+        const auto cut = [](int round) { return cat("cut-", round, "-"); };
+        std::vector<int> statuses;
+        std::jthread publisher([&] {
+            for (int round = 1; round <= kRounds; ++round) {
+                statuses.push_back(Broker::publish(broker.device(), "devices", cut(round), 20));
+            }
+        });
+        CHECK(cloud.has_all("devices", cut(2), 20));
         broker.uplink_down();
-        broker.publish(broker.device(), "devices", "down-", 200);
+        publisher.join();
+        CHECK(std::ranges::count(statuses, 0) == kRounds);
+        CHECK(Broker::publish(broker.device(), "devices", "down-", 200) == 0);
         CHECK(lan.has_all("devices", "down-", 200));
         CHECK(bridge_is("0"));
-        broker.publish(broker.device(), "devices", "known-", 200);
-        broker.publish(broker.cloud(), "commands", "down-", 200);
+        CHECK(Broker::publish(broker.device(), "devices", "known-", 200) == 0);
+        CHECK(Broker::publish(broker.cloud(), "commands", "down-", 200) == 0);
         CHECK(lan.has_all("devices", "known-", 200));
         CHECK(cloud.of("devices", "down-", 200).first + cloud.of("devices", "known-", 200).first == 0);
         CHECK(lan.of("commands", "down-", 200).first == 0);
@@ -144,6 +157,10 @@ TEST_CASE(
         CHECK(cloud.has_all("devices", "down-", 200));
         CHECK(cloud.has_all("devices", "known-", 200));
         CHECK(lan.has_all("commands", "down-", 200));
+        for (int round = 1; round <= kRounds; ++round) {
+            CHECK(lan.has_all("devices", cut(round), 20));
+            CHECK(cloud.has_all("devices", cut(round), 20));
+        }
         // No message runs in a circle between the two brokers.
         for (const Subscriber* one : {&lan, &cloud}) {
             CHECK(one->of("devices", "before-", 20).second == 1);
@@ -173,7 +190,7 @@ TEST_CASE("broker: when it dies devices are the cloud's, at the same address, an
         // One is the cloud's until its connection ends, one is the hotspot's: the bridge joins them.
         broker.scene().ctl({"resume", "broker"});
         REQUIRE(broker.reaches(broker.device(), "hello", "again", {&lan, &cloud}));
-        broker.publish(broker.device(), "devices", "apart-", 20);
+        CHECK(Broker::publish(broker.device(), "devices", "apart-", 20) == 0);
         CHECK(lan.has_all("devices", "apart-", 20));
         CHECK(cloud.has_all("devices", "apart-", 20));
         CHECK(lan.of("devices", "apart-", 20).second == 1);
@@ -198,7 +215,7 @@ TEST_CASE("broker: what devices say to each other crosses the uplink once, for t
         }
         REQUIRE(broker.reaches(broker.device(), "devices", cat(series, "-hello"), all));
         const std::uint64_t before = broker.uplink_bytes();
-        broker.publish(broker.device(), "devices", series, kMessages);
+        CHECK(Broker::publish(broker.device(), "devices", series, kMessages) == 0);
         for (const Subscriber& one : devices) {
             CHECK(one.has_all("devices", series, kMessages));
         }
