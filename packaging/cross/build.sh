@@ -32,7 +32,7 @@ command -v "$emulator" > /dev/null || exit 0
 for program in viscumd viscumctl viscum-image viscum-exporter; do
     "$emulator" "$root/build/bin/$program" --version
 done
-for service in "$here"/../../examples/*/service.yaml; do
+for service in "$here"/../../examples/*/*.yaml; do
     "$emulator" "$root/build/bin/viscumctl" validate "$service" > "$root/log" 2>&1 || { cat "$root/log" >&2; exit 1; }
 done
 # Both say how they are used, and that they are not: not by hand. 128 and more would be a crash.

@@ -108,7 +108,7 @@ YAML
 inside systemctl reload viscumd.service
 eventually 'lan0 is not named after a reload' 'inside viscumctl deploy /root/web.yaml > /dev/null 2>&1 && echo deployed' deployed
 eventually 'a client is not served' served 'from the router'
-for example in "$root"/usr/share/doc/viscum/examples/*/service.yaml; do
+for example in "$root"/usr/share/doc/viscum/examples/*/*.yaml; do
     inside viscumctl validate "${example#"$root"}" > /dev/null || fail "$example is not valid"
 done
 [[ -n $(shim) && $(filters) -gt 0 ]] || fail 'neither shim nor filter are where they are looked for'

@@ -177,7 +177,7 @@ programs_run() {
     for name in sbin/viscumd sbin/viscumctl sbin/viscum-exporter libexec/viscum/viscum-image; do
         [[ $($run "$work/usr/$name" --version) = "${name##*/} ${version%-r*}" ]] || fail "$name does not say its version"
     done
-    for file in "$tree"/examples/*/service.yaml; do
+    for file in "$tree"/examples/*/*.yaml; do
         $run "$work/usr/sbin/viscumctl" validate "$file" > "$work/log" 2>&1 || fail "$file:" "$(cat "$work/log")"
     done
     for name in shim prober; do
