@@ -163,7 +163,11 @@ void Journal::look(const Services& services, const World& world) {
             now.sign = run->first_sign();
             now.on_failure = run->spec().on_failure;
             now.end = [run] { return run->describe_end(); };
-            now.why = [run] { return run->reason(); };
+            now.why = [run] {
+                const auto end = all_ended(run->spec(), wall_now());
+                const auto reason = run->reason();
+                return reason.empty() && end ? cat("what it claims ended at ", format_wall_time(*end)) : reason;
+            };
         } else {
             now.end = now.why = [] { return std::string(); };
         }

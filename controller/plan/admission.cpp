@@ -20,16 +20,23 @@ WallTime next_end(const ServiceSpec& spec, WallTime now) {
     return next;
 }
 
+std::optional<WallTime> all_ended(const ServiceSpec& spec, WallTime now) {
+    if (spec.ends.empty() || spec.ends.size() < spec.intercept.size()) {
+        return std::nullopt;
+    }
+    const WallTime last = std::ranges::max(spec.ends, {}, &ClaimEnd::at).at;
+    return last <= now ? std::optional(last) : std::nullopt;
+}
+
 std::string describe_ended(const ServiceSpec& spec, WallTime now) {
     const auto over = std::ranges::count_if(spec.ends, [now](const ClaimEnd& end) { return end.at <= now; });
     if (over == 0) {
         return {};
     }
     const char* const go = spec.on_failure == OnFailure::drop ? "new flows are dropped" : "new flows go to the cloud";
-    if (static_cast<std::size_t>(over) < spec.intercept.size()) {
-        return cat(over, " of ", spec.intercept.size(), " claims ended, whose ", go);
-    }
-    return cat("ended at ", format_wall_time(std::ranges::max(spec.ends, {}, &ClaimEnd::at).at), ": ", go);
+    const auto end = all_ended(spec, now);
+    return end ? cat("ended at ", format_wall_time(*end), ": ", go)
+               : cat(over, " of ", spec.intercept.size(), " claims ended, whose ", go);
 }
 
 Admission admission_of(const RunView& run, bool drained, Protocol protocol) {

@@ -36,6 +36,9 @@ bool has_ended(const ServiceSpec& spec, const Claim& claim, WallTime now);
 /// When the next of its claims ends; WallTime::max(): none will.
 WallTime next_end(const ServiceSpec& spec, WallTime now);
 
+/// When the last of its claims ended; nullopt: one has not.
+std::optional<WallTime> all_ended(const ServiceSpec& spec, WallTime now);
+
 /// "ended at 2026-12-31T23:59:00Z: new flows go to the cloud", or how many of its claims; empty: none.
 std::string describe_ended(const ServiceSpec& spec, WallTime now);
 

@@ -133,6 +133,7 @@ TEST_CASE("fault 19: the wall clock is set beyond the end of a claim, and back, 
     }
     const FlowSummary seen = flow->stop();
     check_flow("a clock that is set", seen);
+    CHECK(scene.ctl({"events"}).out.find("what it claims ended at ") != std::string::npos);
     viscumd.stop(SIGTERM);
     must(scene.viscumd().start_again());
     { const auto closed = std::move(open); }

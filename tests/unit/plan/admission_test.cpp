@@ -188,7 +188,10 @@ TEST_CASE("admission: what has ended is told, all or how many, and what becomes 
     spec.ends = {{kWeb, end}};
     CHECK(describe_ended(spec, end - std::chrono::seconds(1)).empty());
     CHECK(describe_ended(spec, end) == "1 of 2 claims ended, whose new flows go to the cloud");
+    CHECK_FALSE(all_ended(spec, end));
     spec.ends.push_back({kOther, end});
+    CHECK_FALSE(all_ended(spec, end - std::chrono::seconds(1)));
+    CHECK(all_ended(spec, end) == end);
     CHECK(describe_ended(spec, end) == "ended at 2026-12-31T23:59:00Z: new flows go to the cloud");
     spec.on_failure = OnFailure::drop;
     CHECK(describe_ended(spec, end) == "ended at 2026-12-31T23:59:00Z: new flows are dropped");
