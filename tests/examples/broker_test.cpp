@@ -50,7 +50,8 @@ public:
         return seen;
     }
     [[nodiscard]] bool has_all(const std::string& topic, const std::string& series, int count) const {
-        return eventually(kLimit, [&] { return of(topic, series, count).first == count; });
+        // A bridge that found its uplink dead tries again every ten seconds or so.
+        return eventually(3 * kLimit, [&] { return of(topic, series, count).first == count; });
     }
 
 private:
