@@ -165,7 +165,7 @@ TEST_CASE("spec: the examples are valid") {
         CHECK((service_of(*text).name == folder || !is_main));
         folders.insert(folder);
     }
-    for (const std::string name : {"broker", "cache", "dns", "nginx", "offline", "plates", "speedtest"}) {
+    for (const std::string name : {"broker", "cache", "dns", "filter", "nginx", "offline", "plates", "speedtest"}) {
         CHECK_MESSAGE(folders.contains(name), name);
     }
 }
