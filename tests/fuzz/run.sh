@@ -35,6 +35,7 @@ image_layer      10240    20000 tar
 bundle            4096   100000 -
 shim_words        2048   150000 -
 shim_log          4096     1500 -
+events            2048    25000 -
 run_files         5000    40000 -
 proc_texts        4096    15000 -
 values             256   150000 -
