@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 # camera.sh HOST:PORT SECONDS [OPTION OF FFMPEG...]: a camera that sends ten frames a second of a still scene, with its
-# sensor's noise, through which something moves in the last two of every ten seconds. With -re at the end it takes its time.
+# sensor's noise, through which something moves in the last two of every ten seconds. With -re it takes its time.
 set -eu
 to=$1 seconds=$2
 shift 2
