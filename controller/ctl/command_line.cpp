@@ -135,6 +135,12 @@ void add_verbs(CLI::App& app, Arguments& args) {
     exec->add_option("CMD", args.command, "The command and its arguments, behind --")->required()->type_name("");
     service(verb("audit", "What a service can do, and how much that is",
                  "  viscumctl audit plates\n  viscumctl audit plates --json | jq .score\n"));
+    auto* savings = verb("savings", "What services saved, day by day: traffic, time, round trips, money",
+                         "  viscumctl savings\n  viscumctl savings plates --days 7\n"
+                         "  viscumctl savings --days 400 --csv > savings.csv\n");
+    savings->add_option("NAME", args.service, "The service")->type_name("");
+    savings->add_option("--days", args.days, "How many, today among them; otherwise 30")->type_name("DAYS");
+    savings->add_flag("--csv", args.csv, "A table for programs (RFC 4180)");
     add_image_verbs(*verb("image", "The images that services are made from",
                           "  viscumctl image import plates.tar --name plates:1\n  viscumctl image list\n"
                           "  viscumctl image remove plates:1\n"),

@@ -38,6 +38,8 @@ struct Arguments {
     bool allow_downgrade = false;
     std::string flow_source;
     std::string flow_destination;
+    std::string days;
+    bool csv = false;
     std::string role;
     std::string key;
 };

@@ -52,7 +52,7 @@ Response explain(const Session& session, const Error& error) {
 
 bool is_answered_at_once(const std::string& verb) {
     return verb == "list" || verb == "status" || verb == "plan" || verb == "version" || verb == "exec-info" ||
-           verb == "audit" || verb == "images";
+           verb == "audit" || verb == "images" || verb == "savings";
 }
 
 Request request_for(std::string verb, std::string service = "") {

@@ -16,7 +16,7 @@ constexpr std::size_t kMaxCommand = 1024;  // bytes
 constexpr std::size_t kMaxKeyName = 64;
 constexpr std::uint64_t kMostLines = 10'000;
 
-enum class Value : std::uint8_t { none, time, lines };
+enum class Value : std::uint8_t { none, time, number };
 
 struct Option {
     std::string_view name;
@@ -42,13 +42,18 @@ constexpr std::array kRules{
          GateRole::observe,
          false,
          Operand::service,
-         {Option{"-n", Value::lines}, Option{"--lines", Value::lines}, Option{"-f"}}},
+         {Option{"-n", Value::number}, Option{"--lines", Value::number}, Option{"-f"}}},
     Rule{"events",
          GateRole::observe,
          false,
          Operand::maybe_service,
-         {Option{"-n", Value::lines}, Option{"--lines", Value::lines}, Option{"--since", Value::time}, Option{"-f"}}},
+         {Option{"-n", Value::number}, Option{"--lines", Value::number}, Option{"--since", Value::time}, Option{"-f"}}},
     Rule{"audit", GateRole::observe, false, Operand::service, {}},
+    Rule{"savings",
+         GateRole::observe,
+         false,
+         Operand::maybe_service,
+         {Option{"--days", Value::number}, Option{"--csv"}}},
     Rule{"doctor", GateRole::observe, false, Operand::none, {}},
     Rule{"why", GateRole::observe, false, Operand::flow, {}},
     Rule{"plan", GateRole::observe, false, Operand::maybe_file, {}},

@@ -21,6 +21,7 @@
 #include "controller/ctl/image_program.h"
 #include "controller/ctl/logs.h"
 #include "controller/ctl/render.h"
+#include "controller/ctl/savings.h"
 #include "controller/ctl/watch.h"
 #include "controller/ctl/why.h"
 
@@ -154,6 +155,9 @@ int run_verb(const CLI::App& chosen, const Arguments& args, const Session& sessi
     }
     if (verb == "audit") {
         return audit(session, args.service);
+    }
+    if (verb == "savings") {
+        return savings(session, args.service, args.days, args.csv);
     }
     if (verb == "doctor") {
         return doctor(session);

@@ -289,6 +289,7 @@ Status Daemon::start(const Programs& programs, NewerTables newer) {
     loop_->each_turn([this] { turn(); });
     // Rules and filters are whole before the first request.
     turn();
+    savings_ = std::make_unique<Savings>(Savings::Sources{*loop_, instance_, *services_, *world_, failovers_, config_});
     auto server = Server::open(
         *loop_, instance_.socket_path(),
         [this](ClientId client, const Request& request) { on_request(client, request); },
@@ -429,6 +430,9 @@ void Daemon::renew_lease() {
         if (observers_) {
             observers_->mend();
         }
+        if (savings_) {
+            savings_->look();
+        }
         reconciler_->touch();
     });
     const auto status = world_->set_lease(lease_until_);
@@ -455,9 +459,15 @@ void Daemon::turn() {
         warn(problems);
     }
     const WallTime now = wall_now();
+    if (savings_ && reconciler_->is_due()) {
+        savings_->before_pass();
+    }
     if (reconciler_->turn()) {
         failovers_.rules_stand(*services_, boot_now());
         journal_->look(*services_, *world_);
+        if (savings_) {
+            savings_->after_pass();
+        }
         watch_backends();
         watch_nft();
         watch_clock(now);
@@ -480,6 +490,9 @@ Status Daemon::run() {
     journal_->note("stopped", "",
                    may_serve_ ? "viscumd ended; services and rules stay, until the lease ends"
                               : cat("viscumd ended: ", may_serve_.error().what));
+    if (may_serve_) {
+        savings_->finish();
+    }
     return may_serve_ ? std::move(status) : may_serve_;
 }
 

@@ -17,6 +17,7 @@
 #include "controller/daemon/keeper.h"
 #include "controller/daemon/observers.h"
 #include "controller/daemon/reconciler.h"
+#include "controller/daemon/savings.h"
 #include "controller/daemon/services.h"
 #include "controller/daemon/store.h"
 #include "controller/daemon/watchdog.h"
@@ -87,6 +88,7 @@ private:
     void exec_info(ClientId client, const Request& request);
     void audit(ClientId client, const Request& request);
     void images(ClientId client);
+    void savings(ClientId client, const Request& request);
     void report(ClientId client, const Request& request);
     /// One of the answers that a request with several services waits for.
     void answer(ClientId client, const Response& response);
@@ -115,6 +117,7 @@ private:
     std::unique_ptr<Reconciler> reconciler_;
     Failovers failovers_;
     std::unique_ptr<Journal> journal_;  // none while everything is taken off
+    std::unique_ptr<Savings> savings_;
     std::unique_ptr<Server> server_;
     std::unique_ptr<Observers> observers_;
     std::map<BackendKey, int> backend_watches_;

@@ -83,4 +83,9 @@ void Failovers::report(ServiceReport& out, BootTime now) const {
     }
 }
 
+bool Failovers::serves(const std::string& service) const {
+    const auto found = histories_.find(service);
+    return found != histories_.end() && found->second.served().value_or(false);
+}
+
 }  // namespace viscum

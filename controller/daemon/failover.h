@@ -22,6 +22,8 @@ public:
     /// showed first, if it did; `drained`: by the operator.
     void rules_stand(bool served, const std::optional<FirstSign::Sign>& sign, bool drained, BootTime now);
     void report(ServiceReport& out, BootTime now) const;
+    /// As the last pass left it; nullopt: there was none.
+    [[nodiscard]] std::optional<bool> served() const { return served_; }
 
 private:
     void give_back(const std::optional<FirstSign::Sign>& sign, bool drained, BootTime now);
@@ -41,6 +43,7 @@ public:
     /// After each pass; services that are gone are forgotten.
     void rules_stand(const Services& services, BootTime now);
     void report(ServiceReport& out, BootTime now) const;
+    [[nodiscard]] bool serves(const std::string& service) const;
 
 private:
     std::map<std::string, FailoverHistory> histories_;

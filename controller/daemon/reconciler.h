@@ -25,6 +25,7 @@ public:
     void touch() { dirty_ = true; }
     /// The same in a while, for news that come in swarms and for what failed. The earlier of two such calls counts.
     void touch_after(Millis delay);
+    [[nodiscard]] bool is_due() const { return dirty_; }
     /// A pass, if one is due; returns whether there was one.
     bool turn();
     /// Whether a pass is still to come for what is wanted already. Without seeing there is none to wait for.

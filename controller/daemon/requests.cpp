@@ -19,6 +19,7 @@ namespace {
 constexpr Millis kDefaultWait{30'000};
 constexpr Millis kShortestTrial{1'000};
 constexpr Millis kLongestTrial{24 * 3'600'000};
+constexpr std::uint64_t kSavingsDays = 30;  // where nobody says how many
 constexpr std::size_t kMaxBy = 64;
 constexpr std::size_t kMaxFiles = 64;
 constexpr Millis kReportPatience{1'000};  // an operator who looks wants to see something
@@ -83,6 +84,8 @@ void Daemon::on_request(ClientId client, const Request& request) {
         audit(client, request);
     } else if (verb == "images") {
         images(client);
+    } else if (verb == "savings") {
+        savings(client, request);
     } else if (verb == "list" || verb == "status" || verb == "version") {
         report(client, request);
     } else {
@@ -332,6 +335,24 @@ void Daemon::images(ClientId client) {
     for (const auto& [digest, service] : *in_use) {
         response.details.push_back(cat(digest, ' ', service));
     }
+    answer(client, response);
+}
+
+void Daemon::savings(ClientId client, const Request& request) {
+    const auto days = request.days < 0 ? kSavingsDays : static_cast<std::uint64_t>(request.days);
+    const auto report = savings_->report(request.service, days);
+    if (!report) {
+        answer(client, refusal(Code::failed, report.error().what, "name a service, or ask for fewer --days"));
+        return;
+    }
+    const auto& name = request.service;
+    if (!name.empty() && report->rows.empty() && !services_->all().contains(name) &&
+        !services_->unserved().contains(name)) {
+        answer(client, no_such_service(name));
+        return;
+    }
+    Response response;
+    response.report = to_json(*report);
     answer(client, response);
 }
 

@@ -57,6 +57,9 @@ std::size_t frame_length(std::string_view header) {
 std::string encode(const Request& request) {
     JsonOut out;
     fields(out, request);
+    if (request.days >= 0) {  // of one verb alone, and newer than the others
+        out.field("days", request.days);
+    }
     std::vector<File> files;
     for (const auto& [name, text] : request.files) {
         files.push_back({name, text});
@@ -82,6 +85,9 @@ Result<Request> decode_request(std::string_view json) {
     fields(in, request);
     std::vector<File> files;
     in.field("files", files);
+    if (value->member("days") != nullptr) {
+        in.field("days", request.days);
+    }
     for (auto& file : files) {
         request.files.emplace_back(std::move(file.name), std::move(file.text));
     }

@@ -30,12 +30,14 @@ enum class Code : std::uint8_t {
 };
 
 struct Request {
-    // deploy, confirm, revert, remove, list, status, drain, resume, restart, exec-info, plan, version, audit, images
+    // deploy, confirm, revert, remove, list, status, drain, resume, restart, exec-info, plan, version, audit, images,
+    // savings
     std::string verb;
     std::string service;                                     // "": all (list, status, confirm, revert, drain, resume)
     std::vector<std::pair<std::string, std::string>> files;  // deploy, plan: (name for diagnostics, text)
     std::int64_t wait_ms = -1;     // deploy, restart, remove: how long to wait; -1: the default
     std::int64_t confirm_ms = -1;  // deploy: after which the version before comes back, unless confirmed; -1: never
+    std::int64_t days = -1;        // savings: how many, today among them; -1: the default
     std::string by;                // who asked, where that was not root in person; for the log
     bool operator==(const Request&) const = default;
 };
@@ -48,7 +50,8 @@ struct Response {
     std::string message;               // progress, or what was done, or the error
     std::string hint;                  // what to do next; may be empty
     std::vector<std::string> details;  // diagnostics, the steps of a plan; images: "DIGEST SERVICE" of those in use
-    std::string report;                // JSON (list, status, version: DaemonReport; audit: AuditReport); may be empty
+    std::string report;                // JSON (list, status, version: DaemonReport; audit: AuditReport, savings:
+                                       // SavingsReport); may be empty
     std::map<std::string, std::string> facts;  // exec-info: "run_dir", "shim"; deploy: "ms_to_healthy"
     bool operator==(const Response&) const = default;
 };

@@ -126,6 +126,8 @@ inline constexpr Choices<DatapathChoice, 3> kDatapath{
     DatapathChoice::any,
     {{{"auto", DatapathChoice::any}, {"socket", DatapathChoice::socket}, {"classic", DatapathChoice::classic}}}};
 inline constexpr int kMaxTrusted = 16;
+inline constexpr int kMostCost = 10'000;  // of a gigabyte
+inline constexpr int kMaxCurrency = 8;
 inline constexpr Choices<std::string_view, 4> kLogLevel{
     "info", {{{"debug", "debug"}, {"info", "info"}, {"warn", "warn"}, {"error", "error"}}}};
 

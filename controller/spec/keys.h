@@ -244,6 +244,13 @@ inline constexpr auto kRouter = std::to_array<Key>({
      "datapath: classic"},
     {"trust", "who signs what may be deployed, see [trust](#trust)", "list of at most {} public keys",
      bounds::kMaxTrusted, "whoever deploys is trusted", ""},
+    {"cost_per_gb", "what the uplink costs, see [cost_per_gb](#cost_per_gb)",
+     "a number from 0 to {}, and a currency of at most 8 letters", bounds::kMostCost, "nothing is said of money",
+     "cost_per_gb: 4.50 EUR"},
+    {"metered", "whether the uplink is paid by what goes over it, see [metered](#metered-measure_cloud)", "{}",
+     words_of<bounds::kFlag>(), "`false`", "metered: true"},
+    {"measure_cloud", "whether the way to the cloud is measured, see [metered](#metered-measure_cloud)", "{}",
+     words_of<bounds::kFlag>(), "`true`, where `metered` is not", "measure_cloud: false"},
     {"log_level", "what is logged", "{}", words_of<bounds::kLogLevel>(), "{}", "log_level: warn"},
 });
 

@@ -142,7 +142,54 @@ AliasRange read_aliases(const YamlNode* node, Mistakes& mistakes) {
     return aliases;
 }
 
+constexpr std::size_t kDecimals = 4;  // of Price::kUnit
+
+/// "4", "4.5" or "4.5000" as parts of Price::kUnit.
+std::optional<std::uint64_t> parts_of(const std::string& number) {
+    const auto point = number.find('.');
+    const auto whole = parse_decimal(number.substr(0, point), Price::kMost / Price::kUnit);
+    std::string rest = point == std::string::npos ? "0" : number.substr(point + 1);
+    if (!whole || rest.empty() || rest.size() > kDecimals ||
+        rest.find_first_not_of("0123456789") != std::string::npos) {
+        return std::nullopt;
+    }
+    rest.resize(kDecimals, '0');
+    std::uint64_t parts = *whole;
+    for (const char digit : rest) {
+        parts = parts * 10 + static_cast<std::uint64_t>(digit - '0');
+    }
+    return parts <= Price::kMost ? std::optional(parts) : std::nullopt;
+}
+
+/// A number and, where it is to be told, the currency.
+std::optional<Price> read_price(const YamlNode* node, Mistakes& mistakes) {
+    constexpr std::string_view kHint = "as in 4.50 EUR: from 0 to 10000 with at most four decimals, then 1-8 letters";
+    const auto text = read_text(node, mistakes, kHint);
+    if (!text) {
+        return std::nullopt;
+    }
+    const auto blank = text->find(' ');
+    const auto parts = parts_of(text->substr(0, blank));
+    const std::string currency = blank == std::string::npos ? "" : text->substr(blank + 1);
+    const bool is_word = std::all_of(currency.begin(), currency.end(),
+                                     [](char c) { return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'); });
+    if (!parts || !is_word || currency.size() > bounds::kMaxCurrency ||
+        (blank != std::string::npos && currency.empty())) {
+        mistakes.add(node->place, cat(quoted(node->key), ": ", quoted(*text), " is no price"), std::string(kHint));
+        return std::nullopt;
+    }
+    return Price{*parts, currency};
+}
+
 }  // namespace
+
+std::string Price::text() const {
+    std::string decimals = std::to_string(kUnit + parts % kUnit).substr(1);
+    while (decimals.size() > 2 && decimals.back() == '0') {
+        decimals.pop_back();
+    }
+    return cat(parts / kUnit, '.', decimals, currency.empty() ? "" : " ", currency);
+}
 
 RouterConfig read_router_config(const YamlNode& root, Mistakes& mistakes) {
     RouterConfig config;
@@ -155,6 +202,9 @@ RouterConfig read_router_config(const YamlNode& root, Mistakes& mistakes) {
     config.aliases = read_aliases(fields.find("aliases"), mistakes);
     config.datapath = read_choice<bounds::kDatapath>(fields.find("datapath"), mistakes).value_or(config.datapath);
     config.trust = read_trust(fields.find("trust"), mistakes);
+    config.cost_per_gb = read_price(fields.find("cost_per_gb"), mistakes);
+    config.metered = read_flag(fields.find("metered"), mistakes).value_or(config.metered);
+    config.measure_cloud = read_flag(fields.find("measure_cloud"), mistakes).value_or(!config.metered);
     config.log_level = read_choice<bounds::kLogLevel>(fields.find("log_level"), mistakes).value_or(config.log_level);
     return config;
 }

@@ -220,6 +220,17 @@ struct AliasRange {
     bool operator==(const AliasRange&) const = default;
 };
 
+/// What traffic over the uplink costs.
+struct Price {
+    static constexpr std::uint64_t kUnit = 10'000;  // of the currency: four decimals
+    static constexpr std::uint64_t kMost = bounds::kMostCost * kUnit;
+    std::uint64_t parts = 0;  // of kUnit, for 1,000,000,000 bytes
+    std::string currency;     // 1-8 letters; empty: nobody said
+    bool operator==(const Price&) const = default;
+    /// "4.50 EUR"
+    [[nodiscard]] std::string text() const;
+};
+
 /// /etc/NAME/viscum.yaml
 struct RouterConfig {
     std::vector<std::string> lan;          // device names or fnmatch(3) patterns; a bridge stands for its ports
@@ -228,7 +239,10 @@ struct RouterConfig {
     TableSizes tables;
     AliasRange aliases;
     DatapathChoice datapath = bounds::kDatapath.standard;
-    std::vector<std::string> trust;  // "ssh-ed25519 BASE64": who signs bundles; empty: whoever deploys is trusted
+    std::vector<std::string> trust;    // "ssh-ed25519 BASE64": who signs bundles; empty: whoever deploys is trusted
+    std::optional<Price> cost_per_gb;  // of the uplink
+    bool metered = false;              // the uplink is paid by what goes over it: nothing is measured over it
+    bool measure_cloud = true;         // now and then how far the real cloud is; not where the uplink is metered
     std::string log_level{bounds::kLogLevel.standard};
     bool operator==(const RouterConfig&) const = default;
 };

@@ -68,6 +68,7 @@ public:
     Result<std::vector<IpPrefix>> own_networks() override;
     ClaimCounters counters(const Claim& claim) override { return grade_->counters(claim); }
     std::vector<std::pair<std::string, std::uint64_t>> egress_counters(const BackendKey& key) override;
+    std::optional<EgressBytes> egress_bytes(const BackendKey& key) override;
     std::vector<std::pair<std::string, std::uint64_t>> verdicts() override { return grade_->verdicts(); }
 
 private:

@@ -193,6 +193,11 @@ std::vector<std::pair<std::string, std::uint64_t>> SocketGrade::egress_counters(
     return out;
 }
 
+EgressBytes SocketGrade::egress_bytes(IfIndex link) const {
+    const LinkCounters counted = links_.counters(number(link));
+    return {number(link), counted.in_bytes, counted.out_bytes};
+}
+
 Status SocketGrade::write(const std::vector<LinkedRule>& rules) {
     std::vector<Rule> table;
     table.reserve(rules.size());
@@ -238,6 +243,7 @@ ClaimCounters SocketGrade::counters(const Claim& claim) {
     }
     const auto counted = read_counters(*datapath_, *index);
     if (!counted) {
+        out.known = false;
         return out;
     }
     out.flows = counted->flows;

@@ -31,6 +31,13 @@ struct ClaimCounters {
     std::uint64_t packets_in = 0, bytes_in = 0, packets_out = 0, bytes_out = 0;
     std::uint64_t flows_cloud = 0;
     std::vector<std::pair<std::string, std::uint64_t>> cloud;  // reason -> packets; only those that occurred
+    bool known = true;                                         // false: they cannot be read now
+};
+
+/// Bytes of flows that a backend began. They begin at 0 with its link, whose number is never given twice.
+struct EgressBytes {
+    std::uint32_t link = 0;
+    std::uint64_t in = 0, out = 0;
 };
 
 class Grade;
@@ -84,6 +91,8 @@ public:
     virtual ClaimCounters counters(const Claim& claim) = 0;
     /// Packets of flows that a backend began, or tried to: "out", "in", and refused ones by reason.
     virtual std::vector<std::pair<std::string, std::uint64_t>> egress_counters(const BackendKey& key) = 0;
+    /// nullopt: it may begin none.
+    virtual std::optional<EgressBytes> egress_bytes(const BackendKey& key) = 0;
     virtual std::vector<std::pair<std::string, std::uint64_t>> verdicts() = 0;
 };
 

@@ -53,6 +53,7 @@ _viscumctl_offer_options() {
         'bundle thin') options=(--parts) ;;
         'bundle lacks') options=(--allow-downgrade) ;;
         'bundle install') options=(--allow-downgrade --wait --confirm) ;;
+        savings) options=(--days --csv) ;;
         'image import') options=(--name --limit) ;;
         'image remove') options=(--force) ;;
     esac
@@ -63,7 +64,7 @@ _viscumctl_offer_options() {
 _viscumctl_offer_words() {
     case $verb:$given in
         :*)
-            _viscumctl_offer deploy confirm revert remove list status logs events watch drain resume restart exec audit image bundle validate \
+            _viscumctl_offer deploy confirm revert remove list status logs events watch drain resume restart exec audit savings image bundle validate \
                 plan doctor why gate version
             ;;
         image:*) _viscumctl_offer import list prune remove ;;
@@ -73,7 +74,7 @@ _viscumctl_offer_words() {
         'bundle make:1') ;;
         'image import:0' | 'bundle '*:0) compopt -o default ;;
         'image remove:0') _viscumctl_offer_listed image list ;;
-        confirm:0 | revert:0 | remove:0 | status:0 | logs:0 | events:0 | drain:0 | resume:0 | restart:0 | exec:0 | audit:0)
+        confirm:0 | revert:0 | remove:0 | status:0 | logs:0 | events:0 | drain:0 | resume:0 | restart:0 | exec:0 | audit:0 | savings:0)
             _viscumctl_offer_listed list
             ;;
         exec:1) _viscumctl_offer -- ;;
@@ -94,7 +95,7 @@ _viscumctl() {
             --instance) instance=${words[++i]} ;;
             --instance=*) instance=${words[i]#*=} ;;
             --wait | --confirm | --lines | -n | --since | --name | --limit | --out | -o | --files | --image | --platform | --key | --trust | \
-                --parts | --role) ((++i)) ;;
+                --parts | --role | --days) ((++i)) ;;
             -*) ;;
             *)
                 case $verb in

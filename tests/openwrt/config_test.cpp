@@ -44,6 +44,7 @@ TEST_CASE("openwrt: viscumd reads in viscum.yaml what /etc/config/viscum says") 
         "\tlist lan 'br-lan'\n\tlist lan 'wlan*'\n\tlist lan '[!x]th?'\n\tlist lan 'eth0.10'\n"
         "\tlist claimable '203.0.113.0/24'\n\tlist claimable '2001:DB8::7 443'\n"
         "\tlist claimable '198.51.100.0/28 8000-8100'\n\toption lease '5s'\n\toption log_level 'debug'\n"
+        "\toption cost_per_gb '4.50 EUR'\n\toption metered '1'\n\toption measure_cloud 'on'\n"
         "\tlist trust '" +
         kKey + " ops@example.net'\n\tlist trust '" + kKey + "'\n");
     REQUIRE(router.init("start") == 0);
@@ -54,6 +55,8 @@ TEST_CASE("openwrt: viscumd reads in viscum.yaml what /etc/config/viscum says") 
                           {*IpPrefix::parse("198.51.100.0/28"), {8000, 8100}}};
     expected.lease = 5s;
     expected.log_level = "debug";
+    expected.cost_per_gb = Price{45'000, "EUR"};
+    expected.metered = true;
     expected.trust = {kKey, kKey};
     CHECK(config_of(router) == expected);
     CHECK(std::filesystem::status(router.path(kFile)).permissions() ==
@@ -150,6 +153,9 @@ TEST_CASE("openwrt: no value of /etc/config/viscum becomes YAML of its own") {
     for (const auto& value : hostile) {
         CAPTURE(value);
         CHECK(refusals("\toption lease " + quoted(value) + "\toption log_level " + quoted(value)) == 2);
+        // 30 of some currency is a price.
+        CHECK(refusals("\toption metered " + quoted(value) + "\toption cost_per_gb " + quoted(value)) ==
+              (value == "30 s" ? 1 : 2));
         lan += "\tlist lan " + quoted(value);
         claimable += "\tlist claimable " + quoted(value);
         trust += "\tlist trust " + quoted(value) + "\tlist trust " + quoted(kKey + value);

@@ -48,7 +48,8 @@ TEST_CASE("gate: what is not a role's is refused, and said in printable text") {
     const auto deploy = GateRole::deploy;
     CHECK(said(deploy, "").starts_with("this key may say: list, status, "));
     CHECK(said(GateRole::observe, "") ==
-          "this key may say: list, status, logs, events, audit, doctor, why, plan, validate, version, bundle list");
+          "this key may say: list, status, logs, events, audit, savings, doctor, why, plan, validate, version, bundle "
+          "list");
     for (const char* command : {
              "exec plates -- sh",
              "image import /etc/passwd",

@@ -18,6 +18,9 @@ lease: 5s
 tables: { rules: 16, flows: 1048576, fragments: 64 }
 aliases: { v4: 10.99.0.0/16, v6: "fd00:1::/64" }
 datapath: classic
+cost_per_gb: 4.50 EUR
+metered: true
+measure_cloud: true
 log_level: debug
 )");
     RouterConfig expected;
@@ -29,6 +32,8 @@ log_level: debug
     expected.tables = {16, 1'048'576, 64};
     expected.aliases = {*IpPrefix::parse("10.99.0.0/16"), *IpPrefix::parse("fd00:1::/64")};
     expected.datapath = DatapathChoice::classic;
+    expected.cost_per_gb = Price{45'000, "EUR"};
+    expected.metered = true;
     expected.log_level = "debug";
     CHECK(config == expected);
 }
@@ -127,6 +132,36 @@ TEST_CASE("spec: who is trusted is a key, and never nobody by mistake") {
         CAPTURE(text);
         CHECK(router_says(std::string("lan: [eth1]\ntrust: ") + text + "\n").find("viscum.yaml:2:") == 0);
     }
+}
+
+TEST_CASE("spec: a price is a number with four decimals at most, and a currency where that is to be told") {
+    const auto price_of = [](const std::string& text) {
+        return router_of("lan: [eth1]\ncost_per_gb: " + text + "\n").cost_per_gb;
+    };
+    CHECK(price_of("4.50 EUR") == Price{45'000, "EUR"});
+    CHECK(price_of("0") == Price{0, ""});
+    CHECK(price_of("0.0001 Fr") == Price{1, "Fr"});
+    CHECK(price_of("10000") == Price{Price::kMost, ""});
+    CHECK(price_of("10000")->text() == "10000.00");
+    CHECK(price_of("4.5 EUR")->text() == "4.50 EUR");
+    CHECK(price_of("0.0070")->text() == "0.007");
+    for (const char* text :
+         {"4,50", "-1", "1.", ".5", "1.00001", "10000.0001", "10001", "1e3", "EUR", "4.5 EUR x", "4.5EUR", "'4.5 '",
+          "4.5 E1", "4.5 ABCDEFGHI", "''", "[4.5]", "0x1", "99999999999999999999"}) {
+        CAPTURE(text);
+        CHECK(router_says(std::string("lan: [eth1]\ncost_per_gb: ") + text + "\n").find("viscum.yaml:2:") == 0);
+    }
+    CHECK(router_says("lan: [eth1]\ncost_per_gb: cheap\n") ==
+          "viscum.yaml:2:14: 'cost_per_gb': 'cheap' is no price (as in 4.50 EUR: from 0 to 10000 with at most four "
+          "decimals, then 1-8 letters)");
+}
+
+TEST_CASE("spec: over a metered uplink nothing is measured, unless that is asked for") {
+    CHECK(router_of("lan: [eth1]\n").measure_cloud);
+    CHECK(!router_of("lan: [eth1]\nmetered: true\n").measure_cloud);
+    CHECK(router_of("lan: [eth1]\nmetered: true\nmeasure_cloud: true\n").measure_cloud);
+    CHECK(!router_of("lan: [eth1]\nmeasure_cloud: false\n").measure_cloud);
+    CHECK(router_says("lan: [eth1]\nmetered: 1\n").find("viscum.yaml:2:") == 0);
 }
 
 TEST_CASE("spec: unknown keys, versions and levels of viscum.yaml are refused") {

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "controller/daemon/savings.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <random>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "controller/daemon/trial_clock.h"
+#include "controller/savings/clock.h"
+#include "controller/savings/ledger_file.h"
+#include "controller/world/grade.h"
+
+namespace viscum {
+namespace {
+
+constexpr std::chrono::minutes kSampleEach{1};
+constexpr std::chrono::minutes kWriteEach{15};
+constexpr std::chrono::minutes kWriteTimeEach{60};  // where nothing but time went by
+constexpr mode_t kFileMode = 0640;
+constexpr const char* kAside = ".damaged";
+constexpr const char* kUnfinished = ".new";  // write_file_atomically
+
+Moment moment_now() {
+    return moment_of(read_clock());
+}
+
+double roll_dice() {
+    std::random_device device;
+    return static_cast<double>(device()) / static_cast<double>(std::random_device::max());
+}
+
+/// What a service counts may end with the next pass.
+bool is_changing(const Service& service) {
+    return service.removed || service.candidate ||
+           std::ranges::any_of(service.runs, [](const auto& run) { return run && run->stopping(); });
+}
+
+ClaimNumbers numbers_of(const ClaimCounters& counters) {
+    ClaimNumbers out;
+    out.flows = counters.flows;
+    out.bytes_in = counters.bytes_in;
+    out.bytes_out = counters.bytes_out;
+    out.flows_cloud = counters.flows_cloud;
+    for (const auto& [reason, packets] : counters.cloud) {
+        std::uint64_t& sum = out.cloud.at(cloud_reason(reason));
+        sum = add_up(sum, packets);
+    }
+    return out;
+}
+
+}  // namespace
+
+Savings::Savings(const Sources& sources) : sources_(sources), ledger_(boot_id()), round_trip_(sources.loop) {
+    const bool known = load();
+    const Moment now = moment_now();
+    written_ = now.at;
+    after_pass();
+    sample_all(now);
+    if (!known) {
+        write(now);  // where counting began: a kill is not to move that
+    }
+    look();
+}
+
+std::optional<LedgerState> Savings::read(const std::string& file) {
+    const auto bytes = read_file(file, kLedgerLimit);
+    if (!bytes && bytes.error().errno_code == ENOENT) {
+        return std::nullopt;
+    }
+    auto state = bytes ? decode_ledger(*bytes) : Result<LedgerState>(bytes.error());
+    if (state) {
+        return *std::move(state);
+    }
+    const bool moved = std::rename(file.c_str(), (file + kAside).c_str()) == 0;
+    log_warn(cat("savings: '", file, "' is not used", moved ? " and is now '" + file + kAside + "'" : "", ": ",
+                 state.error().what));
+    return std::nullopt;
+}
+
+bool Savings::load() {
+    for (const auto& file : {long_file(), short_file()}) {
+        (void)remove_file(file + kUnfinished);  // of a write that a power cut or a kill interrupted
+    }
+    auto all = read(long_file());
+    auto rest = read(short_file());
+    if (rest && (!all || rest->sequence >= all->sequence)) {
+        ledger_.adopt(*std::move(rest));
+    } else if (all) {
+        all->rows.clear();
+        ledger_.adopt(*std::move(all));
+    } else {
+        return false;
+    }
+    return true;
+}
+
+ServiceSample Savings::sample_of(const Service& service) const {
+    ServiceSample out;
+    out.name = service.name;
+    out.sums = sources_.world.grade().name() == "classic";
+    for (const auto& rule : rules_of(service.view())) {
+        const ClaimCounters counters = sources_.world.counters(rule.claim);
+        out.known = out.known && counters.known;
+        out.claims[rule.claim.text()] = numbers_of(counters);
+    }
+    for (const auto& run : service.runs) {
+        if (const auto bytes = run ? sources_.world.egress_bytes(run->key()) : std::nullopt) {
+            out.links[bytes->link] = {bytes->in, bytes->out};
+        }
+    }
+    ServiceReport failovers;
+    failovers.name = service.name;
+    sources_.failovers.report(failovers, boot_now());
+    out.failovers = failovers.failovers;
+    out.failover_us = failovers.failover_us;
+    const Run* run = service.current();
+    out.probe_us = run != nullptr && run->probe_took() ? run->probe_took()->count() : -1;
+    return out;
+}
+
+void Savings::sample_all(const Moment& now) {
+    std::vector<ServiceSample> samples;
+    for (const auto& [name, service] : sources_.services.all()) {
+        samples.push_back(sample_of(service));
+    }
+    ledger_.sample(samples, now, true);
+    sampled_ = now.at;
+    sampled_day_ = now.day;
+}
+
+void Savings::before_pass() {
+    std::vector<ServiceSample> samples;
+    for (const auto& [name, service] : sources_.services.all()) {
+        if (is_changing(service)) {
+            samples.push_back(sample_of(service));
+        }
+    }
+    if (!samples.empty()) {
+        ledger_.sample(samples, moment_now(), false);
+    }
+}
+
+void Savings::after_pass() {
+    const Moment now = moment_now();
+    for (const auto& [name, service] : sources_.services.all()) {
+        const Serving serving = service.drained || service.removed        ? Serving::drained
+                                : sources_.failovers.serves(service.name) ? Serving::here
+                                                                          : Serving::cloud;
+        ledger_.stand(name, serving, now);
+    }
+}
+
+void Savings::look() {
+    sources_.loop.cancel(timer_);
+    timer_ = sources_.loop.after(kSampleEach, [this] { look(); });
+    const Moment now = moment_now();
+    if (now.at - sampled_ >= kSampleEach || now.day != sampled_day_) {
+        sample_all(now);
+    }
+    const BootTime passed = now.at - written_;
+    if (ledger_.urgent() || (ledger_.counted() && passed >= kWriteEach) ||
+        (ledger_.changed() && passed >= kWriteTimeEach)) {
+        write(now);
+    }
+    ask_cloud(now);
+}
+
+void Savings::finish() {
+    const Moment now = moment_now();
+    sample_all(now);
+    if (ledger_.changed() || ledger_.urgent()) {
+        write(now);
+    }
+}
+
+/// The days that are over, into the long file.
+Status Savings::fold(const Moment& now) {
+    const auto before = read(long_file());
+    LedgerState all = ledger_.state();
+    all.sequence = std::max(all.sequence, before ? before->sequence : 0) + 1;
+    if (before) {
+        merge(all.rows, before->rows);
+    }
+    if (now.sure) {
+        move_days(all.rows, now.day, [&now](Day day) { return day > now.day + 1; });
+    }
+    prune(all.rows, all.newest);
+    const std::string bytes = encode_ledger(all);
+    if (auto status = write_file_atomically(long_file(), bytes, kFileMode); !status) {
+        const auto there = read_file(long_file(), kLedgerLimit);
+        if (!there || *there != bytes) {
+            return status;
+        }
+    }
+    ledger_.taken(all.sequence);
+    return {};
+}
+
+void Savings::write(const Moment& now) {
+    written_ = now.at;  // also where it fails: a medium that is full is not to be asked all the time
+    Status status = ledger_.has_past_days(now.day) && now.day != kUndated ? fold(now) : Status{};
+    if (status) {
+        status = write_file_atomically(short_file(), encode_ledger(ledger_.state()), kFileMode);
+    }
+    ledger_.saved();
+    const std::string problem = status ? "" : status.error().what;
+    if (!problem.empty() && problem != told_) {
+        log_warn(cat("savings are not written, and counted on: ", problem));
+    }
+    told_ = problem;
+}
+
+std::vector<Rounds::Served> Savings::served() const {
+    std::vector<Rounds::Served> out;
+    for (const auto& [name, service] : sources_.services.all()) {
+        const Run* run = service.current();
+        if (run != nullptr && !service.removed && !service.drained && sources_.failovers.serves(name)) {
+            out.push_back({name, cloud_targets(run->spec())});
+        }
+    }
+    return out;
+}
+
+void Savings::ask_cloud(const Moment& now) {
+    if (!sources_.config.measure_cloud || round_trip_.under_way()) {
+        return;
+    }
+    const auto choice = rounds_.next(served(), now.at, roll_dice());
+    if (!choice) {
+        return;
+    }
+    round_trip_.start(choice->target, [this, service = choice->service](std::optional<std::int64_t> us) {
+        ledger_.cloud_answered(service, us.value_or(-1), moment_now());
+    });
+}
+
+Result<SavingsReport> Savings::report(const std::string& service, std::uint64_t days) {
+    const Moment now = moment_now();
+    sample_all(now);
+    DayRows rows = ledger_.state().rows;
+    if (const auto all = read(long_file())) {
+        merge(rows, all->rows);
+    }
+    timespec wall{};
+    clock_gettime(CLOCK_REALTIME, &wall);
+    return summarize(rows, {service, days, now.day, zone_name(wall.tv_sec), sources_.config.cost_per_gb});
+}
+
+}  // namespace viscum
