@@ -53,7 +53,7 @@ benches: configure
 	@cmake --build $(BUILD) -j $(JOBS) --target benches
 
 # What is injected, and the scores that docs/reliability.md shows beside.
-FAULTS := ^faults_|: fault [0-9]|^e2e: (attack|exposure):
+FAULTS := ^faults_|: ?fault [0-9]|^e2e: ?(attack|exposure):
 faults: need-root deps all ## every fault at every point, not a sample: takes hours (root)
 	@VISCUM_FAULTS=full ctest --test-dir $(BUILD) -R '$(FAULTS)' --output-on-failure
 
@@ -99,10 +99,9 @@ lint: deps configure ## formatting, the project's own rules, clang-tidy
 	@tests/check/lint.sh $(BUILD) $(JOBS)
 
 # What needs no privilege, with AddressSanitizer and UndefinedBehaviorSanitizer.
-UNIT := unit_base unit_netns unit_spec unit_plan unit_sandbox unit_image unit_prober unit_supervise unit_ipc unit_ctl unit_tcprog unit_daemon unit_classic unit_world unit_doctor unit_why unit_exporter unit_bench
 sanitize: deps ## run the unit tests with ASan and UBSan
 	@cmake -S . -B $(BUILD)/sanitize -DCMAKE_BUILD_TYPE=Debug -DVISCUM_SANITIZE=ON > /dev/null
-	@cmake --build $(BUILD)/sanitize -j $(JOBS) --target $(UNIT)
+	@cmake --build $(BUILD)/sanitize -j $(JOBS) --target unit_tests
 	@ctest --test-dir $(BUILD)/sanitize -L unit --output-on-failure
 
 FUZZ_SECONDS ?= 300
