@@ -263,7 +263,7 @@ private:
             text += cat("; ", service_->reason);
         }
         if (!service_->last_exit.empty()) {
-            text += cat("; it last ", service_->last_exit);
+            text += cat("; the last end: ", service_->last_exit);
         }
         because("service", std::move(text));
     }

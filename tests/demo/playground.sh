@@ -59,7 +59,8 @@ up() {
 
     mkdir "$run/pages"
     echo 'the cloud' > "$run/pages/index.html"
-    on cloud busybox httpd -f -p 80 -h "$run/pages" &
+    # By itself, not by on(): what is remembered is the server's own process. And it keeps nobody's pipe open.
+    nsenter --net=/run/netns/play-cloud busybox httpd -f -p 80 -h "$run/pages" > "$run/log" 2>&1 < /dev/null &
     echo $! > "$run/pid"
     echo 'client: 10.77.0.11   hotspot: lan0 and wan0   cloud: 203.0.113.10 and 2001:db8:c::10, port 80'
 }

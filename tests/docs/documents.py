@@ -1,15 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""documents.py links|pictures|commands ROOT [PROGRAMS]: what the documents name is there. Needs no network.
+"""documents.py links|pictures|commands|services ROOT PROGRAMS: what the documents name is there. Needs no network.
 
 links: files and #anchors of Markdown links; pictures: SVGs are well-formed; commands: verbs of viscumctl and targets
-of make. Exit code 1, and a line for each mistake."""
+of make; services: whole service files are valid. Exit code 1, and a line for each mistake."""
 import os
 import re
 import subprocess
 import sys
 import xml.etree.ElementTree
 
+FOREIGN_TARGETS = {"menuconfig", "package"}  # of OpenWrt's own tree
 FENCE = re.compile(r"^\s*```")
 
 
@@ -45,7 +46,7 @@ def anchors(path):
             yield slug if count == 0 else f"{slug}-{count}"
 
 
-def links(root):
+def links(root, _programs):
     for path in documents(root):
         for number, line in prose(path):
             for target in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`]*`", "", line)):
@@ -59,7 +60,7 @@ def links(root):
                     yield f"{path}:{number}: {file or 'this file'} has no heading #{anchor}"
 
 
-def pictures(root):
+def pictures(root, _programs):
     for folder, _, files in os.walk(os.path.join(root, "docs")):
         for path in (os.path.join(folder, name) for name in files if name.endswith(".svg")):
             try:
@@ -77,7 +78,7 @@ def commands(root, programs):
     said = subprocess.run([f"{programs}/viscumctl", "--help"], capture_output=True, text=True, check=True).stdout
     verbs = set(re.findall(r"^  ([a-z]+) ", said.split("ubcommands:", 1)[-1].split("\n\n")[0], re.M | re.I))
     with open(os.path.join(root, "Makefile"), encoding="utf-8") as file:
-        targets = set(re.findall(r"^([a-z-]+):", file.read(), re.M))
+        targets = set(re.findall(r"^([a-z-]+):", file.read(), re.M)) | FOREIGN_TARGETS
     helps = {}
     for path in documents(root):
         if not re.search(r"(README|docs/[a-z-]+)\.md$", path):
@@ -101,8 +102,23 @@ def commands(root, programs):
                             yield f"{place}: viscumctl {verb} has no {option}"
 
 
+def services(root, programs):
+    for path in documents(root):
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        for block in re.finditer(r"^```yaml\n(.*?)^```", text, re.M | re.S):
+            body = block.group(1)
+            if not (body.startswith("viscum: 1") and re.search(r"^name:", body, re.M)):
+                continue
+            answer = subprocess.run([f"{programs}/viscumctl", "--instance", "nobody", "validate", "-"], input=body,
+                                    capture_output=True, text=True, check=False)
+            if answer.returncode != 0:
+                line = text.count("\n", 0, block.start()) + 1
+                yield f"{path}:{line}: {answer.stderr.strip()}"
+
+
 def main():
-    checks = {"links": links, "pictures": pictures, "commands": commands}
+    checks = {"links": links, "pictures": pictures, "commands": commands, "services": services}
     mistakes = list(checks[sys.argv[1]](*sys.argv[2:]))
     print("\n".join(mistakes), end="\n" if mistakes else "")
     return 1 if mistakes else 0

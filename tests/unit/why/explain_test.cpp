@@ -158,7 +158,7 @@ TEST_CASE("why: an answer that would be lost, and a past that went wrong") {
     CHECK(because(said, "history") ==
           "since viscumd started, new flows went to the cloud for: exited (2), unhealthy (1); the last time 2m ago: "
           "unhealthy");
-    CHECK(because(said, "service") == "up, healthy; it last killed by SIGKILL");
+    CHECK(because(said, "service") == "up, healthy; the last end: killed by SIGKILL");
 }
 
 TEST_CASE("why: without viscumd and without datapath it says what it does not know") {
