@@ -140,9 +140,9 @@ std::string render_service(const ServiceReport& service, bool colour) {
     if (service.pid != 0) {
         out += fact("pid", std::to_string(service.pid));
     }
-    out +=
-        fact("restarts", service.last_exit.empty() ? std::to_string(service.restarts)
-                                                   : cat(service.restarts, "; the last end: ", printable(service.last_exit)));
+    out += fact("restarts", service.last_exit.empty()
+                                ? std::to_string(service.restarts)
+                                : cat(service.restarts, "; the last end: ", printable(service.last_exit)));
     out += render_sandbox(service, colour) + render_usage(service, colour) + render_egress(service);
     out += fact("namespace", service.namespace_name.empty() ? "-" : printable(service.namespace_name));
     out += fact("link", service.link.empty() ? "-" : printable(service.link));
