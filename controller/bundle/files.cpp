@@ -3,14 +3,16 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/text.h"
 
 namespace viscum {
 
-Result<NewFile> NewFile::open(const std::string& path) {
+Result<NewFile> NewFile::open(const std::string& path, mode_t mode) {
     NewFile file(path);
-    file.fd_.reset(::open(file.temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
+    unlink(file.temporary_.c_str());  // of a run that was interrupted, with another mode
+    file.fd_.reset(::open(file.temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode));
     return file.fd_ ? Result<NewFile>(std::move(file)) : errno_error(cat("cannot write '", path, "'"));
 }
 

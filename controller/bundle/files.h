@@ -2,6 +2,8 @@
 // The files of whoever makes bundles.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <string>
 
@@ -13,7 +15,7 @@ namespace viscum {
 /// A file that is not there before it is whole.
 class NewFile {
 public:
-    static Result<NewFile> open(const std::string& path);
+    static Result<NewFile> open(const std::string& path, mode_t mode = 0644);
     NewFile(NewFile&&) = default;
     NewFile& operator=(NewFile&&) = delete;
     NewFile(const NewFile&) = delete;

@@ -152,6 +152,17 @@ void add_verbs(CLI::App& app, Arguments& args) {
                      args);
     files(verb("validate", "Check files without the daemon", "  viscumctl validate plates.yaml\n"))->required();
     files(verb("plan", "What a deploy would do, step by step", "  viscumctl plan plates.yaml\n  viscumctl plan\n"));
+    verb("backup", "Put the configuration and all services into one file",
+         "  viscumctl backup /tmp/hotspot-7.tar\n  ssh root@hotspot viscumctl backup - > hotspot-7.tar\n")
+        ->add_option("FILE", args.backup, "The backup, which holds secrets; - is standard output")
+        ->required()
+        ->type_name("");
+    auto* restore = verb("restore", "Put back what a backup holds, while viscumd is stopped",
+                         "  viscumctl restore hotspot-7.tar --dry-run\n"
+                         "  systemctl stop viscumd; viscumctl restore hotspot-7.tar; systemctl start viscumd\n");
+    restore->add_option("FILE", args.backup, "The backup; - is standard input")->required()->type_name("");
+    restore->add_flag("--dry-run", args.dry_run, "Only say what would be done");
+    restore->add_flag("--exact", args.exact, "Remove services that the backup does not have");
     auto* why = verb("why", "What would become of a packet, and why",
                      "  viscumctl why 192.168.1.23 203.0.113.10:443/tcp\n"
                      "  viscumctl why '[2001:db8::23]:40000' '[2001:db8:c::10]:443/tcp' --json\n");

@@ -32,6 +32,8 @@ struct Arguments {
     std::string image_name;
     std::string image_limit;
     bool force = false;
+    std::string backup;  // a file
+    bool exact = false;
     BundleMake bundle;
     std::vector<std::string> keys;
     std::string parts;

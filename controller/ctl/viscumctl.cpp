@@ -11,6 +11,7 @@
 
 #include "base/build_info.h"
 #include "base/text.h"
+#include "controller/ctl/backup.h"
 #include "controller/ctl/command_line.h"
 #include "controller/ctl/commands.h"
 #include "controller/ctl/doctor.h"
@@ -161,6 +162,12 @@ int run_verb(const CLI::App& chosen, const Arguments& args, const Session& sessi
     }
     if (verb == "doctor") {
         return doctor(session);
+    }
+    if (verb == "backup") {
+        return backup(session, args.backup);
+    }
+    if (verb == "restore") {
+        return restore(session, args.backup, {args.dry_run, args.exact});
     }
     if (verb == "why") {
         return why(session, args.flow_source, args.flow_destination);

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "controller/daemon/choose_grade.h"
 #include "controller/daemon/footprint.h"
+#include "controller/daemon/instance_lock.h"
 #include "controller/daemon/numbers.h"
 #include "controller/daemon/report_builder.h"
 #include "controller/ipc/observe.h"
@@ -40,28 +41,6 @@ void raise_descriptor_limit() {
         limit.rlim_cur = limit.rlim_max;
         setrlimit(RLIMIT_NOFILE, &limit);
     }
-}
-
-Result<UniqueFd> take_lock(const Instance& instance) {
-    if (auto status = make_directory(instance.run_dir(), 0750); !status) {
-        return std::move(status).error();
-    }
-    UniqueFd lock(::open(instance.lock_file().c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-    if (!lock) {
-        return errno_error(cat("cannot open '", instance.lock_file(), "'"));
-    }
-    // Not flock(2): a child that is forked and has not yet executed its program would go on to hold that after our
-    // death.
-    struct flock whole {};
-    whole.l_type = F_WRLCK;
-    whole.l_whence = SEEK_SET;
-    if (fcntl(lock.get(), F_SETLK, &whole) != 0) {
-        if (errno == EAGAIN || errno == EACCES) {
-            return Error{EBUSY, cat("another viscumd serves instance '", instance.name, "'")};
-        }
-        return errno_error(cat("cannot lock '", instance.lock_file(), "'"));
-    }
-    return lock;
 }
 
 }  // namespace

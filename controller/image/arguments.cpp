@@ -53,6 +53,8 @@ std::string take_bundle_option(Arguments& args, std::string_view option, const s
         args.bundle.platform = value;
     } else if (option == "--key") {
         args.key = value;
+    } else if (option == "--drained") {
+        args.drained.push_back(value);
     } else if (option == "--parts") {
         args.parts = value;
     } else if (option == "--trust") {

@@ -23,8 +23,9 @@ struct Arguments {
     std::set<std::string> in_use;
     BundleOrder bundle;
     BundleRequest arrival;
-    std::string key;    // to sign with
-    std::string parts;  // a file with their paths
+    std::string key;                   // to sign with
+    std::vector<std::string> drained;  // services, for a backup
+    std::string parts;                 // a file with their paths
 };
 
 /// Why the command line is not understood; empty: it is.

@@ -1,61 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "controller/image/bundle_verbs.h"
 
-#include <fcntl.h>
-#include <poll.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 
 #include "base/file.h"
 #include "base/text.h"
-#include "base/unique_fd.h"
 #include "controller/bundle/record.h"
 #include "controller/image/say.h"
+#include "controller/image/stream_reader.h"
 #include "controller/ipc/json.h"
 
 namespace viscum {
 namespace {
 
 constexpr std::size_t kMaxPartsFile = 64UL * 1024;
-constexpr int kSilence = 60'000;  // ms
-
-/// A file from its start to its end, or a pipe. A pipe that says nothing for a minute is an error: somebody waits for
-/// the store, and a connection that broke may never say so.
-class StreamReader : public ByteReader {
-public:
-    /// "-": standard input.
-    static Result<std::unique_ptr<StreamReader>> open(const std::string& file) {
-        UniqueFd fd(file == "-" ? dup(STDIN_FILENO) : ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
-        return fd ? Result<std::unique_ptr<StreamReader>>(
-                        std::unique_ptr<StreamReader>(new StreamReader(std::move(fd))))
-                  : errno_error(cat("cannot open '", file, "'"));
-    }
-    Result<std::size_t> read(char* into, std::size_t size) override {
-        while (true) {
-            pollfd waits{fd_.get(), POLLIN, 0};
-            if (poll(&waits, 1, kSilence) == 0) {
-                return Error{ETIMEDOUT, "nothing of the bundle has come for a minute"};
-            }
-            const auto got = ::read(fd_.get(), into, size);
-            if (got >= 0) {
-                return static_cast<std::size_t>(got);
-            }
-            if (errno != EINTR) {
-                return errno_error("cannot read the bundle");
-            }
-        }
-    }
-
-private:
-    explicit StreamReader(UniqueFd fd) : fd_(std::move(fd)) {}
-    UniqueFd fd_;
-};
-
-std::string shown(const std::string& file) {
-    return file == "-" ? "standard input" : cat("'", file, "'");
-}
 
 std::uint64_t size_of(const BundleManifest& manifest) {
     std::uint64_t bytes = 0;

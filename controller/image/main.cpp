@@ -9,6 +9,7 @@
 #include "base/build_info.h"
 #include "base/text.h"
 #include "controller/image/arguments.h"
+#include "controller/image/backup_verbs.h"
 #include "controller/image/bundle_verbs.h"
 #include "controller/image/image_verbs.h"
 #include "controller/image/say.h"
@@ -26,6 +27,8 @@ constexpr std::string_view kUsage =
     "  prune [--in-use DIGEST]...                 remove images without a name, and bundles\n"
     "  bundle-make FILE OUT ...                   the verbs of 'viscumctl bundle', which says what they take:\n"
     "  bundle-sign, -verify, -thin, -lacks, -install FILE ..., bundle-list\n"
+    "  backup OUT [--drained SERVICE]...          the instance's configuration and services, as one tar\n"
+    "  backup-stage FILE DIR                      read and verify such a tar, and put what it holds into DIR\n"
     "Exit codes: 0 done, 2 usage or invalid image or bundle, 5 refused, 6 no such image, 1 anything else.\n";
 
 /// Without a device's store.
@@ -41,12 +44,13 @@ struct Verb {
 };
 
 constexpr std::array kVerbs{
-    Verb{"import", 1, import_image},     Verb{"list", 0, list_all},
-    Verb{"remove", 1, remove_image},     Verb{"prune", 0, prune_all},
-    Verb{"bundle-make", 2, alone<make>}, Verb{"bundle-sign", 1, alone<sign>},
-    Verb{"bundle-thin", 1, alone<thin>}, Verb{"bundle-verify", 1, alone<verify>},
-    Verb{"bundle-lacks", 1, lacks},      Verb{"bundle-install", 1, install},
-    Verb{"bundle-list", 0, versions},
+    Verb{"import", 1, import_image},       Verb{"list", 0, list_all},
+    Verb{"remove", 1, remove_image},       Verb{"prune", 0, prune_all},
+    Verb{"bundle-make", 2, alone<make>},   Verb{"bundle-sign", 1, alone<sign>},
+    Verb{"bundle-thin", 1, alone<thin>},   Verb{"bundle-verify", 1, alone<verify>},
+    Verb{"bundle-lacks", 1, lacks},        Verb{"bundle-install", 1, install},
+    Verb{"bundle-list", 0, versions},      Verb{"backup", 1, backup},
+    Verb{"backup-stage", 2, alone<stage>},
 };
 
 std::string all_verbs() {

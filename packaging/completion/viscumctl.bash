@@ -56,6 +56,7 @@ _viscumctl_offer_options() {
         savings) options=(--days --csv) ;;
         'image import') options=(--name --limit) ;;
         'image remove') options=(--force) ;;
+        restore) options=(--dry-run --exact) ;;
     esac
     _viscumctl_offer --help --instance --json "${options[@]}"
 }
@@ -65,14 +66,14 @@ _viscumctl_offer_words() {
     case $verb:$given in
         :*)
             _viscumctl_offer deploy confirm revert remove list status logs events watch drain resume restart exec audit savings image bundle validate \
-                plan doctor why gate version
+                plan doctor why backup restore gate version
             ;;
         image:*) _viscumctl_offer import list prune remove ;;
         bundle:*) _viscumctl_offer make sign verify thin lacks install list ;;
         deploy:* | validate:* | plan:*) _viscumctl_offer_files ;;
         'bundle make:0') _viscumctl_offer_files ;;
         'bundle make:1') ;;
-        'image import:0' | 'bundle '*:0) compopt -o default ;;
+        'image import:0' | 'bundle '*:0 | backup:0 | restore:0) compopt -o default ;;
         'image remove:0') _viscumctl_offer_listed image list ;;
         confirm:0 | revert:0 | remove:0 | status:0 | logs:0 | events:0 | drain:0 | resume:0 | restart:0 | exec:0 | audit:0 | savings:0)
             _viscumctl_offer_listed list

@@ -54,7 +54,7 @@ verbs_and_options() {
             same "verbs of $verb" "$(verbs_of $verb)" "$(offered "viscumctl --json $verb ")"
         fi
     done < "$work/verbs"
-    expect 'viscumctl res' resume restart
+    expect 'viscumctl res' resume restart restore
     expect 'viscumctl deploy --d' --dry-run
     expect 'viscumctl nonsense '
 }
