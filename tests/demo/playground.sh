@@ -32,6 +32,12 @@ address() {
 }
 
 up() {
+    for tool in ip nsenter sysctl busybox; do
+        command -v "$tool" > /dev/null || {
+            echo "there is no '$tool'; on Debian 'make deps' installs what is missing" >&2
+            exit 1
+        }
+    done
     [ ! -e "$run" ] || {
         echo "$run is there: 'playground.sh down' first" >&2
         exit 1
@@ -74,6 +80,15 @@ down() {
 }
 
 case ${1:-} in
+up | down | on)
+    [ "$(id -u)" -eq 0 ] || {
+        echo 'network namespaces need root' >&2
+        exit 1
+    }
+    ;;
+esac
+
+case ${1:-} in
 up) up ;;
 down) down ;;
 on)
@@ -83,6 +98,10 @@ on)
     }
     namespace=$2
     shift 2
+    [ -e "/run/netns/play-$namespace" ] || {
+        echo "there is no '$namespace': 'playground.sh up' makes client, hotspot and cloud" >&2
+        exit 1
+    }
     exec nsenter --net="/run/netns/play-$namespace" "$@" # the process that was started is the command itself
     ;;
 *)
