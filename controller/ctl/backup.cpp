@@ -13,11 +13,11 @@
 #include "controller/backup/staged.h"
 #include "controller/ctl/image_program.h"
 #include "controller/ctl/render.h"
-#include "controller/daemon/instance_lock.h"
-#include "controller/daemon/store.h"
 #include "controller/image/image.h"
 #include "controller/ipc/json.h"
 #include "controller/spec/check.h"
+#include "controller/store/instance_lock.h"
+#include "controller/store/store.h"
 
 namespace viscum {
 namespace {

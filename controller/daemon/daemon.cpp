@@ -12,12 +12,12 @@
 #include "base/text.h"
 #include "controller/daemon/choose_grade.h"
 #include "controller/daemon/footprint.h"
-#include "controller/daemon/instance_lock.h"
 #include "controller/daemon/numbers.h"
 #include "controller/daemon/report_builder.h"
 #include "controller/ipc/observe.h"
 #include "controller/spec/check.h"
 #include "controller/spec/parse.h"
+#include "controller/store/instance_lock.h"
 
 namespace viscum {
 namespace {

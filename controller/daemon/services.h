@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "controller/daemon/service.h"
-#include "controller/daemon/store.h"
+#include "controller/store/store.h"
 
 namespace viscum {
 

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "base/event_loop.h"
-#include "controller/daemon/store.h"
+#include "controller/store/store.h"
 
 namespace viscum {
 

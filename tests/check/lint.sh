@@ -84,7 +84,7 @@ rule '#include "(netns|tcprog|controller)/' '#include "netns/link.h"' 'base depe
 rule '#include "(tcprog|controller)/' '#include "tcprog/abi.h"' 'netns sees base only' $(inside netns)
 rule '#include "(netns|controller)/' '#include "netns/link.h"' 'tcprog sees base only' $(inside tcprog)
 mapfile -t files < <(printf '%s\n' "${product[@]}" | without '^controller/(daemon/|main\.cpp$)')
-rule '#include "controller/daemon/' '#include "controller/daemon/store.h"' 'nothing sees daemon' "${files[@]}"
+rule '#include "controller/daemon/' '#include "controller/daemon/daemon.h"' 'nothing sees daemon' "${files[@]}"
 rule '#include "\.\.?/' '#include "../x.h"' 'includes are written from the root' "${all[@]}"
 mapfile -t files < <(printf '%s\n' "${product[@]}" | without '^controller/spec/')
 rule '#include <yaml-cpp' '#include <yaml-cpp/yaml.h>' 'yaml-cpp is known to spec only' "${files[@]}"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // deploy --confirm: the version before comes back, unless somebody says that the new one is to stay.
 #include "base/file.h"
-#include "controller/daemon/store.h"
+#include "controller/store/store.h"
 #include "tests/scene/scene.h"
 
 namespace viscum {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The state file: any bytes, and those that were written, with damage.
 #include "base/text.h"
-#include "controller/daemon/store.h"
+#include "controller/store/store.h"
 #include "tests/fuzz/fuzz.h"
 
 using namespace viscum;

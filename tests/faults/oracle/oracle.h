@@ -13,7 +13,7 @@
 
 #include "base/instance.h"
 #include "base/result.h"
-#include "controller/daemon/store.h"
+#include "controller/store/store.h"
 
 namespace viscum {
 

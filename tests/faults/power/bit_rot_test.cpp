@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What the disk gives back is not what was written: the generation before is used, and that is said.
 #include "base/file.h"
-#include "controller/daemon/store.h"
+#include "controller/store/store.h"
 #include "tests/faults/oracle/oracle.h"
 #include "tests/scene/scene.h"
 #include "tests/support/campaign.h"

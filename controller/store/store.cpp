@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "controller/daemon/store.h"
+#include "controller/store/store.h"
 
 #include <unistd.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "controller/daemon/instance_lock.h"
+#include "controller/store/instance_lock.h"
 
 #include <fcntl.h>
 
