@@ -63,9 +63,9 @@ public:
         auto lock = options_.dry_run ? Result<UniqueFd>(UniqueFd()) : take_lock(instance_);
         if (!lock) {
             return lock.error().errno_code == EBUSY
-                       ? fail(
-                             session_.console, Code::refused, cat("viscumd runs for instance '", instance_.name, "'"),
-                             "stop it first: systemctl stop viscumd, or: service viscum stop; services go on meanwhile")
+                       ? fail(session_.console, Code::refused, cat("viscumd runs for instance '", instance_.name, "'"),
+                              "stop it first, and services go on meanwhile: systemctl stop viscumd, or: service viscum "
+                              "stop")
                        : failed(session_, lock.error());
         }
         if (const int code = run_image(session_, {"backup-stage", file_or_pipe(file), dir_}); code != 0) {
@@ -262,7 +262,7 @@ private:
             console.err(cat("  hint: viscumctl image import FILE --name ", image, ", which is not in the store\n"));
         }
         if (!options_.dry_run) {
-            console.err("  hint: start viscumd now: systemctl start viscumd, or: service viscum start\n");
+            console.err("  hint: start viscumd again, and services follow\n");
         }
         return 0;
     }

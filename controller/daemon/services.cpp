@@ -18,6 +18,12 @@ namespace {
 constexpr int kStartsBeforeGivingUp = 3;
 constexpr std::size_t kLogLook = 1;  // whether there is something in it
 
+/// What becomes of new flows that it does not get.
+const char* fate(const Service& service) {
+    const Run* run = service.current();
+    return run != nullptr && run->spec().on_failure == OnFailure::drop ? "are dropped" : "go to the cloud";
+}
+
 }  // namespace
 
 Services::Services(RunContext& context, Store& store, std::function<void(std::uint64_t, const Response&)> answer)
@@ -72,7 +78,11 @@ void Services::deploy(const ServiceSpec& spec, const std::string& text, std::uin
     }
     if (service.is_deployed(text, *image)) {
         const auto answer = answer_on_trial(spec.name, client, confirm);
-        answer_(client, answer ? *answer : done(cat(spec.name, ": nothing to do, this version is deployed"), false));
+        const std::string ended = describe_ended(spec, wall_now());
+        answer_(client, answer ? *answer
+                               : done(cat(spec.name, ": nothing to do, this version is deployed",
+                                          ended.empty() ? "" : cat("; ", ended)),
+                                      false));
         return;
     }
     Candidate candidate;
@@ -247,11 +257,11 @@ void Services::set_drained(const std::string& name, bool drained, std::uint64_t 
         changed = changed || changes;
         if (changes) {
             log_info(cat("'", each, "' is ", drained ? "drained" : "resumed", " by the operator"));
-            drained ? tell_asked("drained", each, "drained: new flows go to the cloud until it is resumed")
+            drained ? tell_asked("drained", each, cat("drained: new flows ", fate(service), " until it is resumed"))
                     : tell_asked("resumed", each, "resumed: the drain is over");
         }
         lines.push_back(!changes  ? cat(each, ": nothing to do, it is ", drained ? "drained" : "not drained")
-                        : drained ? cat(each, ": drained: new connections go to the cloud")
+                        : drained ? cat(each, ": drained: new connections ", fate(service))
                                   : cat(each, ": resumed"));
     }
     context_.changed();

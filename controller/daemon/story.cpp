@@ -22,7 +22,7 @@ std::string with_reason(std::string text, const std::string& why) {
 
 /// Where new flows go that are not served here.
 std::string where(const ServiceNow& service) {
-    return service.on_failure == OnFailure::drop && !service.drained ? "are dropped" : "go to the cloud";
+    return service.on_failure == OnFailure::drop ? "are dropped" : "go to the cloud";
 }
 
 std::string tenths(std::int64_t value, const char* unit) {

@@ -162,7 +162,11 @@ void check_services(const Facts& facts, Findings& findings) {
         findings.problem("services", mistake.text(), "edit the file and deploy it again");
     }
     for (const ServiceSpec& service : facts.services) {
-        for (const std::string& against : check_claims(service, facts.config, facts.own_networks, facts.services)) {
+        // By a file with mistakes nothing may be claimed, and that is told already.
+        const auto refused = facts.config_mistakes.empty()
+                                 ? check_claims(service, facts.config, facts.own_networks, facts.services)
+                                 : std::vector<std::string>();
+        for (const std::string& against : refused) {
             findings.problem("services", cat(service.name, ": ", against), "change the claim, or `claimable:`");
         }
         if (facts.lan_has_v6 && !service.intercept.empty() && claims_only_v4(service)) {

@@ -279,8 +279,8 @@ private:
             }
         }
         because("history",
-                cat("since viscumd started, new flows went to the cloud for: ", join(causes, ", "), "; the last time ",
-                    time_text(service_->given_back_ms_ago), " ago: ", service_->given_back_cause));
+                cat("since viscumd started, new flows were not served because of: ", join(causes, ", "),
+                    "; the last time ", time_text(service_->given_back_ms_ago), " ago: ", service_->given_back_cause));
     }
 
     void offload() {

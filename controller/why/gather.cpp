@@ -185,7 +185,10 @@ Result<Evidence> gather(const Instance& instance, const FlowQuery& query, std::o
     }
     evidence.client = *std::move(client);
     // A rule of the router's may ask where it came in; where the kernel does not take that question, without it.
-    auto onward = named(way_to(*socket, query.destination, Arrival{query.source, evidence.client.way.device}), *links);
+    const bool arrives = evidence.client.way.kind == Way::Kind::forward;
+    auto onward = named(arrives ? way_to(*socket, query.destination, Arrival{query.source, evidence.client.way.device})
+                                : way_to(*socket, query.destination),
+                        *links);
     if (!onward) {
         onward = named(way_to(*socket, query.destination), *links);
     }

@@ -105,6 +105,7 @@ TEST_CASE("why: who is no client is told so") {
     const auto router = why(scene, "10.77.0.1", "203.0.113.10:80/tcp");
     CHECK(router.outcome == "unseen");
     CHECK(has(router.says, "the router's own"));
+    CHECK(has(router.because, "onward: the router sends it on by wan"));
     const auto beyond = why(scene, "203.0.113.20", "203.0.113.10:80/tcp");
     CHECK(beyond.outcome == "unseen");
     CHECK(has(beyond.says, "wan"));

@@ -155,9 +155,10 @@ TEST_CASE("why: an answer that would be lost, and a past that went wrong") {
     service.last_exit = "killed by SIGKILL";
     const auto said = explain(evidence);
     CHECK(because(said, "answer") == "would be dropped: the router has no way to the client");
-    CHECK(because(said, "history") ==
-          "since viscumd started, new flows went to the cloud for: exited (2), unhealthy (1); the last time 2m ago: "
-          "unhealthy");
+    CHECK(
+        because(said, "history") ==
+        "since viscumd started, new flows were not served because of: exited (2), unhealthy (1); the last time 2m ago: "
+        "unhealthy");
     CHECK(because(said, "service") == "up, healthy; the last end: killed by SIGKILL");
 }
 
