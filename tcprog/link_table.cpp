@@ -238,10 +238,11 @@ std::vector<std::uint32_t> LinkTable::links() const {
 
 LinkCounters LinkTable::counters(std::uint32_t ifindex) const {
     auto values = per_cpu();
-    if (bpf_map_lookup_elem(datapath_->link_counters.get(), &ifindex, values.data()) != 0) {
+    LinkCounters out;
+    out.known = bpf_map_lookup_elem(datapath_->link_counters.get(), &ifindex, values.data()) == 0;
+    if (!out.known) {
         values.clear();
     }
-    LinkCounters out;
     for (const char* reason : kReasons) {
         out.refused.emplace_back(reason, 0);
     }

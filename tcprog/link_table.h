@@ -59,6 +59,7 @@ struct LinkCounters {
     /// By reason, each of them always: "not-allowed", "private", "no-route", "not-owned" on the way out, "unasked" on
     /// the way in.
     std::vector<std::pair<std::string, std::uint64_t>> refused;
+    bool known = true;  // false: they cannot be read now
 };
 
 class LinkTable {

@@ -84,7 +84,7 @@ Status append_lines(const std::string& path, const std::string& lines, bool dura
         return errno_error(context);
     }
     // The name of a new file is the directory's.
-    return durable && info.st_size == 0 ? sync_directory(path.substr(0, path.rfind('/'))) : Status{};
+    return info.st_size == 0 ? sync_directory(path.substr(0, path.rfind('/'))) : Status{};
 }
 
 bool ended_without_word(const std::string& path) {
@@ -141,9 +141,30 @@ void Journal::take(Event event) {
     event.time_ms = wall_ms();
     const bool asked = is_asked(event.kind);
     if (auto now = (asked ? asked_ : folding_).take(std::move(event), boot_now())) {
-        write({*std::move(now)}, asked);
+        keep(*std::move(now), asked);
     }
     await_held();
+}
+
+/// A thousand services that are drained at once are one write, and one wait for the medium.
+void Journal::keep(Event event, bool asked) {
+    if (in_request_) {
+        of_request_.push_back(std::move(event));
+    } else {
+        write({std::move(event)}, asked);
+    }
+}
+
+void Journal::begin_request(const std::string& key) {
+    key_ = key;
+    in_request_ = true;
+}
+
+void Journal::end_request() {
+    key_.clear();
+    in_request_ = false;
+    write(of_request_, true);
+    of_request_.clear();
 }
 
 void Journal::look(const Services& services, const World& world) {

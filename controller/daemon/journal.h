@@ -4,13 +4,15 @@
 //   /var/lib/NAME/events     one JSON object a line (ipc/event.h), appended
 //   /var/lib/NAME/events.1   the generation before; each has at most kJournalLimit bytes
 //
-// What is promised: an operator's change is on the medium before note() returns; everything else whenever the kernel
-// writes it, so a power cut may take the last half a minute. A line that was torn by it is ended by the next one, and
-// readers pass over it. Nothing is written where nothing happens, and what repeats is folded (folding.h). Where it
-// cannot be written one warning is logged, and viscumd goes on without.
+// What is promised: what an operator changed is on the medium before the request is answered, but for what a script
+// asks again and again (30 of a kind and service in a minute); everything else whenever the kernel writes it, so a
+// power cut may take the last half a minute. A line that was torn by it is ended by the next one, and readers pass over
+// it. Nothing is written where nothing happens, and what repeats is folded (folding.h). Where it cannot be written one
+// warning is logged, and viscumd goes on without.
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/event_loop.h"
 #include "base/result.h"
@@ -43,14 +45,17 @@ public:
     void look(const Services& services, const World& world);
     void did(const Step& step) { story_.did(step); }
 
-    /// Who asks for what is done from now on: a key's name, or "" for root in person.
-    void asked_with(const std::string& key) { key_ = key; }
+    /// Around a request: who asks for what is done in it, a key's name, or "" for root in person. What is told in it is
+    /// written at its end, at once.
+    void begin_request(const std::string& key);
+    void end_request();
     [[nodiscard]] const std::string& key() const { return key_; }
 
 private:
     void take(Event event);
     void write(const std::vector<Event>& events, bool durable);
     void await_held();
+    void keep(Event event, bool asked);
 
     EventLoop& loop_;
     std::string path_;
@@ -58,6 +63,8 @@ private:
     Folding folding_;  // of what happens
     Folding asked_;    // of what operators do
     std::string key_;
+    bool in_request_ = false;
+    std::vector<Event> of_request_;
     bool told_ = false;  // that it cannot be written
     EventLoop::TimerId timer_ = 0;
     std::int64_t clock_offset_ms_ = 0;  // of the wall clock, against the boot clock

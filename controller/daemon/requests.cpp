@@ -65,7 +65,7 @@ void Daemon::on_request(ClientId client, const Request& request) {
         log_info(cat(verb, request.service.empty() ? "" : " ", request.service, ": asked for with the key ",
                      json_quote(request.by.substr(0, kMaxBy))));
     }
-    journal_->asked_with(request.by.substr(0, kMaxBy));
+    journal_->begin_request(request.by.substr(0, kMaxBy));
     if (verb == "deploy") {
         deploy(client, request);
     } else if (verb == "confirm" || verb == "revert") {
@@ -92,7 +92,7 @@ void Daemon::on_request(ClientId client, const Request& request) {
         answer(client, refusal(Code::invalid, cat("viscumd does not know the verb '", verb, "'"),
                                "viscumctl and viscumd may be of different versions: see 'viscumctl version'"));
     }
-    journal_->asked_with("");
+    journal_->end_request();
 }
 
 void Daemon::answer(ClientId client, const Response& response) {

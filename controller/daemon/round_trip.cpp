@@ -2,6 +2,7 @@
 #include "controller/daemon/round_trip.h"
 
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <cstring>
@@ -45,8 +46,18 @@ void RoundTrip::start(const CloudTarget& target, Done done) {
     timer_ = loop_.after(watched ? kTimeout : Millis(0), [this] { finish(false); });
 }
 
+/// As the kernel measured it: what viscumd did meanwhile is none of the cloud's time.
+std::int64_t RoundTrip::took() const {
+    tcp_info info{};
+    socklen_t size = sizeof info;
+    if (socket_ && getsockopt(socket_.get(), IPPROTO_TCP, TCP_INFO, &info, &size) == 0 && info.tcpi_rtt != 0) {
+        return info.tcpi_rtt;
+    }
+    return std::chrono::duration_cast<std::chrono::microseconds>(boot_now() - begun_).count();
+}
+
 void RoundTrip::finish(bool connected) {
-    const auto took = std::chrono::duration_cast<std::chrono::microseconds>(boot_now() - begun_).count();
+    const auto took = this->took();
     const Done done = std::exchange(done_, nullptr);
     release();
     done(connected ? std::optional<std::int64_t>(took) : std::nullopt);

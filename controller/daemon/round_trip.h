@@ -27,6 +27,7 @@ public:
     void start(const CloudTarget& target, Done done);
 
 private:
+    [[nodiscard]] std::int64_t took() const;
     void finish(bool connected);
     void release();
 

@@ -67,27 +67,39 @@ Savings::Savings(const Sources& sources) : sources_(sources), ledger_(boot_id())
     look();
 }
 
-std::optional<LedgerState> Savings::read(const std::string& file) {
+Result<std::optional<LedgerState>> Savings::read(const std::string& file) {
     const auto bytes = read_file(file, kLedgerLimit);
     if (!bytes && bytes.error().errno_code == ENOENT) {
-        return std::nullopt;
+        return std::optional<LedgerState>();
+    }
+    if (!bytes && bytes.error().errno_code != EFBIG) {
+        return bytes.error();
     }
     auto state = bytes ? decode_ledger(*bytes) : Result<LedgerState>(bytes.error());
     if (state) {
-        return *std::move(state);
+        return std::optional(*std::move(state));
     }
     const bool moved = std::rename(file.c_str(), (file + kAside).c_str()) == 0;
     log_warn(cat("savings: '", file, "' is not used", moved ? " and is now '" + file + kAside + "'" : "", ": ",
                  state.error().what));
-    return std::nullopt;
+    return std::optional<LedgerState>();
 }
 
 bool Savings::load() {
     for (const auto& file : {long_file(), short_file()}) {
         (void)remove_file(file + kUnfinished);  // of a write that a power cut or a kill interrupted
     }
-    auto all = read(long_file());
-    auto rest = read(short_file());
+    auto long_read = read(long_file());
+    auto short_read = read(short_file());
+    for (const auto* each : {&long_read, &short_read}) {
+        if (!*each) {
+            keeps_ = false;
+            log_warn(cat("savings are counted, and not kept until viscumd starts anew: ", each->error().what));
+            return true;
+        }
+    }
+    auto& all = *long_read;
+    auto& rest = *short_read;
     if (rest && (!all || rest->sequence >= all->sequence)) {
         ledger_.adopt(*std::move(rest));
     } else if (all) {
@@ -109,9 +121,12 @@ ServiceSample Savings::sample_of(const Service& service) const {
         out.claims[rule.claim.text()] = numbers_of(counters);
     }
     for (const auto& run : service.runs) {
-        if (const auto bytes = run ? sources_.world.egress_bytes(run->key()) : std::nullopt) {
+        const auto bytes = run ? sources_.world.egress_bytes(run->key()) : std::nullopt;
+        if (bytes) {
             out.links[bytes->link] = {bytes->in, bytes->out};
         }
+        // Its link counts on while a pass has not come to it yet.
+        out.links_known = out.links_known && (!run || bytes || !run->spec().egress.any());
     }
     ServiceReport failovers;
     failovers.name = service.name;
@@ -180,7 +195,11 @@ void Savings::finish() {
 
 /// The days that are over, into the long file.
 Status Savings::fold(const Moment& now) {
-    const auto before = read(long_file());
+    const auto there_before = read(long_file());
+    if (!there_before) {
+        return there_before.error();
+    }
+    const auto& before = *there_before;
     LedgerState all = ledger_.state();
     all.sequence = std::max(all.sequence, before ? before->sequence : 0) + 1;
     if (before) {
@@ -189,7 +208,8 @@ Status Savings::fold(const Moment& now) {
     if (now.sure) {
         move_days(all.rows, now.day, [&now](Day day) { return day > now.day + 1; });
     }
-    prune(all.rows, all.newest);
+    // A clock that may be ahead takes no days away.
+    prune(all.rows, now.sure ? all.newest : std::min(all.newest, before ? before->newest : all.newest));
     const std::string bytes = encode_ledger(all);
     if (auto status = write_file_atomically(long_file(), bytes, kFileMode); !status) {
         const auto there = read_file(long_file(), kLedgerLimit);
@@ -203,6 +223,10 @@ Status Savings::fold(const Moment& now) {
 
 void Savings::write(const Moment& now) {
     written_ = now.at;  // also where it fails: a medium that is full is not to be asked all the time
+    if (!keeps_) {
+        ledger_.saved();
+        return;
+    }
     Status status = ledger_.has_past_days(now.day) && now.day != kUndated ? fold(now) : Status{};
     if (status) {
         status = write_file_atomically(short_file(), encode_ledger(ledger_.state()), kFileMode);
@@ -243,8 +267,12 @@ Result<SavingsReport> Savings::report(const std::string& service, std::uint64_t 
     const Moment now = moment_now();
     sample_all(now);
     DayRows rows = ledger_.state().rows;
-    if (const auto all = read(long_file())) {
-        merge(rows, all->rows);
+    const auto all = read(long_file());
+    if (!all) {
+        return all.error();
+    }
+    if (*all) {
+        merge(rows, (*all)->rows);
     }
     timespec wall{};
     clock_gettime(CLOCK_REALTIME, &wall);

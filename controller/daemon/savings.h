@@ -51,7 +51,8 @@ public:
 private:
     /// False: nothing was kept.
     bool load();
-    [[nodiscard]] std::optional<LedgerState> read(const std::string& file);
+    /// nullopt: there is none, or it was damaged and is set aside now. An error: it cannot be read for the moment.
+    [[nodiscard]] Result<std::optional<LedgerState>> read(const std::string& file);
     [[nodiscard]] ServiceSample sample_of(const Service& service) const;
     void sample_all(const Moment& now);
     void write(const Moment& now);
@@ -69,7 +70,8 @@ private:
     BootTime sampled_{};
     Day sampled_day_ = kUndated;
     BootTime written_{};
-    std::string told_;  // why it cannot be written; empty: it can
+    bool keeps_ = true;  // false: what was kept could not be read, and is not to be written over
+    std::string told_;   // why it cannot be written; empty: it can
 };
 
 }  // namespace viscum

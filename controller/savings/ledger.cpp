@@ -122,7 +122,11 @@ void Ledger::add(const ServiceSample& sample, const Moment& now) {
     DayFigures more;
     LastSeen& seen = state_.seen[sample.name];
     const bool claims_lost = count(more, seen.claims, sample.claims, begins_, sample.sums);
-    const bool links_lost = count(more, seen.links, sample.links, begins_, sample.sums);
+    auto links = sample.links;
+    if (!sample.links_known) {
+        links.insert(seen.links.begin(), seen.links.end());
+    }
+    const bool links_lost = count(more, seen.links, links, begins_, sample.sums);
     urgent_ = urgent_ || claims_lost || links_lost;
     // These begin at 0 with viscumd, and with the service.
     const bool anew = sample.failovers < standing.failovers || sample.failover_us < standing.failover_us;

@@ -41,6 +41,7 @@ struct ServiceSample {
     std::int64_t probe_us = -1;                    // of the last healthy probe; -1: none
     bool sums = false;                             // counters are sums of some that go one by one: less is no beginning
     bool known = true;                             // false: its counters cannot be read now, and count later
+    bool links_known = true;                       // false: `links` may lack some that are there
 };
 
 /// Where new flows of a service go.
@@ -67,7 +68,7 @@ struct LedgerState {
 class Ledger {
 public:
     /// `boot`: of the machine, now.
-    explicit Ledger(std::string boot) : boot_(std::move(boot)) {}
+    explicit Ledger(std::string boot) : boot_(std::move(boot)) { state_.boot = boot_; }
 
     /// What was kept before; once, before the first sample. Without it the first sample is where counting begins.
     void adopt(LedgerState state);

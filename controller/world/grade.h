@@ -96,7 +96,7 @@ public:
     /// What is known of links other than these is forgotten: an interrupted step may have left something.
     virtual Status forget_links_but(const std::set<IfIndex>& links) = 0;
     [[nodiscard]] virtual std::vector<std::pair<std::string, std::uint64_t>> egress_counters(IfIndex link) const = 0;
-    [[nodiscard]] virtual EgressBytes egress_bytes(IfIndex) const { return {}; }
+    [[nodiscard]] virtual std::optional<EgressBytes> egress_bytes(IfIndex) const { return std::nullopt; }
 
     // Rules.
     virtual Status write(const std::vector<LinkedRule>& rules) = 0;

@@ -124,7 +124,7 @@ std::vector<std::pair<std::string, std::uint64_t>> LinuxWorld::egress_counters(c
 std::optional<EgressBytes> LinuxWorld::egress_bytes(const BackendKey& key) {
     const auto found = backends_.find(key);
     const bool begins = found != backends_.end() && found->second.actual.egress;
-    return begins ? std::optional(grade_->egress_bytes(found->second.link.device)) : std::nullopt;
+    return begins ? grade_->egress_bytes(found->second.link.device) : std::nullopt;
 }
 
 }  // namespace viscum

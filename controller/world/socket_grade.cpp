@@ -193,9 +193,9 @@ std::vector<std::pair<std::string, std::uint64_t>> SocketGrade::egress_counters(
     return out;
 }
 
-EgressBytes SocketGrade::egress_bytes(IfIndex link) const {
+std::optional<EgressBytes> SocketGrade::egress_bytes(IfIndex link) const {
     const LinkCounters counted = links_.counters(number(link));
-    return {number(link), counted.in_bytes, counted.out_bytes};
+    return counted.known ? std::optional(EgressBytes{number(link), counted.in_bytes, counted.out_bytes}) : std::nullopt;
 }
 
 Status SocketGrade::write(const std::vector<LinkedRule>& rules) {

@@ -45,7 +45,7 @@ public:
     Result<bool> egress_in_place(const LinkEnd& link) override;
     Status forget_links_but(const std::set<IfIndex>& links) override;
     [[nodiscard]] std::vector<std::pair<std::string, std::uint64_t>> egress_counters(IfIndex link) const override;
-    [[nodiscard]] EgressBytes egress_bytes(IfIndex link) const override;
+    [[nodiscard]] std::optional<EgressBytes> egress_bytes(IfIndex link) const override;
 
     Status write(const std::vector<LinkedRule>& rules) override;
     [[nodiscard]] std::optional<Standing> standing(const Claim& claim) const override;

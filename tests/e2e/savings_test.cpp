@@ -133,6 +133,14 @@ TEST_CASE("savings: what a service fetches itself is no saving") {
     CHECK(row.kept_bytes < served);
     CHECK(row.saved.starts_with("0.00"));
     CHECK(savings(scene).cost_per_gb == "1000.00 EUR");
+    // A viscumd that starts counts none of it again, before and after its first passes.
+    for (int start = 0; start < 3; ++start) {
+        CHECK(scene.viscumd().stop() == 0);
+        must(scene.viscumd().start_again());
+        CHECK(total(scene).uplink_bytes_in == row.uplink_bytes_in);
+        CHECK(eventually(kLimit, [&] { return scene.status("web").health == "healthy"; }));
+        CHECK(total(scene).uplink_bytes_in == row.uplink_bytes_in);
+    }
     // The counters of its link go with it, and what they had counted does not.
     scene.ctl({"remove", "web"});
     const SavingsRow after = total(scene);

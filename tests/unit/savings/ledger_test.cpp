@@ -177,6 +177,23 @@ TEST_CASE("savings: each link counts what its service fetched, from 0 on") {
     CHECK(total(ledger).uplink_out == 70);
 }
 
+TEST_CASE(
+    "savings: a link that cannot be read now counts on where it was, and is forgotten once it is known to be gone") {
+    Ledger ledger = known();
+    ServiceSample sample = plates(0);
+    sample.links[7] = {100, 10};
+    ledger.sample({sample}, at(1s), true);
+    ServiceSample unread = plates(0);
+    unread.links_known = false;
+    ledger.sample({unread}, at(2s), true);
+    sample.links[7] = {130, 13};
+    ledger.sample({sample}, at(3s), true);
+    CHECK(total(ledger).uplink_in == 130);
+    CHECK(total(ledger).uplink_out == 13);
+    ledger.sample({plates(0)}, at(4s), true);
+    CHECK(ledger.state().seen.at("plates").links.empty());
+}
+
 TEST_CASE("savings: a day ends at midnight, and what comes then is of the next one") {
     Ledger ledger = known();
     ledger.sample({plates(10)}, at(1s), true);
