@@ -23,7 +23,7 @@ constexpr const char* kShim = "viscum-shim";
 /// What stays by design: the operator's wishes, and clsact, which is not ours alone. And what went by itself: viscumd's
 /// end of the connection that asked whether it listens.
 bool stays(const std::string& line) {
-    return line.starts_with("+ file /var/lib/viscum/state.") || line.starts_with("+ hotspot: qdisc clsact on lan") ||
+    return is_state_of_viscumd(line) || line.starts_with("+ hotspot: qdisc clsact on lan") ||
            line == "- descriptor of viscumd: socket";
 }
 

@@ -220,10 +220,14 @@ Result<std::vector<std::string>> leaks_since(const Snapshot& before, std::chrono
     }
 }
 
-bool viscumd_keeps(const std::string& line) {
+bool is_state_of_viscumd(const std::string& line) {
     const auto has = [&line](const char* part) { return line.find(part) != std::string::npos; };
-    const bool kept = has("/state.") || has("/events") || (has("/savings") && !has(".damaged"));
-    const bool state = line.starts_with("+ file /var/lib/viscum") && kept;
+    return line.starts_with("+ file /var/lib/viscum") &&
+           (has("/state.") || has("/events") || (has("/savings") && !has(".damaged")));
+}
+
+bool viscumd_keeps(const std::string& line) {
+    const bool state = is_state_of_viscumd(line);
     const bool log = line.starts_with("+ file /run/viscum") && line.find("/log/") != std::string::npos;
     return state || log || line.find(": qdisc clsact on ") != std::string::npos;
 }

@@ -254,8 +254,8 @@ DiskState Stage::after(const Operation& operation, const DiskState& before,
 std::vector<std::string> Stage::leaks() const {
     // What stays by design; and a client that viscumd had not yet seen leave when the first look was taken.
     return must(leaks_since(snapshot_, kLimit, [](const std::string& line) {
-        return line.starts_with("+ file /var/lib/viscum/state.") ||
-               line.starts_with("+ hotspot: qdisc clsact on lan") || line == "- descriptor of viscumd: socket";
+        return is_state_of_viscumd(line) || line.starts_with("+ hotspot: qdisc clsact on lan") ||
+               line == "- descriptor of viscumd: socket";
     }));
 }
 
