@@ -211,10 +211,11 @@ std::vector<std::string> watch_lines(const WatchView& view) {
 
 std::string watch_frame(const std::vector<std::string>& lines) {
     std::string out = "\x1b[H";
+    // Erased first: behind a full row the cursor still stands on its last column. All rows of the screen are written.
     for (std::size_t i = 0; i < lines.size(); ++i) {
-        out += cat(i == 0 ? "" : "\r\n", lines[i], "\x1b[K");
+        out += cat(i == 0 ? "" : "\r\n", "\x1b[K", lines[i]);
     }
-    return out + "\x1b[J";
+    return out;
 }
 
 std::vector<WatchKey> watch_keys(std::string& typed) {

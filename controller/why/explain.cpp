@@ -146,6 +146,10 @@ private:
     }
 
     [[nodiscard]] std::string why_unfiltered() const {
+        if (!evidence_.daemon) {
+            return cat("on which no BPF filter of ours is, and viscumd, which knows more, does not answer: ",
+                       evidence_.daemon_problem);
+        }
         const auto& name = evidence_.client.device;
         const auto lan = evidence_.daemon ? evidence_.daemon->lan : std::vector<LanReport>();
         const auto found =

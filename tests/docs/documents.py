@@ -86,7 +86,7 @@ def commands(root, programs):
         with open(path, encoding="utf-8") as file:
             text = file.read()
         for known, pattern, what in ((verbs, r"viscumctl", "verb"), (targets, r"make", "target")):
-            for match in re.finditer(rf"(?:`|^(?:# |sudo )?){pattern} ([a-z-]+)([^`\n#;&|]*)", text, re.M):
+            for match in re.finditer(rf"(?:`|^[ \t]*(?:# |sudo )?){pattern} ([a-z-]+)([^`\n#;&|]*)", text, re.M):
                 place = f"{path}:{text.count(chr(10), 0, match.start()) + 1}"
                 if match.group(1).startswith("-"):
                     continue

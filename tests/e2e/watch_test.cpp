@@ -118,7 +118,7 @@ TEST_CASE("watch: it shows services and events, follows the window, and survives
     CHECK(who.sees("web                   healthy "));
     CHECK(who.sees("its new flows are served here"));
     who.resize(10, 40);
-    CHECK(who.sees("NAME         HEALTH     LOCAL/s  CLOUD/s\x1b[K"));
+    CHECK(who.sees("NAME         HEALTH     LOCAL/s  CLOUD/s\r"));
     scene.viscumd().kill();
     CHECK(who.sees("no viscumd answers"));
     must(scene.viscumd().start_again());

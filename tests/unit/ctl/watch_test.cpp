@@ -147,7 +147,7 @@ TEST_CASE("watch: no byte of a text moves the terminal, and colours are asked fo
 }
 
 TEST_CASE("watch: a frame writes over what was there") {
-    CHECK(watch_frame({"one", "two"}) == "\x1b[Hone\x1b[K\r\ntwo\x1b[K\x1b[J");
+    CHECK(watch_frame({"one", "two"}) == "\x1b[H\x1b[Kone\r\n\x1b[Ktwo");
 }
 
 TEST_CASE("watch: keys, also those that come in parts") {
