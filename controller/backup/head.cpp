@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "controller/spec/names.h"
 
 namespace viscum {
 namespace {
@@ -12,19 +13,12 @@ namespace {
 constexpr std::string_view kFirst = "viscum-backup 1";
 constexpr std::string_view kLast = "end";
 constexpr std::string_view kHexDigits = "0123456789abcdef";
-constexpr std::string_view kSmall = "abcdefghijklmnopqrstuvwxyz0123456789-";
-constexpr std::size_t kMaxName = 255;
-constexpr std::size_t kMaxService = 32;
 constexpr std::size_t kBundleDigits = 40;
 constexpr std::size_t kChecksumDigits = 64;
 constexpr mode_t kModes = 0755;  // nobody but root may write
 
 bool consists_of(std::string_view text, std::string_view signs) {
     return !text.empty() && text.find_first_not_of(signs) == std::string_view::npos;
-}
-
-bool is_service(std::string_view name) {
-    return name.size() <= kMaxService && consists_of(name, kSmall) && !name.starts_with('-') && !name.ends_with('-');
 }
 
 /// What stands between two parts of a text; empty where these are not its ends.
@@ -36,15 +30,14 @@ std::string_view between(std::string_view text, std::string_view front, std::str
 
 bool is_bundle_path(std::string_view path) {
     if (const auto service = between(path, "versions/"); !service.empty()) {
-        return is_service(service);
+        return is_service_name(service);
     }
     const auto digest = path.substr(0, std::min(path.size(), kBundleDigits));
     if (digest.size() != kBundleDigits || !consists_of(digest, kHexDigits)) {
         return false;
     }
     const auto rest = path.substr(kBundleDigits);
-    return rest == "/service.yaml" || rest == "/image" || rest == "/version" ||
-           is_backup_name(between(rest, "/files/"));
+    return rest == "/service.yaml" || rest == "/image" || rest == "/version" || is_file_name(between(rest, "/files/"));
 }
 
 std::string octal(mode_t mode) {
@@ -85,7 +78,7 @@ bool take_line(BackupHead& head, std::string_view key, std::string_view value) {
     }
     if (key == "drained") {
         head.drained.emplace_back(value);
-        return is_service(value);
+        return is_service_name(value);
     }
     const auto file = key == "file" ? file_of(value) : std::nullopt;
     if (file) {
@@ -100,14 +93,9 @@ Error bad(std::size_t line, std::string_view what) {
 
 }  // namespace
 
-bool is_backup_name(std::string_view name) {
-    return name.size() <= kMaxName && !name.starts_with('.') &&
-           consists_of(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
-}
-
 bool is_backup_path(std::string_view path) {
-    return path == "etc/viscum.yaml" || is_service(between(path, "etc/services/", ".yaml")) ||
-           is_backup_name(between(path, "etc/files/")) || is_backup_name(between(path, "etc/secrets/")) ||
+    return path == "etc/viscum.yaml" || is_service_name(between(path, "etc/services/", ".yaml")) ||
+           is_file_name(between(path, "etc/files/")) || is_file_name(between(path, "etc/secrets/")) ||
            is_bundle_path(between(path, "var/bundles/"));
 }
 

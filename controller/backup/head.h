@@ -52,7 +52,4 @@ bool is_backup_path(std::string_view path);
 /// Where such a file is on an instance.
 std::string place_of(const Instance& instance, std::string_view path);
 
-/// A name that a backup can hold, of `files:` and secrets.
-bool is_backup_name(std::string_view name);
-
 }  // namespace viscum

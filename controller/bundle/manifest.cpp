@@ -8,14 +8,13 @@
 #include "base/text.h"
 #include "controller/image/image.h"
 #include "controller/ipc/json.h"
+#include "controller/spec/names.h"
 
 namespace viscum {
 namespace {
 
 constexpr std::string_view kMagic = "viscum-bundle";
 constexpr std::size_t kDigits = 64;
-constexpr std::size_t kMaxFileName = 64;
-constexpr std::size_t kMaxServiceName = 32;
 constexpr std::size_t kMaxNumbers = 4;
 constexpr std::uint64_t kMaxNumber = 999'999'999;
 constexpr std::string_view kService = "service.yaml";
@@ -30,19 +29,9 @@ bool is_sha256(std::string_view text) {
     return text.size() == kDigits && consists_of(text, "0123456789abcdef");
 }
 
-bool is_file_name(std::string_view name) {
-    return name.size() <= kMaxFileName && !name.starts_with('.') &&
-           consists_of(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
-}
-
-bool is_service(std::string_view name) {
-    return name.size() <= kMaxServiceName && consists_of(name, "abcdefghijklmnopqrstuvwxyz0123456789-") &&
-           !name.starts_with('-') && !name.ends_with('-');
-}
-
 /// Why no bundle has this manifest; empty: one may.
 std::string mistake(const BundleManifest& manifest) {
-    if (!is_service(manifest.service)) {
+    if (!is_service_name(manifest.service)) {
         return "it names no service";
     }
     if (!is_bundle_version(manifest.version)) {

@@ -112,10 +112,8 @@ std::optional<std::uint32_t> read_percent(const YamlNode* node, Mistakes& mistak
 /// The name of a file in a directory of the instance's own.
 std::optional<std::string> read_file_name(const YamlNode* node, Mistakes& mistakes) {
     constexpr std::string_view kHint = "1 to 64 of letters, digits, '.', '_' and '-', no '.' first";
-    constexpr std::string_view kSigns = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
     auto name = read_text(node, mistakes, kHint);
-    if (name && (name->size() > bounds::kMaxFileName || name->front() == '.' ||
-                 name->find_first_not_of(kSigns) != std::string::npos)) {
+    if (name && !is_file_name(*name)) {
         mistakes.add(node->place, cat(quoted(*name), " is no name of a file"), std::string(kHint));
         return std::nullopt;
     }

@@ -16,12 +16,6 @@ std::string text_of(const IpPrefix& prefix, const PortRange& ports, Protocol pro
 
 }  // namespace
 
-bool is_service_name(std::string_view name) {
-    constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz0123456789-";
-    return !name.empty() && name.size() <= bounds::kMaxName &&
-           name.find_first_not_of(kLetters) == std::string_view::npos && name.front() != '-' && name.back() != '-';
-}
-
 std::string PortRange::text() const {
     if (*this == PortRange{}) {
         return "any";

@@ -14,6 +14,7 @@
 #include "base/ip.h"
 #include "base/wall_clock.h"
 #include "controller/spec/bounds.h"
+#include "controller/spec/names.h"
 
 namespace viscum {
 
@@ -208,9 +209,6 @@ struct TableSizes {
     std::uint32_t fragments = bounds::kFragments.standard;  // fragmented datagrams under way
     bool operator==(const TableSizes&) const = default;
 };
-
-/// Whether a service may be called that. Nothing else may become part of a path.
-bool is_service_name(std::string_view name);
 
 /// Addresses that stand in for services' own on the router's side of their links, where `egress` is not none. They
 /// never leave the router.
