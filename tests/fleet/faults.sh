@@ -75,9 +75,11 @@ half_dead() {
     raise 4
     runs play install
     runs rollout one
-    rollout two -e '{"viscum_batches": [4]}' -e viscum_settle=6 -e viscum_confirm=20s &
+    rollout two -e '{"viscum_batches": [4]}' -e viscum_settle=10 -e viscum_confirm=40s &
+    # A client may have an answer of the new version before the controller has one that it was deployed.
+    eventually 'all have got the new version' "grep -c 'TASK .Let it run for a while' '$dir/said'" 1
     for n in 3 4; do
-        eventually "h$n gets the new version" "who $n" two
+        expect "who answers client $n" two "$(who $n)"
     done
     link 3 down
     link 4 down

@@ -48,7 +48,7 @@ matches() { [[ $3 =~ $2 ]] || complain "$1: expected '$2', got '$3'"; }
 runs() { "$@" || complain "$* fails"; }
 stops() { ! "$@" || complain "$* does not fail"; }
 eventually() {
-    local tries=300
+    local tries=600
     until [[ $(eval "$2" 2> /dev/null) = "$3" ]]; do
         tries=$((tries - 1))
         [[ $tries -gt 0 ]] || complain "$1: $(eval "$2" 2>&1)"
