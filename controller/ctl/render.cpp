@@ -53,7 +53,17 @@ Totals sum_of(const std::vector<ClaimReport>& claims) {
     return sum;
 }
 
-std::string render_lan(const std::vector<LanReport>& lan, bool colour) {
+/// Our filter is on a device only while somebody claims something.
+std::string render_device(const LanReport& device, bool claimed, bool colour) {
+    if (!device.attached && device.problem.empty() && !claimed) {
+        return "not attached, as no service claims anything";
+    }
+    const std::string problem = device.problem.empty() ? "" : cat(": ", printable(device.problem));
+    return paint(cat(device.attached ? "attached" : "not attached", problem),
+                 device.attached && problem.empty() ? Tone::good : Tone::bad, colour);
+}
+
+std::string render_lan(const std::vector<LanReport>& lan, bool claimed, bool colour) {
     if (lan.empty()) {
         return fact("lan", paint("no device matches 'lan:' of the configuration, so nothing is intercepted", Tone::bad,
                                  colour));
@@ -64,11 +74,7 @@ std::string render_lan(const std::vector<LanReport>& lan, bool colour) {
         if (!device.bridge.empty()) {
             line += cat(", port of ", printable(device.bridge));
         }
-        line += ": ";
-        const std::string problem = device.problem.empty() ? "" : cat(": ", printable(device.problem));
-        line += paint(cat(device.attached ? "attached" : "not attached", problem),
-                      device.attached && problem.empty() ? Tone::good : Tone::bad, colour);
-        out += fact(out.empty() ? "lan" : "", line);
+        out += fact(out.empty() ? "lan" : "", cat(line, ": ", render_device(device, claimed, colour)));
     }
     return out;
 }
@@ -118,7 +124,9 @@ std::string render_daemon(const DaemonReport& report, bool colour) {
         out += fact("grade", cat(printable(report.grade), ": ", printable(report.grade_reason)));
     }
     out += fact("lease", render_lease(report, colour));
-    out += render_lan(report.lan, colour);
+    out += render_lan(report.lan,
+                      !std::ranges::all_of(report.services, &std::vector<ClaimReport>::empty, &ServiceReport::claims),
+                      colour);
     Totals sum;
     for (const auto& service : report.services) {
         const Totals one = sum_of(service.claims);

@@ -46,7 +46,10 @@ ClaimReport report_claim(const WantedRule& rule, World& world) {
 
 std::string why_not_served(const Service& service, const Run& run, Admission best) {
     if (auto reason = run.reason(); !reason.empty()) {
-        return reason;
+        const bool drops = run.spec().on_failure == OnFailure::drop;
+        return run.state() != RunState::backoff ? reason
+                                                : cat(reason, "; started again after a pause; new flows ",
+                                                      drops ? "are dropped" : "go to the cloud");
     }
     if (service.drained) {
         return "drained by the operator";

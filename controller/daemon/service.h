@@ -29,6 +29,8 @@ struct Candidate {
     EventLoop::TimerId timer = 0;   // at the end of the wait
     std::optional<int> slot;        // of its run; nullopt: it waits for a slot to become free
     bool told = false;              // that it waits for a slot
+    std::string told_why;           // what was last said to keep it from being healthy
+    EventLoop::TimerId look = 0;    // when that is looked at again
     bool restart = false;           // the same version once more
     std::string key;                // with which it was asked for; empty: root in person, or nobody
 };

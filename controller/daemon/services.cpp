@@ -172,6 +172,7 @@ void Services::start_candidate(Service& service) {
     log_info(cat("'", service.name, "' is started",
                  service.run(1 - *slot) != nullptr ? " beside the version that runs" : ""));
     answer_(candidate.client, progress(cat(service.name, ": starting")));
+    await_word(service);
 }
 
 void Services::remove(const std::string& name, std::uint64_t client, Millis drain) {
@@ -334,6 +335,7 @@ void Services::promote(Service& service) {
     }
     service.candidate.reset();
     context_.loop.cancel(candidate.timer);
+    context_.loop.cancel(candidate.look);
     service.committed = true;
     unserved_.erase(service.name);
     service.primary = *candidate.slot;
@@ -362,6 +364,7 @@ void Services::give_up(Service& service, const std::string& why, bool keeps_befo
     const Candidate candidate = std::move(*service.candidate);
     service.candidate.reset();
     context_.loop.cancel(candidate.timer);
+    context_.loop.cancel(candidate.look);
     Run* before = nullptr;
     if (candidate.slot) {
         service.run(*candidate.slot)->stop();

@@ -128,6 +128,9 @@ private:
     void tell(const std::string& kind, const std::string& name, const std::string& text) const;
     void tell_asked(const std::string& kind, const std::string& name, const std::string& text) const;
     void tell_promoted(const std::string& name, const Candidate& candidate, Millis took) const;
+    /// Who waits for a version learns after a second what keeps it from being healthy, and again when that changes.
+    void await_word(Service& service);
+    void tell_waiting(const std::string& name);
     void tell_given_up(const std::string& name, const Candidate& candidate, const std::string& why, bool serves) const;
 
     RunContext& context_;

@@ -2,6 +2,7 @@
 // What is done with services, in the journal's words.
 #include "base/text.h"
 #include "controller/bundle/record.h"
+#include "controller/daemon/answers.h"
 #include "controller/daemon/journal.h"
 #include "controller/daemon/services.h"
 #include "controller/daemon/trial_clock.h"
@@ -10,6 +11,7 @@ namespace viscum {
 namespace {
 
 constexpr std::size_t kShortDigest = 12;
+constexpr Millis kLook{1'000};  // most are healthy by then, and nothing has to be said
 
 /// ": file 0123456789abcdef, bundle 1.4 (0123456789ab)".
 std::string what_it_is(const Instance& instance, const Candidate& candidate) {
@@ -55,6 +57,24 @@ void Services::tell_promoted(const std::string& name, const Candidate& candidate
     } else {
         tell("up", name, cat("started, as its file stands", healthy));
     }
+}
+
+void Services::await_word(Service& service) {
+    if (service.candidate->client != 0) {
+        service.candidate->look = context_.loop.after(kLook, [this, name = service.name] { tell_waiting(name); });
+    }
+}
+
+void Services::tell_waiting(const std::string& name) {
+    Service& service = services_.at(name);
+    Candidate& candidate = *service.candidate;
+    const std::string why = service.run(*candidate.slot)->reason();
+    if (why != candidate.told_why) {
+        candidate.told_why = why;
+        const std::string limit = candidate.wait ? cat(" (up to ", format_duration(*candidate.wait), ")") : "";
+        answer_(candidate.client, progress(cat(name, ": waiting until it is healthy", limit, ": ", why)));
+    }
+    await_word(service);
 }
 
 void Services::tell_given_up(const std::string& name, const Candidate& candidate, const std::string& why,

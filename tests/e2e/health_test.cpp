@@ -57,6 +57,20 @@ TEST_CASE("health: each kind of probe tells a healthy service from another") {
     scene.check_no_leak();
 }
 
+TEST_CASE("health: who waits for a deploy is told what for, once, and not with --json") {
+    Scene scene;
+    ServiceFile file = web_service();
+    file.more = "health: { tcp: { port: 81 }, interval: 200ms }\n";
+    const std::string told = scene.ctl({"deploy", file.write(), "--wait", "4s"}, 4).err;
+    const std::string line = "web: waiting until it is healthy (up to 4s): connection refused\n";
+    const auto at = told.find(line);
+    CHECK(at != std::string::npos);
+    CHECK(told.find(line, at + 1) == std::string::npos);
+    CHECK(scene.ctl({"--json", "deploy", file.write(), "--wait", "2s"}, 4).err.empty());
+    must(remove_file("/run/viscum/log/web.log"));  // of deploys that failed: all there is to see
+    scene.check_no_leak();
+}
+
 TEST_CASE("health: a UDP probe asks and looks at the answer") {
     Scene scene;
     scene.start_in_cloud(

@@ -39,7 +39,7 @@ TEST_CASE("fault 6: a service whose memory ran out is ended, started again after
     ask(scene, "/eat");
     CHECK(eventually(kLimit, [&] { return scene.status("greedy").state == "backoff"; }));
     const std::string why = "killed by SIGKILL: out of memory (limit 32M)";
-    CHECK(scene.status("greedy").reason == why);
+    CHECK(scene.status("greedy").reason.starts_with(why));
     CHECK(scene.web(kBad) == "cloud");
     CHECK(eventually(kLimit, [&] { return scene.web(kBad) == "ready"; }));
     const ServiceReport report = scene.status("greedy");

@@ -140,6 +140,16 @@ TEST_CASE("render: the daemon") {
           "maps: updating: the version before finishes its connections\n");
 }
 
+TEST_CASE("render: a LAN device without a filter is no fault where nothing is claimed, and is one otherwise") {
+    DaemonReport report = daemon_report();
+    report.lan = {{"lan0", "", false, ""}, {"wlan0", "", false, "no such device"}};
+    CHECK(render_daemon(report, true).find("lan0: \x1b[31mnot attached\x1b[0m\n") != std::string::npos);
+    report.services = {ServiceReport()};  // of a file that is not served
+    const std::string text = render_daemon(report, true);
+    CHECK(text.find("lan0: not attached, as no service claims anything\n") != std::string::npos);
+    CHECK(text.find("wlan0: \x1b[31mnot attached: no such device\x1b[0m\n") != std::string::npos);
+}
+
 TEST_CASE("render: a daemon without a LAN device, and with an ended lease, says what that means") {
     DaemonReport report;
     report.lease_ms_left = 0;
