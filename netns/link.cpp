@@ -114,23 +114,6 @@ Status make_pair(const NlSocket& socket, const VethSpec& spec, const NetNs& peer
     return socket.request(message);
 }
 
-/// The id that is there, if any; never gives one.
-Result<std::optional<std::uint32_t>> known_net_ns_id(const NlSocket& socket, const NetNs& ns) {
-    NlMessage message(RTM_GETNSID, 0, rtgenmsg{});
-    message.put_u32(NETNSA_FD, static_cast<std::uint32_t>(ns.fd()));
-    std::optional<std::uint32_t> id;
-    auto status = socket.request(message, [&](nlmsghdr* answer) {
-        const auto seen = read_value<std::int32_t>(nlmsg_find_attr(answer, sizeof(rtgenmsg), NETNSA_NSID));
-        if (seen && *seen != NETNSA_NSID_NOT_ASSIGNED) {
-            id = static_cast<std::uint32_t>(*seen);
-        }
-    });
-    if (!status) {
-        return std::move(status).error();
-    }
-    return id;
-}
-
 /// Success if the far end of `near` is `peer_name` in `peer_ns`.
 Status check_far_end(const NlSocket& socket, const Observed& near, const std::string& peer_name, const NetNs& peer_ns) {
     auto id = known_net_ns_id(socket, peer_ns);
@@ -320,6 +303,22 @@ Status delete_link(const NlSocket& socket, const std::string& name) {
         return std::move(status).error().in(cat("cannot delete link '", name, "'"));
     }
     return {};
+}
+
+Result<std::optional<std::uint32_t>> known_net_ns_id(const NlSocket& socket, const NetNs& ns) {
+    NlMessage message(RTM_GETNSID, 0, rtgenmsg{});
+    message.put_u32(NETNSA_FD, static_cast<std::uint32_t>(ns.fd()));
+    std::optional<std::uint32_t> id;
+    auto status = socket.request(message, [&](nlmsghdr* answer) {
+        const auto seen = read_value<std::int32_t>(nlmsg_find_attr(answer, sizeof(rtgenmsg), NETNSA_NSID));
+        if (seen && *seen != NETNSA_NSID_NOT_ASSIGNED) {
+            id = static_cast<std::uint32_t>(*seen);
+        }
+    });
+    if (!status) {
+        return std::move(status).error();
+    }
+    return id;
 }
 
 Result<std::uint32_t> net_ns_id(const NlSocket& socket, const NetNs& ns) {

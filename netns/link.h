@@ -65,7 +65,10 @@ Status prepare_peer(const NlSocket& inside, const VethSpec& spec);
 /// Idempotent: ENODEV and ENOENT are success.
 Status delete_link(const NlSocket& socket, const std::string& name);
 
-/// The id by which the namespace of `socket` knows `ns`. Asks the kernel for one only where there is none
+/// The id by which the namespace of `socket` knows `ns`, if it knows it: writes nothing (RTM_GETNSID).
+Result<std::optional<std::uint32_t>> known_net_ns_id(const NlSocket& socket, const NetNs& ns);
+
+/// The same, for sure. Asks the kernel for one only where there is none
 /// (RTM_GETNSID, RTM_NEWNSID; ids are per namespace and given by the kernel).
 Result<std::uint32_t> net_ns_id(const NlSocket& socket, const NetNs& ns);
 

@@ -41,9 +41,9 @@ Status each_socket(int fd, int protocol, std::uint32_t states, Each each) {
         wanted->sdiag_family = static_cast<std::uint8_t>(family);
         wanted->sdiag_protocol = static_cast<std::uint8_t>(protocol);
         wanted->idiag_states = states;
-        auto status = dump(fd, request, [&](const nlmsghdr* answer) {
+        auto status = dump(fd, request, [&](nlmsghdr* answer) {
             if (const auto* socket = read_socket(answer)) {
-                each(*socket);
+                each(*socket, answer);
             }
         });
         if (!status) {
@@ -55,8 +55,11 @@ Status each_socket(int fd, int protocol, std::uint32_t states, Each each) {
 
 Result<std::vector<SockDiag::Listener>> listeners(int fd, int protocol, std::uint32_t states) {
     std::vector<SockDiag::Listener> found;
-    auto status = each_socket(fd, protocol, states, [&](const inet_diag_msg& socket) {
-        found.push_back({address_from_wire(socket.idiag_family, socket.id.idiag_src), ntohs(socket.id.idiag_sport)});
+    auto status = each_socket(fd, protocol, states, [&](const inet_diag_msg& socket, nlmsghdr* answer) {
+        const auto v6_only =
+            read_value<std::uint8_t>(nlmsg_find_attr(answer, sizeof(inet_diag_msg), INET_DIAG_SKV6ONLY));
+        const auto address = address_from_wire(socket.idiag_family, socket.id.idiag_src);
+        found.push_back({address, ntohs(socket.id.idiag_sport), address == IpAddress{} && v6_only.value_or(0) != 0});
     });
     if (!status) {
         return std::move(status).error();
@@ -66,7 +69,7 @@ Result<std::vector<SockDiag::Listener>> listeners(int fd, int protocol, std::uin
 
 template <class Each>
 Status each_connection(int fd, std::uint32_t states, const SockDiag::Ports& own, Each each) {
-    return each_socket(fd, IPPROTO_TCP, states, [&](const inet_diag_msg& socket) {
+    return each_socket(fd, IPPROTO_TCP, states, [&](const inet_diag_msg& socket, const nlmsghdr*) {
         const SockDiag::Connection connection{
             {address_from_wire(socket.idiag_family, socket.id.idiag_src), ntohs(socket.id.idiag_sport)},
             {address_from_wire(socket.idiag_family, socket.id.idiag_dst), ntohs(socket.id.idiag_dport)}};
@@ -117,6 +120,16 @@ Result<std::vector<SockDiag::Connection>> SockDiag::list_connections(std::size_t
             found.push_back(connection);
         }
     });
+    if (!status) {
+        return std::move(status).error();
+    }
+    return found;
+}
+
+Result<bool> SockDiag::has_connection(const Connection& wanted) const {
+    bool found = false;
+    auto status = each_connection(fd_.get(), kTcpOpen | kHandshake, {},
+                                  [&](const Connection& connection) { found = found || connection == wanted; });
     if (!status) {
         return std::move(status).error();
     }

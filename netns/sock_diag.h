@@ -20,6 +20,7 @@ public:
     struct Listener {
         IpAddress address;  // :: or 0.0.0.0 (as ::ffff:0.0.0.0) for any
         std::uint16_t port = 0;
+        bool v6_only = false;  // bound to :: and for IPv6 alone (IPV6_V6ONLY); told of listeners only
         bool operator==(const Listener&) const = default;
     };
     /// TCP sockets in LISTEN.
@@ -41,6 +42,8 @@ public:
     };
     /// The same connections and those whose handshake is under way, at most `limit` of them.
     Result<std::vector<Connection>> list_connections(std::size_t limit) const;
+    /// Whether this one is among them.
+    Result<bool> has_connection(const Connection& wanted) const;
 
 private:
     explicit SockDiag(UniqueFd fd) : fd_(std::move(fd)) {}

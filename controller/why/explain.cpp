@@ -210,10 +210,17 @@ private:
         }
     }
 
+    /// Whether a new flow got as far as to where the lease counts, and it has not ended.
+    [[nodiscard]] bool is_admitted() const {
+        const auto& begins = *evidence_.begins;
+        const auto& reason = begins.verdict == "closed" ? begins.refusal : begins.verdict;
+        return reason == "served" || reason == "no-listener";
+    }
+
     void admission() {
         if (!evidence_.daemon) {
             because("viscumd", cat(evidence_.daemon_problem, ": the datapath goes on as it was left"));
-        } else if (ruling_.claim && evidence_.daemon->lease_ms_left >= 0) {
+        } else if (ruling_.claim && is_admitted() && evidence_.daemon->lease_ms_left >= 0) {
             because("lease", cat("new flows are admitted for ", time_text(evidence_.daemon->lease_ms_left),
                                  " more, and viscumd renews that"));
         }

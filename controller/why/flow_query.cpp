@@ -44,11 +44,36 @@ Result<std::uint16_t> port_of(std::string_view text) {
                               : mistake(cat("'", text, "' is no port: 1 to 65535"));
 }
 
+/// Why nothing that a router forwards comes from this address; empty: it may.
+std::string_view not_a_client(const IpAddress& address) {
+    const std::uint8_t* const wire = address.wire();
+    if (address.is_v4()) {
+        return address == IpAddress::parse("0.0.0.0")           ? "stands for no host"
+               : address == IpAddress::parse("255.255.255.255") ? "stands for all hosts"
+               : wire[0] == 127                                 ? "is a loopback address"
+               : (wire[0] & 0xf0) == 0xe0                       ? "is a multicast address"
+                                                                : "";
+    }
+    if (address == IpAddress{}) {
+        return "stands for no host";
+    }
+    if (address == IpAddress::parse("::1")) {
+        return "is a loopback address";
+    }
+    return wire[0] == 0xff                               ? "is a multicast address"
+           : wire[0] == 0xfe && (wire[1] & 0xc0) == 0x80 ? "is link-local, and no router forwards it: name the "
+                                                           "client's global address"
+                                                         : "";
+}
+
 Status read_source(std::string_view text, FlowQuery& query) {
     const Parts parts = split_endpoint(text);
     const auto address = address_of(parts.address);
     if (!address) {
         return address.error();
+    }
+    if (const auto why = not_a_client(*address); !why.empty()) {
+        return mistake(cat("'", address->text(), "' is no client's: it ", why));
     }
     query.source = *address;
     if (parts.port) {

@@ -66,7 +66,7 @@ std::vector<Listening> listening_at(const NlSocket& socket, const Instance& inst
     const auto names = net_ns_names(instance.name + "-");
     for (const auto& name : names ? *names : std::vector<std::string>()) {
         const auto ns = NetNs::open(name);
-        const auto id = ns ? net_ns_id(socket, *ns) : Result<std::uint32_t>(ns.error());
+        const auto id = ns ? known_net_ns_id(socket, *ns) : Result<std::optional<std::uint32_t>>(ns.error());
         if (id && *id == nsid) {
             auto found = listening_in(*ns, protocol == Protocol::udp);
             return found ? *std::move(found) : std::vector<Listening>();

@@ -12,7 +12,7 @@ namespace {
 constexpr std::size_t kMostNamed = 4;
 
 bool takes(const Listening& socket, const Claim& claim) {
-    const bool any = socket.address == IpAddress{};
+    const bool any = socket.address == IpAddress{} && !(socket.v6_only && claim.prefix.address.is_v4());
     const bool any_v4 = socket.address == IpAddress::parse("0.0.0.0");
     const bool here = any || (any_v4 && claim.prefix.address.is_v4()) || claim.prefix.contains(socket.address);
     return here && socket.protocol == claim.protocol && claim.ports.first <= socket.port &&
@@ -34,7 +34,7 @@ std::string list_of(const std::vector<Thing>& things) {
 
 std::string Listening::text() const {
     const std::string host = address.is_v4() ? address.text() : cat('[', address.text(), ']');
-    return cat(host, ':', port, protocol == Protocol::tcp ? "/tcp" : "/udp");
+    return cat(host, ':', port, protocol == Protocol::tcp ? "/tcp" : "/udp", v6_only ? " (IPv6 alone)" : "");
 }
 
 Result<std::vector<Listening>> listening_in(const NetNs& ns, bool udp) {
@@ -53,7 +53,7 @@ Result<std::vector<Listening>> listening_in(const NetNs& ns, bool udp) {
                 return sockets.error();
             }
             for (const auto& socket : *sockets) {
-                found.push_back({socket.address, socket.port, protocol});
+                found.push_back({socket.address, socket.port, protocol, socket.v6_only});
             }
         }
         return {};

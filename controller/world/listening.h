@@ -13,11 +13,12 @@ namespace viscum {
 
 /// A socket that takes what is new: a TCP listener, or a bound UDP socket without peer.
 struct Listening {
-    IpAddress address;  // :: stands for both families here, 0.0.0.0 for IPv4
+    IpAddress address;  // :: stands for both families here but for `v6_only`, 0.0.0.0 for IPv4
     std::uint16_t port = 0;
     Protocol protocol = Protocol::tcp;
+    bool v6_only = false;  // on ::, and no IPv4 packet gets there
     auto operator<=>(const Listening&) const = default;
-    /// "127.0.0.1:80/tcp", "[::]:53/udp".
+    /// "127.0.0.1:80/tcp", "[::]:53/udp", "[::]:80/tcp (IPv6 alone)".
     [[nodiscard]] std::string text() const;
 };
 

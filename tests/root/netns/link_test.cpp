@@ -193,7 +193,11 @@ TEST_CASE("link: a namespace's id is asked for once, and then stays") {
     const auto ns = must(NetNs::create("test-id"));
     const auto list = [] { return must(output_of({"ip", "netns", "list-id"})); };
     CHECK(list().find("test-id") == std::string::npos);
+    for (int looks = 0; looks < 2; ++looks) {
+        CHECK_FALSE(must(known_net_ns_id(here, ns)));  // who only looks gives none
+    }
     const auto id = must(net_ns_id(here, ns));
+    CHECK(must(known_net_ns_id(here, ns)) == id);
     CHECK(must(net_ns_id(here, ns)) == id);
     CHECK(list().find("test-id") != std::string::npos);
     const ServiceNet other("id-other");

@@ -79,6 +79,54 @@ TEST_CASE("sock_diag: UDP sockets that are bound are listeners, connected ones a
     CHECK(must(service.diag.tcp_listeners()).empty());
 }
 
+TEST_CASE("sock_diag: a socket on :: that is for IPv6 alone is told from one for both families") {
+    const Observed service("v6-only");
+    const auto both = listening(service.net.ns, "::", 80);
+    const auto elsewhere = listening(service.net.ns, "0.0.0.0", 81);  // or :: could have the port for both
+    std::vector<UniqueFd> alone;
+    for (const int type : {SOCK_STREAM, SOCK_DGRAM}) {
+        must(service.net.ns.inside([&]() -> Status {
+            UniqueFd fd(socket(AF_INET6, type | SOCK_CLOEXEC, 0));
+            const int on = 1;
+            sockaddr_in6 any{};
+            any.sin6_family = AF_INET6;
+            any.sin6_port = htons(81);
+            REQUIRE(setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0);
+            REQUIRE(bind(fd.get(), reinterpret_cast<const sockaddr*>(&any), sizeof any) == 0);
+            REQUIRE((type == SOCK_DGRAM || listen(fd.get(), 8) == 0));
+            alone.push_back(std::move(fd));
+            return {};
+        }));
+    }
+    auto only = at("::", 81);
+    only.v6_only = true;
+    CHECK(same(must(service.diag.tcp_listeners()), {at("::", 80), at("0.0.0.0", 81), only}));
+    CHECK(same(must(service.diag.udp_listeners()), {only}));
+}
+
+TEST_CASE("sock_diag: one connection is found by both ends, until it is over") {
+    const Observed service("one-connection");
+    const auto listener = listening(service.net.ns, "203.0.113.10", 80);
+    auto client = connected(service.net.ns, "203.0.113.11", "203.0.113.10", 80);
+    sockaddr_storage name{};
+    socklen_t length = sizeof name;
+    REQUIRE(getsockname(client.get(), reinterpret_cast<sockaddr*>(&name), &length) == 0);
+    const SockDiag::Connection connection{at("203.0.113.10", 80), at("203.0.113.11", from_sockaddr(name).port)};
+    CHECK(must(service.diag.has_connection(connection)));
+    auto other = connection;
+    ++other.there.port;
+    CHECK_FALSE(must(service.diag.has_connection(other)));
+    // The service's end closes first, and is left in TIME_WAIT.
+    UniqueFd accepted(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    REQUIRE(accepted);
+    accepted.reset();
+    client.reset();
+    for (int tries = 0; tries < 200 && must(service.diag.has_connection(connection)); ++tries) {
+        poll(nullptr, 0, 10);
+    }
+    CHECK_FALSE(must(service.diag.has_connection(connection)));
+}
+
 TEST_CASE("sock_diag: open connections are counted until they are closed, listeners and probes are not") {
     const Observed service("connections");
     const auto& ns = service.net.ns;

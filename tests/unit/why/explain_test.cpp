@@ -89,6 +89,18 @@ TEST_CASE("why: each reason against a service is a sentence, and says what to do
     CHECK(explain(usual("overload")).says.find("\"overload\"") != std::string::npos);
 }
 
+TEST_CASE("why: the lease is told where new flows are admitted, and nowhere else") {
+    CHECK_FALSE(because(explain(usual("no-listener")), "lease").empty());
+    for (const char* verdict : {"draining", "not-admitted", "lease-expired", "cloud-flow"}) {
+        CHECK(because(explain(usual(verdict)), "lease").empty());
+    }
+    auto closed = usual("closed");
+    closed.begins->refusal = "draining";
+    CHECK(because(explain(closed), "lease").empty());
+    closed.begins->refusal = "no-listener";
+    CHECK_FALSE(because(explain(closed), "lease").empty());
+}
+
 TEST_CASE("why: drained by hand, it is named with the command that ends it") {
     auto evidence = usual("draining");
     evidence.daemon->services[0].drained = true;

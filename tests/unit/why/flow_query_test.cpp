@@ -40,4 +40,19 @@ TEST_CASE("why: what is no flow is refused, by the part that is wrong") {
     CHECK(names("10.77.0.10", "203.0.113.10:443/", "'' is no protocol"));
     CHECK(names("10.77.0.10", "203.0.113.10:443/tcp/udp", "'tcp/udp' is no protocol"));
     CHECK(names("10.77.0.10", "[2001:db8::1]:443/tcp", "IPv6"));
+    CHECK(names("fe80::1", "[2001:db8::1]:443/tcp", "'fe80::1' is no client's: it is link-local"));
+    CHECK(names("febf::1", "[2001:db8::1]:443/tcp", "is link-local"));
+    CHECK(names("ff02::1", "[2001:db8::1]:443/tcp", "is a multicast address"));
+    CHECK(names("::", "[2001:db8::1]:443/tcp", "stands for no host"));
+    CHECK(names("[::1]:40000", "[2001:db8::1]:443/tcp", "is a loopback address"));
+    CHECK(names("0.0.0.0", "203.0.113.10:443", "stands for no host"));
+    CHECK(names("127.0.0.1", "203.0.113.10:443", "is a loopback address"));
+    CHECK(names("239.255.255.255", "203.0.113.10:443", "is a multicast address"));
+    CHECK(names("255.255.255.255", "203.0.113.10:443", "stands for all hosts"));
+    for (const char* client : {"169.254.1.2", "223.255.255.1", "240.0.0.1", "100.64.0.1"}) {
+        CHECK(parse_flow(client, "203.0.113.10:443"));
+    }
+    for (const char* client : {"fec0::1", "fd00::1", "2001:db8::1"}) {
+        CHECK(parse_flow(client, "[2001:db8::1]:443"));
+    }
 }

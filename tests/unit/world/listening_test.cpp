@@ -42,6 +42,14 @@ TEST_CASE("listening: another address, port or protocol is none, and the reason 
           "no listener on 203.0.113.10:80/tcp: it listens on [::]:80/udp only");
 }
 
+TEST_CASE("listening: a socket on :: that is for IPv6 alone is none of IPv4, and is named so") {
+    Listening socket = at("::", 80);
+    socket.v6_only = true;
+    CHECK(said({claim("2001:db8:c::10", 80, 80)}, {socket}).empty());
+    CHECK(said({claim("203.0.113.10", 80, 80)}, {socket}) ==
+          "no listener on 203.0.113.10:80/tcp: it listens on [::]:80/tcp (IPv6 alone) only");
+}
+
 TEST_CASE("listening: long lists are cut") {
     std::vector<Listening> many;
     for (std::uint16_t port = 1; port <= 9; ++port) {
