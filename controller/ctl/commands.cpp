@@ -323,18 +323,23 @@ int validate(const Session& session, const std::vector<std::string>& paths) {
         }
     }
     std::vector<std::string> names;
+    Diagnostics warnings;
     for (const auto& file : read.files) {
         names.push_back(file.spec.name);
+        const auto ended = ended_claims(file.text, file.path, wall_now());
+        warnings.insert(warnings.end(), ended.begin(), ended.end());
         if (!console.json) {
             console.out(cat(file.path, ": valid: service '", file.spec.name, "', ", file.spec.intercept.size(),
                             file.spec.intercept.size() == 1 ? " claim\n" : " claims\n"));
         }
     }
+    warn(console, warnings);
     if (console.json) {
         JsonOut out;
         out.field("code", std::uint64_t{0});
         out.field("services", names);
         out.field("claims_checked", config.has_value());
+        out.field("warnings", warnings);
         console.out(std::move(out).text() + "\n");
     }
     return 0;

@@ -3,18 +3,8 @@
 
 #include "base/text.h"
 #include "controller/ctl/render.h"
-#include "controller/ipc/json.h"
 
 namespace viscum {
-
-// Found by json.h through argument-dependent lookup.
-void fields(auto& io, FieldsOf<Diagnostic> auto& diagnostic) {
-    io.field("file", diagnostic.file);
-    io.field("line", static_cast<std::int64_t>(diagnostic.line));
-    io.field("column", static_cast<std::int64_t>(diagnostic.column));
-    io.field("what", diagnostic.what);
-    io.field("hint", diagnostic.hint);
-}
 
 namespace {
 
@@ -78,6 +68,15 @@ int fail(const Console& console, const Response& failure) {
 
 int fail(const Console& console, Code code, std::string what, std::string hint) {
     return fail(console, make_failure(code, std::move(what), std::move(hint)));
+}
+
+void warn(const Console& console, const Diagnostics& diagnostics) {
+    for (Diagnostic diagnostic : diagnostics) {
+        diagnostic.what = "warning: " + diagnostic.what;
+        if (!console.json) {
+            console.err(printable(diagnostic.text()) + "\n");
+        }
+    }
 }
 
 int fail(const Console& console, const Diagnostics& diagnostics, std::string what) {

@@ -102,13 +102,14 @@ Result<std::unique_ptr<Daemon>> Daemon::open(const Instance& instance, const Pro
     if (auto status = boot_time_is_the_kernels(); !status) {
         return std::move(status).error();
     }
-    auto lock = take_lock(instance);
-    if (!lock) {
-        return std::move(lock).error();
-    }
+    // Before anything is made: an instance that has none, as by a slip of the pen, leaves nothing in /run.
     auto config = load_router_config(instance);
     if (!config) {
         return std::move(config).error();
+    }
+    auto lock = take_lock(instance);
+    if (!lock) {
+        return std::move(lock).error();
     }
     set_log_level(level_of(config->log_level));
     raise_descriptor_limit();

@@ -36,8 +36,8 @@ struct Programs {
 
 class Daemon {
 public:
-    /// Takes the instance's lock (errno_code EBUSY: another viscumd has it, and nothing was changed), reads
-    /// viscum.yaml (EINVAL: it is wrong), adopts what runs, and listens. EPROTO: the tables are a newer viscumd's.
+    /// Reads viscum.yaml (errno_code EINVAL: it is wrong), takes the instance's lock (EBUSY: another viscumd has it),
+    /// adopts what runs, and listens. After either nothing was changed. EPROTO: the tables are a newer viscumd's.
     static Result<std::unique_ptr<Daemon>> open(const Instance& instance, const Programs& programs,
                                                 NewerTables newer = NewerTables::refuse);
 

@@ -40,6 +40,9 @@ using Parsed = std::variant<T, Diagnostics>;
 Parsed<ServiceSpec> parse_service(std::string_view text, const std::string& file);
 Parsed<RouterConfig> parse_router_config(std::string_view text, const std::string& file);
 
+/// Where a valid service file claims what takes no new flows any more at `now`: each `until` that is over.
+Diagnostics ended_claims(std::string_view text, const std::string& file, WallTime now);
+
 /// The file's bytes, refused unread when it is longer than the limit or no regular file ("-" is standard input).
 Result<std::string> read_spec_file(const std::string& path);
 

@@ -2,6 +2,8 @@
 // What operators were told wrongly, or not at all.
 #include <signal.h>
 
+#include <filesystem>
+
 #include "base/file.h"
 #include "tests/scene/scene.h"
 
@@ -44,6 +46,16 @@ TEST_CASE("operator: a service that is permitted again is served, and is no long
     CHECK(eventually(kLimit, [&] { return scene.status("web").admission == "serve"; }));
     CHECK(scene.status("web").reason.empty());
     scene.ctl({"remove", "web"});
+    scene.check_no_leak();
+}
+
+TEST_CASE("operator: a viscumd of an instance without a configuration leaves nothing") {
+    Scene scene;
+    const RunOutput output = run({VISCUM_BIN_DIR "/viscumd", "--instance", "nothere"}, {.ns = &scene.bed().hotspot()});
+    CHECK(output.status == 2);
+    CHECK(output.err.find("there is no '/etc/nothere/viscum.yaml'") != std::string::npos);
+    CHECK_FALSE(std::filesystem::exists("/run/nothere"));
+    CHECK_FALSE(std::filesystem::exists("/var/lib/nothere"));
     scene.check_no_leak();
 }
 

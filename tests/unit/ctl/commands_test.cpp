@@ -224,11 +224,11 @@ TEST_CASE("ctl: validate works alone, and checks claims where the configuration 
     CHECK(desk.take(desk.out) == "DIR/plates.yaml: valid: service 'plates', 1 claim\n");
     CHECK(desk.take(desk.err).starts_with("claims are not checked: cannot open 'DIR/viscum.yaml'"));
     CHECK(validate(desk.session(true), {file}) == 0);
-    CHECK(desk.take(desk.out) == "{\"code\":0,\"services\":[\"plates\"],\"claims_checked\":false}\n");
+    CHECK(desk.take(desk.out) == "{\"code\":0,\"services\":[\"plates\"],\"claims_checked\":false,\"warnings\":[]}\n");
 
     desk.write("viscum.yaml", "viscum: 1\nlan: [br-lan]\nclaimable: [203.0.113.0/24]\n");
     CHECK(validate(desk.session(true), {file}) == 0);
-    CHECK(desk.take(desk.out) == "{\"code\":0,\"services\":[\"plates\"],\"claims_checked\":true}\n");
+    CHECK(desk.take(desk.out) == "{\"code\":0,\"services\":[\"plates\"],\"claims_checked\":true,\"warnings\":[]}\n");
     CHECK(desk.err.empty());
 
     desk.write("viscum.yaml", "viscum: 1\nlan: [br-lan]\nclaimable: [198.51.100.0/24]\n");
@@ -240,6 +240,32 @@ TEST_CASE("ctl: validate works alone, and checks claims where the configuration 
     desk.write("viscum.yaml", "viscum: 1\nlane: [br-lan]\n");
     CHECK(validate(desk.session(), {file}) == 2);
     CHECK(desk.take(desk.err).find("DIR/viscum.yaml:2:1: ") != std::string::npos);
+}
+
+TEST_CASE("ctl: validate warns of what has ended, with its place, and calls the file valid") {
+    Desk desk;
+    desk.write("viscum.yaml", "viscum: 1\nlan: [br-lan]\nclaimable: [203.0.113.0/24]\n");
+    const std::string file = desk.write("plates.yaml",
+                                        "viscum: 1\nname: plates\nuntil: 2999-01-01T00:00:00Z\nintercept:\n"
+                                        "  - { address: 203.0.113.1, port: 80, until: 2999-01-01T00:00:00Z }\n"
+                                        "  - { address: 203.0.113.2, port: 80, until: 2020-01-01T00:00:00Z }\n"
+                                        "run: { command: [/bin/true] }\n");
+    CHECK(validate(desk.session(), {file}) == 0);
+    CHECK(desk.take(desk.out) == "DIR/plates.yaml: valid: service 'plates', 2 claims\n");
+    CHECK(desk.take(desk.err) ==
+          "DIR/plates.yaml:6:46: warning: 'until' is over (no new flows are taken from then on)\n");
+    CHECK(validate(desk.session(true), {file}) == 0);
+    CHECK(desk.take(desk.out) ==
+          R"({"code":0,"services":["plates"],"claims_checked":true,"warnings":[{"file":"DIR/plates.yaml",)"
+          R"("line":6,"column":46,"what":"'until' is over","hint":"no new flows are taken from then on"}]})"
+          "\n");
+    CHECK(desk.err.empty());
+    const std::string all = desk.write("all.yaml",
+                                       "viscum: 1\nname: all\nuntil: 2020-01-01T00:00:00Z\n"
+                                       "intercept: [{ address: 203.0.113.1, port: 80 }]\n"
+                                       "run: { command: [/bin/true] }\n");
+    CHECK(validate(desk.session(), {all}) == 0);
+    CHECK(desk.take(desk.err).starts_with("DIR/all.yaml:3:8: warning: 'until' is over"));
 }
 
 TEST_CASE("ctl: validate finds claims of two files that are in each other's way") {
