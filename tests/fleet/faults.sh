@@ -75,6 +75,7 @@ half_dead() {
     raise 4
     runs play install
     runs rollout one
+    rm "$dir/said"
     rollout two -e '{"viscum_batches": [4]}' -e viscum_settle=10 -e viscum_confirm=40s &
     # A client may have an answer of the new version before the controller has one that it was deployed.
     eventually 'all have got the new version' "grep -c 'TASK .Let it run for a while' '$dir/said'" 1

@@ -76,7 +76,9 @@ Status Viscumd::wait_until_ready() {
     const BootTime deadline = boot_now() + kReadyWithin;
     while (boot_now() < deadline) {
         const pid_t listener = listener_at(instance_.socket_path());
-        if (listener == program_->pid() || (listener != 0 && !wrapper_.empty())) {
+        const bool listens = listener == program_->pid() || (listener != 0 && !wrapper_.empty());
+        // It listens before it has taken over what it keeps; the first answer comes after that.
+        if (listens && ctl({"list"}).success()) {
             return {};
         }
         if (program_->ended_within(Millis(5))) {
