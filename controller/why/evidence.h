@@ -40,7 +40,9 @@ struct Evidence {
 
     std::optional<Ruling> begins;   // a packet that begins the flow
     std::optional<Ruling> goes_on;  // TCP, where the query names a port: a packet in the middle of that connection
+    std::optional<bool> open;       // of `goes_on`: not what is left of one that is closed; none: it could not be seen
     std::optional<Ruling> reply;    // the service's answer to `begins`
+    std::optional<NamedWay> back;   // the way of `reply`, where the kernel tells it
     std::string not_asked;          // why the datapath could not be asked
 
     std::vector<Listening> listening;  // in the namespace of the version that gets new flows

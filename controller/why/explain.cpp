@@ -92,7 +92,7 @@ public:
             unknown();
             return std::move(out_);
         }
-        const bool is_open = evidence_.goes_on && evidence_.goes_on->verdict == "served";
+        const bool is_open = has_socket() && evidence_.open != false;
         ruling_ = is_open ? *evidence_.goes_on : *evidence_.begins;
         service_ = service_of(evidence_, ruling_);
         out_.verdict = ruling_.verdict;
@@ -120,6 +120,9 @@ private:
         return service_ == nullptr ? "the service that claims it" : service_->name;
     }
     [[nodiscard]] bool is_served() const { return out_.outcome == "served"; }
+
+    /// Of the very connection that is asked about; it may be what is left of one that is closed.
+    [[nodiscard]] bool has_socket() const { return evidence_.goes_on && evidence_.goes_on->verdict == "served"; }
 
     /// Whether it passes a filter of ours at all.
     bool is_seen() {
@@ -185,8 +188,10 @@ private:
         const std::string& verdict = ruling_.verdict;
         if (verdict == "served") {
             out_.outcome = "served";
-            out_.says = is_open ? cat(what, flow(), " is open here, with ", owner())
-                                : cat(what, flow(), " is served here, by ", owner());
+            out_.says = !is_open         ? cat(what, flow(), " is served here, by ", owner())
+                        : evidence_.open ? cat(what, flow(), " is open here, with ", owner())
+                                         : cat(what, flow(), " has a socket here, with ", owner(),
+                                               ": whether it is open, or closed a moment ago, cannot be seen");
         } else if (verdict == "closed") {
             out_.outcome = "dropped";
             out_.says = cat(what, flow(), " is dropped: ", sentence_of(kRefusals, ruling_.refusal), ", and what ",
@@ -198,7 +203,10 @@ private:
             out_.outcome = "cloud";
             out_.says = cat(what, flow(), " goes to the cloud: ", sentence_of(kRefusals, verdict));
         }
-        if (evidence_.goes_on && !is_open && evidence_.goes_on->verdict != "unclaimed") {
+        if (has_socket() && !is_open) {
+            because("connection", cat("that of ", evidence_.query.source_text(),
+                                      " is closed: what still comes of it goes to the service, a new one as told"));
+        } else if (evidence_.goes_on && !is_open && evidence_.goes_on->verdict != "unclaimed") {
             because("connection", cat("none of ", evidence_.query.source_text(),
                                       " is open here: what belongs to one goes to the cloud, with which it began"));
         }
@@ -258,7 +266,8 @@ private:
             return;
         }
         because("answer", evidence_.reply->verdict == "replied"
-                              ? cat("goes straight back by ", evidence_.client.device, ", past the router's firewall")
+                              ? cat("goes straight back", evidence_.back ? cat(" by ", evidence_.back->device) : "",
+                                    ", past the router's firewall")
                               : cat("would be dropped: ", sentence_of(kFences, evidence_.reply->verdict)));
     }
 

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "controller/why/claim_text.h"
 #include "netns/link.h"
+#include "netns/sock_diag.h"
 #include "tcprog/attach.h"
 #include "tcprog/counters.h"
 #include "tcprog/dry_run.h"
@@ -61,18 +62,31 @@ Ruling ruling_of(const DryRun& dry, const DryRun::Answer& answer) {
 }
 
 /// Where its own rules lead, by the number that the router's namespace knows a service's by.
-std::vector<Listening> listening_at(const NlSocket& socket, const Instance& instance, std::uint32_t nsid,
-                                    Protocol protocol) {
+Result<NetNs> namespace_at(const NlSocket& socket, const Instance& instance, std::uint32_t nsid) {
     const auto names = net_ns_names(instance.name + "-");
     for (const auto& name : names ? *names : std::vector<std::string>()) {
-        const auto ns = NetNs::open(name);
+        auto ns = NetNs::open(name);
         const auto id = ns ? known_net_ns_id(socket, *ns) : Result<std::optional<std::uint32_t>>(ns.error());
         if (id && *id == nsid) {
-            auto found = listening_in(*ns, protocol == Protocol::udp);
-            return found ? *std::move(found) : std::vector<Listening>();
+            return ns;
         }
     }
-    return {};
+    return Error{ENOENT, cat("no namespace of ", instance.name, "'s has the number ", nsid)};
+}
+
+/// Whether a socket that takes a packet of the flow is more than what TIME_WAIT leaves.
+std::optional<bool> is_open_in(const Result<NetNs>& ns, const FlowQuery& query) {
+    auto found = Result<bool>(Error{ENOENT, ""});
+    const auto looked = ns ? ns->inside([&]() -> Status {
+        const auto diag = SockDiag::open();
+        found =
+            diag
+                ? diag->has_connection({{query.destination, query.port}, {query.source, query.source_port.value_or(0)}})
+                : Result<bool>(diag.error());
+        return {};
+    })
+                           : Status(ns.error());
+    return looked && found ? std::optional(*found) : std::nullopt;
 }
 
 /// The socket grade: its programs are asked.
@@ -83,41 +97,82 @@ public:
 
     Status fill(Evidence& evidence, const Link& filtered) {
         const Link* const router = link_with(links_, evidence.client.way.device);
-        const Mac mac = router == nullptr ? filtered.mac : router->mac;
-        const std::uint32_t device = number(filtered.index);
-        Question question = question_of(evidence.query);
-        if (evidence.query.source_port && evidence.query.protocol == Protocol::tcp) {
-            question.tcp_flags = TH_ACK;
-            const auto answer = dry_.from_client(device, mac, question);
-            if (!answer) {
-                return answer.error();
+        mac_ = router == nullptr ? filtered.mac : router->mac;
+        device_ = number(filtered.index);
+        const auto& query = evidence.query;
+        if (query.source_port && query.protocol == Protocol::tcp) {
+            if (auto status = ask_middle(evidence); !status) {
+                return status;
             }
-            evidence.goes_on = ruling_of(dry_, *answer);
         }
-        question.tcp_flags = TH_SYN;
-        const auto answer = dry_.from_client(device, mac, question);
+        auto question = query.source_port ? question_of(query, *query.source_port) : new_flow(query);
+        if (!question) {
+            return std::move(question).error();
+        }
+        question->tcp_flags = TH_SYN;
+        const auto answer = dry_.from_client(device_, mac_, *question);
         if (!answer) {
             return answer.error();
         }
         evidence.begins = ruling_of(dry_, *answer);
-        const auto rule = answer->rule ? dry_.rule(*answer->rule) : std::nullopt;
-        if (!rule) {
+        const auto backend = backend_of(*answer);
+        if (!backend) {
             return {};
         }
-        const auto& backend = rule->backend[answer->slot.value_or(rule->active & 1)];
-        evidence.listening = listening_at(socket_, instance_, backend.nsid, evidence.query.protocol);
-        return answer->verdict == VS_SERVED ? ask_back(evidence, question, IfIndex{backend.ifindex}) : Status{};
+        const auto ns = namespace_at(socket_, instance_, backend->nsid);
+        auto listening =
+            ns ? listening_in(*ns, query.protocol == Protocol::udp) : Result<std::vector<Listening>>(ns.error());
+        if (listening) {
+            evidence.listening = *std::move(listening);
+        }
+        return answer->verdict == VS_SERVED ? ask_back(evidence, *question, IfIndex{backend->ifindex}) : Status{};
     }
 
 private:
-    [[nodiscard]] Question question_of(const FlowQuery& query) const {
-        Question question{query.source, query.destination, query.source_port.value_or(kFirstPort), query.port,
-                          static_cast<std::uint8_t>(query.protocol)};
-        // Of a datagram that is made up nothing may be known yet.
-        while (!query.source_port && question.source_port < kLastPort && dry_.knows_flow(question)) {
-            ++question.source_port;
+    static Result<Question> question_of(const FlowQuery& query, std::uint16_t port) {
+        return Question{query.source, query.destination, port, query.port, static_cast<std::uint8_t>(query.protocol)};
+    }
+
+    /// From a port that is made up, of which the datapath knows nothing and no version of the service has a socket.
+    Result<Question> new_flow(const FlowQuery& query) {
+        for (std::uint16_t port = kFirstPort; port <= kLastPort; ++port) {
+            auto question = question_of(query, port);
+            if (dry_.knows_flow(*question)) {
+                continue;
+            }
+            if (query.protocol == Protocol::udp) {
+                return question;
+            }
+            question->tcp_flags = TH_ACK;
+            const auto answer = dry_.from_client(device_, mac_, *question);
+            if (!answer) {
+                return answer.error();
+            }
+            if (answer->verdict != VS_SERVED) {
+                return question;
+            }
         }
-        return question;
+        return Error{EADDRINUSE, cat("there is a flow from each port from ", kFirstPort, " to ", kLastPort,
+                                     " of the client's already: name the port")};
+    }
+
+    [[nodiscard]] std::optional<vs_backend> backend_of(const DryRun::Answer& answer) const {
+        const auto rule = answer.rule ? dry_.rule(*answer.rule) : std::nullopt;
+        return rule ? std::optional(rule->backend[answer.slot.value_or(rule->active & 1)]) : std::nullopt;
+    }
+
+    Status ask_middle(Evidence& evidence) {
+        auto question = question_of(evidence.query, *evidence.query.source_port);
+        question->tcp_flags = TH_ACK;
+        const auto answer = dry_.from_client(device_, mac_, *question);
+        if (!answer) {
+            return answer.error();
+        }
+        evidence.goes_on = ruling_of(dry_, *answer);
+        if (const auto backend = backend_of(*answer); backend && answer->verdict == VS_SERVED) {
+            evidence.open = is_open_in(namespace_at(socket_, instance_, backend->nsid), evidence.query);
+        }
+        return {};
     }
 
     Status ask_back(Evidence& evidence, const Question& question, IfIndex device) {
@@ -130,6 +185,10 @@ private:
             return answer.error();
         }
         evidence.reply = ruling_of(dry_, *answer);
+        const auto back = named(way_to(socket_, question.source, Arrival{question.destination, device}), links_);
+        if (back && back->way.kind == Way::Kind::forward) {
+            evidence.back = *back;
+        }
         return {};
     }
 
@@ -137,6 +196,8 @@ private:
     const NlSocket& socket_;
     const std::vector<Link>& links_;
     const Instance& instance_;
+    Mac mac_{};                 // of the router, where the packet comes in
+    std::uint32_t device_ = 0;  // by which it does
 };
 
 void ask_programs(Evidence& evidence, const NlSocket& socket, const std::vector<Link>& links, const Link& filtered,

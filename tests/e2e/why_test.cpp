@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // `viscumctl why` says what then happens: each answer is compared with a real packet.
 #include "controller/ipc/json.h"
+#include "netns/link.h"
 #include "tests/scene/scene.h"
 
 namespace viscum {
@@ -136,6 +137,61 @@ TEST_CASE("why: an open connection is told from one that began with the cloud, a
     const auto alone = why(scene, client, "203.0.113.10:80/tcp");
     CHECK(alone.outcome == "served");
     CHECK(has(alone.because, "no viscumd runs"));
+}
+
+TEST_CASE("why: a connection that is closed is not open, though its socket still takes what comes of it") {
+    Scene scene;
+    scene.deploy(web_service());
+    if (!is_socket_grade(scene)) {
+        return;
+    }
+    const auto client = scene.bed().client_address(1).text();
+    HttpRequest request{.to = kWeb, .from = {IpAddress{}, 40'124}};
+    request.to_the_end = true;  // nginx closes first
+    REQUIRE(http_get(scene.bed().client(1), request).who() == "local");
+    const auto said = why(scene, client + ":40124", "203.0.113.10:80/tcp");
+    CHECK(has(said.says, "a new connection from"));
+    CHECK(has(said.because, cat("connection: that of ", client, ":40124 is closed")));
+}
+
+TEST_CASE(
+    "why: a new connection is not taken for one that the client has, and the question gives no namespace a number") {
+    Scene scene;
+    scene.deploy(web_service());
+    if (!is_socket_grade(scene)) {
+        return;
+    }
+    const auto client = scene.bed().client_address(1).text();
+    auto open = must(KeptConnection::open(scene.bed().client(1), {.to = kWeb, .from = {IpAddress{}, 61'000}}));
+    REQUIRE(open.get().who() == "local");
+    scene.ctl({"drain", "web"});
+    CHECK(why(scene, client, "203.0.113.10:80/tcp").verdict == "draining");
+    CHECK(why(scene, client + ":61000", "203.0.113.10:80/tcp").verdict == "served");
+
+    // A name that sorts before the service's, and a namespace that the router knows nothing of.
+    const auto name = cat(scene.report().instance, "-a");
+    const auto stranger = must(NetNs::create(name));
+    scene.ctl({"resume", "web"});
+    CHECK(has(why(scene, client, "203.0.113.10:80/tcp").because, "listener: "));
+    must(scene.bed().hotspot().inside([&]() -> Status {
+        CHECK_FALSE(must(known_net_ns_id(must(NlSocket::open()), stranger)));
+        return {};
+    }));
+    must(remove_net_ns_name(name));
+}
+
+TEST_CASE("why: the answer goes by the way that the router's rules give, and is told so") {
+    Scene scene;
+    scene.deploy(web_service());
+    if (!is_socket_grade(scene)) {
+        return;
+    }
+    const auto client = scene.bed().client_address(1).text();
+    must(ip_batch(scene.bed().hotspot(),
+                  cat("rule add from 203.0.113.10 lookup 100\nroute add ", client, " dev wan table 100\n")));
+    CHECK(has(why(scene, client, "203.0.113.10:80/tcp").because, "answer: goes straight back by wan"));
+    must(ip_batch(scene.bed().hotspot(), "rule del from 203.0.113.10 lookup 100\n"));
+    CHECK(has(why(scene, client, "203.0.113.10:80/tcp").because, "answer: goes straight back by br-lan"));
 }
 
 TEST_CASE("why: what may not leave the site is dropped, and what is no question is refused") {

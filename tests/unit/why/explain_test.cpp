@@ -56,6 +56,8 @@ TEST_CASE("why: a packet that is served is told with all that let it through") {
     auto evidence = usual("served");
     evidence.listening = {{*IpAddress::parse("0.0.0.0"), 443, Protocol::tcp}};
     evidence.reply = ruling("replied");
+    CHECK(because(explain(evidence), "answer") == "goes straight back, past the router's firewall");
+    evidence.back = {{Way::Kind::forward, IfIndex{4}, {}}, "br-lan"};
     const auto said = explain(evidence);
     CHECK(said.outcome == "served");
     CHECK(said.service == "plates");
@@ -148,6 +150,12 @@ TEST_CASE("why: an open connection, and one that is not") {
     auto evidence = usual("draining");
     evidence.query.source_port = 40000;
     evidence.goes_on = ruling("served");
+    CHECK(explain(evidence).says.find("has a socket here, with plates: whether it is open") != std::string::npos);
+    evidence.open = false;
+    const auto closed = explain(evidence);
+    CHECK(closed.outcome == "cloud");
+    CHECK(because(closed, "connection").find("that of 10.77.0.10:40000 is closed") != std::string::npos);
+    evidence.open = true;
     const auto open = explain(evidence);
     CHECK(open.outcome == "served");
     CHECK(open.says == "the connection 10.77.0.10:40000 to 203.0.113.10:443/tcp is open here, with plates");
