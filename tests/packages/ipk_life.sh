@@ -95,8 +95,8 @@ expect 'who may read the configuration' 600 "$(stat -c %a "$root/etc/config/visc
 touch "$root/running"
 opkg install "$work/viscum-exporter.ipk"
 rm "$root/running"
-expect 'what procd is to run as well' '{"command":["/usr/sbin/viscum-exporter","--listen","127.0.0.1:9477"],"user":"viscum-exporter"}' \
-    "$(sed -n 's/^set //p' "$root/ubus" | tail -n 1 | jq -c '.instances.instance1 | { command, user }')"
+expect 'what procd is to run as well' '{"command":["/usr/sbin/viscum-exporter","--listen","127.0.0.1:9477"],"respawn":["3600","5","0"],"user":"viscum-exporter"}' \
+    "$(sed -n 's/^set //p' "$root/ubus" | tail -n 1 | jq -c '.instances.instance1 | { command, respawn, user }')"
 expect 'who may look' 'viscum-exporter:x:9477:viscum-exporter' "$(grep viscum "$root/etc/group")"
 expect 'what procd is told' 'signal set' "$(told)"
 opkg remove viscum-exporter
@@ -164,6 +164,13 @@ stand_in
 inside /tmp/scripts/post-upgrade
 expect 'what procd is told at an upgrade by apk' 'set delete set' "$(told)"
 [[ ! -e $root/called ]] || fail "an upgrade by apk runs viscumd $(cat "$root/called")"
+cp -a "$work/apk/viscum-exporter/root/." "$root/"
+mkdir "$root/tmp/exporter"
+cp "$work"/apk/viscum-exporter/scripts/* "$root/tmp/exporter/"
+inside /tmp/exporter/post-install
+expect 'what procd is told at an installation of viscum-exporter by apk' set "$(told)"
+inside /tmp/exporter/post-upgrade
+expect 'what procd is told at an upgrade of viscum-exporter by apk' 'set delete set' "$(told)"
 inside /tmp/scripts/pre-deinstall
 expect 'how viscumd is called at a removal by apk' '--instance viscum --uninstall' "$(cat "$root/called")"
 [[ ! -e $root/etc/rc.d/S95viscum ]] || fail 'it is enabled after a removal by apk'
