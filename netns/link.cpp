@@ -202,6 +202,9 @@ std::optional<ObservedLink> read_link(nlmsghdr* answer) {
         seen.link.peer_nsid = read_value<std::uint32_t>(find(IFLA_LINK_NETNSID));
         seen.peer = IfIndex(read_value<std::uint32_t>(find(IFLA_LINK)).value_or(0));
     }
+    if (seen.link.kind == "vlan" && find(IFLA_LINK_NETNSID) == nullptr) {
+        seen.link.lower = IfIndex{read_value<std::uint32_t>(find(IFLA_LINK)).value_or(0)};
+    }
     seen.addr_gen_mode =
         read_value<std::uint8_t>(nested(nested(find(IFLA_AF_SPEC), AF_INET6), IFLA_INET6_ADDR_GEN_MODE));
     return seen;

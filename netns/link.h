@@ -31,6 +31,7 @@ struct Link {
     bool arp = true;                         // false: IFF_NOARP
     bool ethernet = true;                    // frames have Ethernet headers (ARPHRD_ETHER)
     std::optional<std::uint32_t> peer_nsid;  // a veth's: the netns id of the other end's namespace (IFLA_LINK_NETNSID)
+    IfIndex lower{};                         // a VLAN device's: the one below, or 0 where that is in another namespace
 
     bool operator==(const Link&) const = default;
 };

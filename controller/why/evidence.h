@@ -32,11 +32,21 @@ struct NamedWay {
     bool operator==(const NamedWay&) const = default;
 };
 
+/// Of a bridge by which the client is reached, and which carries no filter of ours itself: its ports do.
+struct BridgeKnowledge {
+    std::string bridge;
+    std::string port;                    // behind which the client is; empty: nobody knows now
+    bool vlans = false;                  // it tells VLANs apart: whether the client's frames are tagged nobody knows
+    std::vector<std::string> without{};  // ports without our filter
+    bool operator==(const BridgeKnowledge&) const = default;
+};
+
 struct Evidence {
     FlowQuery query;
     NamedWay client;            // by which the router reaches the source: what it sends comes in there
     std::string filter_device;  // that carries our filter: `client`'s device, or a port of it; empty: none does
-    NamedWay onward;            // the packet's own, where it is not taken
+    std::optional<BridgeKnowledge> bridge;
+    NamedWay onward;  // the packet's own, where it is not taken
 
     std::optional<Ruling> begins;   // a packet that begins the flow
     std::optional<Ruling> goes_on;  // TCP, where the query names a port: a packet in the middle of that connection

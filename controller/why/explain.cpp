@@ -53,12 +53,6 @@ const ServiceReport* service_of(const Evidence& evidence, const Ruling& ruling) 
     return nullptr;
 }
 
-/// "br-lan", "br-lan (its port lan1)"
-std::string device_text(const Evidence& evidence) {
-    const bool is_port = !evidence.filter_device.empty() && evidence.filter_device != evidence.client.device;
-    return is_port ? cat(evidence.client.device, " (its port ", evidence.filter_device, ")") : evidence.client.device;
-}
-
 std::string time_text(std::int64_t millis) {
     if (millis < 1000) {
         return "less than 1s";
@@ -143,6 +137,10 @@ private:
         }
         if (evidence_.filter_device.empty()) {
             out_.next.emplace_back("viscumctl doctor");
+            if (evidence_.bridge && !evidence_.bridge->port.empty()) {
+                return unseen(cat(source.text(), " is behind ", evidence_.bridge->port, ", a port of ",
+                                  evidence_.bridge->bridge, ", ", why_unfiltered()));
+            }
             return unseen(cat(source.text(), " is reached by ", evidence_.client.device, ", ", why_unfiltered()));
         }
         return true;
@@ -153,10 +151,12 @@ private:
             return cat("on which no BPF filter of ours is, and viscumd, which knows more, does not answer: ",
                        evidence_.daemon_problem);
         }
+        const std::string port = evidence_.bridge ? evidence_.bridge->port : "";
         const auto& name = evidence_.client.device;
-        const auto lan = evidence_.daemon ? evidence_.daemon->lan : std::vector<LanReport>();
-        const auto found =
-            std::ranges::find_if(lan, [&](const auto& each) { return each.device == name || each.bridge == name; });
+        const auto& lan = evidence_.daemon->lan;
+        const auto found = std::ranges::find_if(lan, [&](const auto& each) {
+            return port.empty() ? each.device == name || each.bridge == name : each.device == port;
+        });
         if (found == lan.end()) {
             return "which is no device of `lan:` in viscum.yaml";
         }
@@ -167,9 +167,28 @@ private:
     }
 
     void way_in() {
-        because("way in", cat("it comes in by ", device_text(evidence_), ", which carries our filter"));
+        const auto& bridge = evidence_.bridge;
+        const auto& asked = evidence_.filter_device;
+        if (!bridge) {
+            because("way in", cat("it comes in by ", asked, ", which carries our filter"));
+        } else if (!bridge->port.empty()) {
+            because("way in",
+                    cat("it comes in by ", bridge->bridge, " (its port ", asked, "), which carries our filter"));
+        } else {
+            because("way in",
+                    cat("it comes in by ", bridge->bridge, ", by which port is not known: it has been silent. ",
+                        "The answer is that of ", asked, ", which carries our filter"));
+            if (!bridge->without.empty()) {
+                because("way in", cat("no filter of ours is on ", join(bridge->without, ", "),
+                                      ": what comes in there is not looked at"));
+            }
+        }
+        if (bridge && bridge->vlans) {
+            because("way in", cat(bridge->bridge, " tells VLANs apart: the answer is for frames that ", asked,
+                                  " gets untagged. Tagged ones go to the cloud; which this client's are is not known"));
+        }
         for (const auto& lan : evidence_.daemon ? evidence_.daemon->lan : std::vector<LanReport>()) {
-            if (lan.device == evidence_.filter_device && !lan.problem.empty()) {
+            if (lan.device == asked && !lan.problem.empty()) {
                 because("way in", lan.problem);
             }
         }

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "controller/why/claim_text.h"
+#include "controller/why/way_in.h"
 #include "netns/link.h"
 #include "netns/sock_diag.h"
 #include "tcprog/attach.h"
@@ -20,11 +21,6 @@ namespace {
 constexpr std::uint16_t kFirstPort = 61'000;  // of a client's that is made up: above what Linux chooses by itself
 constexpr std::uint16_t kLastPort = 61'999;
 
-const Link* link_with(const std::vector<Link>& links, IfIndex index) {
-    const auto found = std::ranges::find(links, index, &Link::index);
-    return found == links.end() ? nullptr : &*found;
-}
-
 Result<NamedWay> named(Result<Way> way, const std::vector<Link>& links) {
     if (!way) {
         return std::move(way).error();
@@ -33,19 +29,13 @@ Result<NamedWay> named(Result<Way> way, const std::vector<Link>& links) {
     return NamedWay{*way, link == nullptr ? "" : link->name};
 }
 
-/// The device or port that carries our filter, by what viscumd says, or by a look where it says nothing.
-const Link* filtered_link(const Evidence& evidence, const std::vector<Link>& links, const Instance& instance) {
-    const auto carries = [&](const Link& link) {
-        if (!evidence.daemon) {
-            return carries_filter(number(link.index), filter_handle(instance.name));
-        }
-        return std::ranges::any_of(evidence.daemon->lan,
-                                   [&](const auto& lan) { return lan.attached && lan.device == link.name; });
-    };
-    const IfIndex device = evidence.client.way.device;
-    const auto found = std::ranges::find_if(
-        links, [&](const Link& link) { return (link.index == device || link.master == device) && carries(link); });
-    return found == links.end() ? nullptr : &*found;
+/// By what viscumd says, or by a look where it says nothing.
+bool carries_ours(const Evidence& evidence, const Link& link, const Instance& instance) {
+    if (!evidence.daemon) {
+        return carries_filter(number(link.index), filter_handle(instance.name));
+    }
+    return std::ranges::any_of(evidence.daemon->lan,
+                               [&](const auto& lan) { return lan.attached && lan.device == link.name; });
 }
 
 Ruling ruling_of(const DryRun& dry, const DryRun::Answer& answer) {
@@ -260,12 +250,14 @@ Result<Evidence> gather(const Instance& instance, const FlowQuery& query, std::o
     if (auto tables = list_flow_tables()) {
         evidence.flow_tables = *std::move(tables);
     }
-    const Link* const filtered =
-        evidence.client.way.kind == Way::Kind::forward ? filtered_link(evidence, *links, instance) : nullptr;
+    if (!arrives) {
+        return evidence;
+    }
+    const Link* const filtered = find_way_in(evidence, *socket, *links,
+                                             [&](const Link& link) { return carries_ours(evidence, link, instance); });
     if (filtered == nullptr) {
         return evidence;
     }
-    evidence.filter_device = filtered->name;
     if (evidence.daemon && evidence.daemon->grade == "classic") {
         ask_report(evidence);
     } else {

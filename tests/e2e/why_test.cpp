@@ -113,6 +113,50 @@ TEST_CASE("why: who is no client is told so") {
     CHECK(has(beyond.says, "no device of `lan:`"));
 }
 
+TEST_CASE("why: of a bridge's ports it is the client's own that counts") {
+    Scene scene({.config_lines = "lan: [lan1]\n"});
+    scene.deploy(web_service());
+    CHECK(scene.web(kWeb, 1) == "local");
+    CHECK(scene.web(kWeb, 2) == "cloud");
+    const auto first = why(scene, scene.bed().client_address(1).text(), "203.0.113.10:80");
+    CHECK(first.outcome == "served");
+    CHECK(has(first.because, "way in: it comes in by br-lan (its port lan1)"));
+    const auto second = why(scene, scene.bed().client_address(2).text(), "203.0.113.10:80");
+    CHECK(second.outcome == "unseen");
+    CHECK(has(second.says, "is behind lan2, a port of br-lan, which is no device of `lan:`"));
+    CHECK(scene.web(kWeb6, 2) == "cloud");
+    const auto six = why(scene, scene.bed().client_address(2, true).text(), "[2001:db8:c::10]:80");
+    CHECK(has(six.says, "is behind lan2, a port of br-lan"));
+    // The router has forgotten it, or never heard of it.
+    must(ip_batch(scene.bed().hotspot(), "neigh flush dev br-lan\n"));
+    const auto silent = why(scene, scene.bed().client_address(2).text(), "203.0.113.10:80");
+    CHECK(has(silent.because, "by which port is not known"));
+    CHECK(has(silent.because, "The answer is that of lan1"));
+    CHECK(has(silent.because, "no filter of ours is on lan2"));
+}
+
+TEST_CASE("why: a bridge that tells VLANs apart, and a device of one of its VLANs, leave something unknown") {
+    Scene scene;
+    scene.deploy(web_service());
+    if (!ip_batch(scene.bed().hotspot(), "link set br-lan type bridge vlan_filtering 1\n")) {
+        MESSAGE("SKIPPED: needs a kernel whose bridges tell VLANs apart");
+        return;
+    }
+    CHECK(scene.web() == "local");
+    const auto client = scene.bed().client_address(1).text();
+    const auto said = why(scene, client, "203.0.113.10:80");
+    CHECK(said.outcome == "served");
+    CHECK(has(said.because, "way in: br-lan tells VLANs apart: the answer is for frames that lan1 gets untagged"));
+    if (!ip_batch(scene.bed().hotspot(), "link add link br-lan name br-lan.10 type vlan id 10\n")) {
+        MESSAGE("SKIPPED: needs a kernel with VLAN devices");
+        return;
+    }
+    must(ip_batch(scene.bed().hotspot(), "link set br-lan.10 up\naddress add 10.78.0.1/24 dev br-lan.10\n"));
+    const auto tagged = why(scene, "10.78.0.10", "203.0.113.10:80");
+    CHECK(has(tagged.because, "way in: br-lan tells VLANs apart"));
+    CHECK(has(tagged.because, "by which port is not known"));
+}
+
 TEST_CASE("why: an open connection is told from one that began with the cloud, and no question leaves a trace") {
     Scene scene;
     scene.deploy(web_service());

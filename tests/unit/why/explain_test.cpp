@@ -26,6 +26,7 @@ Evidence usual(const std::string& verdict) {
     evidence.query = *parse_flow("10.77.0.10", "203.0.113.10:443/tcp");
     evidence.client = {{Way::Kind::forward, IfIndex{4}, {}}, "br-lan"};
     evidence.filter_device = "lan1";
+    evidence.bridge = {.bridge = "br-lan", .port = "lan1"};
     evidence.onward = {{Way::Kind::forward, IfIndex{2}, IpAddress::parse("192.0.2.254")}, "wan"};
     evidence.begins = ruling(verdict);
     ServiceReport service;
@@ -131,9 +132,37 @@ TEST_CASE("why: what is closed is dropped, by the reason behind it") {
     CHECK(because(said, "onward").empty());
 }
 
+TEST_CASE("why: of a bridge it says which port it means, and what it does not know") {
+    const auto said = [](const Evidence& evidence) {
+        std::string all;
+        for (const auto& remark : explain(evidence).because) {
+            all += remark.about == "way in" ? remark.says + "\n" : "";
+        }
+        return all;
+    };
+    auto evidence = usual("served");
+    evidence.bridge->without = {"lan2"};
+    CHECK(said(evidence) == "it comes in by br-lan (its port lan1), which carries our filter\n");
+    evidence.bridge->vlans = true;
+    CHECK(said(evidence).find("br-lan tells VLANs apart: the answer is for frames that lan1 gets untagged.") !=
+          std::string::npos);
+    evidence.bridge = {.bridge = "br-lan", .port = "", .without = {"lan2", "lan3"}};
+    CHECK(said(evidence).find("by which port is not known") != std::string::npos);
+    CHECK(said(evidence).find("The answer is that of lan1, which") != std::string::npos);
+    CHECK(said(evidence).find("no filter of ours is on lan2, lan3: what comes in there") != std::string::npos);
+    evidence.bridge->port = "lan2";
+    evidence.filter_device.clear();
+    CHECK(explain(evidence).outcome == "unseen");
+    CHECK(explain(evidence).says.find("10.77.0.10 is behind lan2, a port of br-lan, which is no device of `lan:`") !=
+          std::string::npos);
+    evidence.daemon->lan.push_back({"lan2", "br-lan", false, "it has no Ethernet frames"});
+    CHECK(explain(evidence).says.find("it has no Ethernet frames") != std::string::npos);
+}
+
 TEST_CASE("why: what passes no filter of ours is not looked at") {
     auto evidence = usual("served");
     evidence.filter_device.clear();
+    evidence.bridge->port.clear();
     CHECK(explain(evidence).outcome == "unseen");
     CHECK(explain(evidence).says.find("once a service is deployed") != std::string::npos);
     evidence.daemon->lan[0].problem = "it has no Ethernet frames";
