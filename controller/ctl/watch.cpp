@@ -4,16 +4,17 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <cstdlib>
 
 #include "base/text.h"
 #include "controller/ctl/events.h"
 #include "controller/ctl/follow.h"
+#include "controller/ctl/screen.h"
 #include "controller/ctl/watch_frame.h"
 #include "controller/ipc/client.h"
 
@@ -21,55 +22,10 @@ namespace viscum {
 namespace {
 
 constexpr Millis kInterval{1000};
-constexpr Millis kPatience{1000};
+constexpr Millis kPatience{2000};  // an answer itself may take a second
+constexpr Millis kConnectPatience{250};
 constexpr std::size_t kEvents = 64;
 constexpr std::size_t kMostRows = 1000;
-
-/// The terminal while we have it: another screen, no cursor, no wrapping, and keys as they are pressed.
-class Screen {
-public:
-    static std::optional<Screen> open() {
-        Screen screen;
-        if (tcgetattr(STDIN_FILENO, &screen.before_) != 0) {
-            return std::nullopt;
-        }
-        termios keys = screen.before_;
-        keys.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO | ISIG | IEXTEN);
-        keys.c_iflag &= ~static_cast<tcflag_t>(IXON);
-        keys.c_cc[VMIN] = 1;
-        keys.c_cc[VTIME] = 0;
-        if (tcsetattr(STDIN_FILENO, TCSANOW, &keys) != 0) {
-            return std::nullopt;
-        }
-        screen.open_ = true;
-        write("\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J");
-        return screen;
-    }
-    Screen(Screen&& other) noexcept : before_(other.before_), open_(std::exchange(other.open_, false)) {}
-    Screen& operator=(Screen&&) = delete;
-    ~Screen() {
-        if (open_) {
-            write("\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1049l");
-            tcsetattr(STDIN_FILENO, TCSANOW, &before_);
-        }
-    }
-    /// False where nobody looks any more.
-    static bool write(std::string_view bytes) {
-        while (!bytes.empty()) {
-            const auto written = ::write(STDOUT_FILENO, bytes.data(), bytes.size());
-            if (written < 0 && errno != EINTR) {
-                return false;
-            }
-            bytes.remove_prefix(written < 0 ? 0 : static_cast<std::size_t>(written));
-        }
-        return true;
-    }
-
-private:
-    Screen() = default;
-    termios before_{};
-    bool open_ = false;
-};
 
 class Watcher {
 public:
@@ -85,38 +41,62 @@ public:
         view_.colour = session.console.colour;
     }
 
-    /// A report, and the events since the last one.
+    /// Asks for a report, unless it waits for one, and reads the events since the last time.
     void look() {
         [[maybe_unused]] const Status read = journal_open_ ? journal_.advance() : journal_.start(kEvents);
         journal_open_ = true;
-        auto report = ask();
-        if (!report) {
-            client_.reset();
-            view_.problem = cat("no viscumd answers: ", report.error().what, view_.now ? " (shown is what was)" : "");
-            view_.before.reset();
-            return;
+        if (!asked_) {
+            if (auto status = ask(); !status) {
+                lose(cat("no viscumd answers: ", status.error().what));
+            }
+        } else if (const BootTime waits = boot_now() - *asked_; waits > kPatience) {
+            // The one question stays: more of them would only be more to answer for one that hangs.
+            tell_problem(cat("viscumd: no answer for ", std::chrono::round<std::chrono::seconds>(waits).count(), " s"));
         }
-        const BootTime now = boot_now();
-        view_.problem.clear();
-        view_.between = std::chrono::duration_cast<Millis>(now - seen_at_);
-        view_.before = view_.now && same_daemon(*report) ? std::move(view_.now) : std::nullopt;
-        view_.now = *std::move(report);
-        seen_at_ = now;
     }
 
-    bool draw() {
+    /// What to wait for beside the clock; -1: nothing.
+    [[nodiscard]] int descriptor() const { return client_ ? client_->fd() : -1; }
+    /// Once there is something to read: the report, if that is all of it.
+    void receive() {
+        auto answer = client_->take();
+        if (!answer) {
+            lose(cat("no viscumd answers: ", answer.error().what));
+        } else if (*answer) {
+            asked_.reset();
+            auto report = daemon_report_from_json((*answer)->report);
+            if (report) {
+                show(*std::move(report));
+            } else {
+                lose(cat("viscumd: ", (*answer)->message.empty() ? "its report cannot be read" : (*answer)->message));
+            }
+        }
+    }
+
+    /// False where nobody looks any more.
+    bool draw(Screen& screen) {
+        if (screen.busy()) {
+            return screen.advance();  // what is newer is drawn when it takes more
+        }
+        if (!std::exchange(changed_, false)) {
+            return true;
+        }
         winsize size{};
         if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 && size.ws_col > 0) {
             view_.rows = std::min<std::size_t>(size.ws_row, kMostRows);
             view_.columns = std::min<std::size_t>(size.ws_col, kMostRows);
         }
         view_.top = watch_top(view_);
-        return Screen::write(watch_frame(watch_lines(view_)));
+        return screen.write(watch_frame(watch_lines(view_)));
     }
+    void resize() { changed_ = true; }
+    /// Whether draw() has something to do without a wait.
+    [[nodiscard]] bool changed() const { return changed_; }
 
     /// False: it is to end.
     bool type(std::string_view bytes) {
         typed_ += bytes;
+        changed_ = true;
         const std::size_t page = std::max<std::size_t>(watch_page(view_), 1);
         for (const auto key : watch_keys(typed_)) {
             switch (key) {
@@ -134,30 +114,44 @@ public:
     }
 
 private:
-    [[nodiscard]] bool same_daemon(const DaemonReport& report) const {
-        return report.pid == view_.now->pid && view_.problem.empty();
+    void show(DaemonReport report) {
+        const BootTime now = boot_now();
+        view_.problem.clear();
+        view_.between = std::chrono::duration_cast<Millis>(now - seen_at_);
+        // Another viscumd counts from its own start on.
+        view_.before = view_.now && view_.now->pid == report.pid ? std::move(view_.now) : std::nullopt;
+        view_.now = std::move(report);
+        seen_at_ = now;
+        changed_ = true;
     }
 
-    Result<DaemonReport> ask() {
+    void tell_problem(const std::string& problem) {
+        view_.problem = cat(problem, view_.now ? " (shown is what was)" : "");
+        view_.before.reset();
+        changed_ = true;
+    }
+
+    void lose(const std::string& problem) {
+        client_.reset();
+        asked_.reset();
+        tell_problem(problem);
+    }
+
+    Status ask() {
         if (!client_) {
-            auto client = Client::connect(session_.socket);
+            auto client = Client::connect(session_.socket, kConnectPatience);
             if (!client) {
                 return std::move(client).error();
             }
             client_ = *std::move(client);
-            if (auto status = client_->limit_silence(kPatience); !status) {
-                return std::move(status).error();
-            }
         }
         Request request;
         request.verb = "list";
-        const auto answer = client_->ask(request, [](const Response&) {});
-        if (!answer) {
-            return answer.error();
+        if (auto status = client_->begin(request); !status) {
+            return status;
         }
-        auto report = daemon_report_from_json(answer->report);
-        return report ? Result<DaemonReport>(*std::move(report))
-                      : Error{EPROTO, answer->message.empty() ? "its report cannot be read" : answer->message};
+        asked_ = boot_now();
+        return {};
     }
 
     const Session& session_;
@@ -166,9 +160,14 @@ private:
     FollowedFile journal_;
     bool journal_open_ = false;
     std::optional<Client> client_;
+    std::optional<BootTime> asked_;  // what is not answered yet
     BootTime seen_at_{};
+    bool changed_ = true;  // since it was drawn
     std::string typed_;
 };
+
+/// Keys, signals, viscumd, the screen.
+using Polled = std::array<pollfd, 4>;
 
 UniqueFd take_signals() {
     sigset_t mask;
@@ -182,7 +181,7 @@ UniqueFd take_signals() {
 }
 
 /// Whether it goes on.
-bool handle(const std::array<pollfd, 2>& ready, Watcher& watcher) {
+bool handle(const Polled& ready, Watcher& watcher) {
     if (ready[0].revents != 0) {
         char bytes[64];
         const auto got = read(STDIN_FILENO, bytes, sizeof bytes);
@@ -196,6 +195,10 @@ bool handle(const std::array<pollfd, 2>& ready, Watcher& watcher) {
         if (info.ssi_signo != SIGWINCH) {
             return false;
         }
+        watcher.resize();
+    }
+    if (ready[2].revents != 0) {
+        watcher.receive();
     }
     return true;
 }
@@ -214,7 +217,7 @@ int watch(const Session& session) {
         return fail(session.console, Code::failed, "cannot receive signals", "");
     }
     Watcher watcher(session);
-    const auto screen = Screen::open();
+    auto screen = Screen::open();
     if (!screen) {
         return fail(session.console, Code::failed, "cannot set the terminal", "");
     }
@@ -223,12 +226,17 @@ int watch(const Session& session) {
             watcher.look();
             next = std::max<BootTime>(next + kInterval, boot_now());
         }
-        if (!watcher.draw()) {
+        if (!watcher.draw(*screen)) {
             return static_cast<int>(Code::failed);
         }
         const auto left = std::chrono::ceil<Millis>(next - boot_now());
-        std::array<pollfd, 2> ready{{{STDIN_FILENO, POLLIN, 0}, {signals.get(), POLLIN, 0}}};
-        if (poll(ready.data(), ready.size(), static_cast<int>(std::max<std::int64_t>(left.count(), 0))) > 0 &&
+        // What changed while an older frame was on its way.
+        const bool now = watcher.changed() && !screen->busy();
+        Polled ready{{{STDIN_FILENO, POLLIN, 0},
+                      {signals.get(), POLLIN, 0},
+                      {watcher.descriptor(), POLLIN, 0},
+                      {screen->busy() ? STDOUT_FILENO : -1, POLLOUT, 0}}};
+        if (poll(ready.data(), ready.size(), now ? 0 : static_cast<int>(std::max<std::int64_t>(left.count(), 0))) > 0 &&
             !handle(ready, watcher)) {
             return 0;
         }

@@ -44,7 +44,7 @@ Status limit(int fd, int option, std::chrono::milliseconds time) {
 
 }  // namespace
 
-Result<Client> Client::connect(const std::string& socket_path) {
+Result<Client> Client::connect(const std::string& socket_path, std::chrono::milliseconds patience) {
     const std::string context = cat("cannot connect to '", socket_path, "'");
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
@@ -57,7 +57,7 @@ Result<Client> Client::connect(const std::string& socket_path) {
         return errno_error(context);
     }
     // A stopped daemon's queue fills up, and connect would wait for ever.
-    if (auto status = limit(fd.get(), SO_SNDTIMEO, std::chrono::seconds(10)); !status) {
+    if (auto status = limit(fd.get(), SO_SNDTIMEO, patience); !status) {
         return std::move(status).error().in(context);
     }
     if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
@@ -70,27 +70,27 @@ Status Client::limit_silence(std::chrono::milliseconds time) {
     return limit(fd_.get(), SO_RCVTIMEO, time);
 }
 
-Result<Response> Client::ask(const Request& request, const std::function<void(const Response&)>& progress) {
+Status Client::begin(const Request& request) {
     const std::string bytes = encode(request);
     if (bytes.size() > kMaxFrame + 4) {
         return Error{EMSGSIZE, cat("the request is too long: ", bytes.size(), " bytes, at most ", kMaxFrame)};
     }
-    if (auto status = send_all(fd_.get(), bytes); !status) {
-        return std::move(status).error();
-    }
-    FrameReader reader(kMaxAnswer);
+    return send_all(fd_.get(), bytes);
+}
+
+Result<std::optional<Response>> Client::next(int flags) {
     char chunk[16384];
     while (true) {
-        while (const auto json = reader.next()) {
+        if (const auto json = reader_.next()) {
             auto response = decode_response(*json);
-            if (!response || response->final) {
-                return response;
-            }
-            progress(*response);
+            return response ? Result<std::optional<Response>>(*std::move(response)) : std::move(response).error();
         }
-        const auto got = recv(fd_.get(), chunk, sizeof chunk, 0);
+        const auto got = recv(fd_.get(), chunk, sizeof chunk, flags);
         if (got < 0 && errno == EINTR) {
             continue;
+        }
+        if (got < 0 && errno == EAGAIN && (flags & MSG_DONTWAIT) != 0) {
+            return std::optional<Response>();
         }
         if (got < 0) {
             return failed("cannot read the answer");
@@ -98,9 +98,34 @@ Result<Response> Client::ask(const Request& request, const std::function<void(co
         if (got == 0) {
             return Error{ECONNRESET, "cannot read the answer: viscumd hung up"};
         }
-        if (auto status = reader.feed({chunk, static_cast<std::size_t>(got)}); !status) {
+        if (auto status = reader_.feed({chunk, static_cast<std::size_t>(got)}); !status) {
             return std::move(status).error().in("cannot read the answer");
         }
+    }
+}
+
+Result<std::optional<Response>> Client::take() {
+    while (true) {
+        auto response = next(MSG_DONTWAIT);
+        if (!response || !*response || (*response)->final) {
+            return response;
+        }
+    }
+}
+
+Result<Response> Client::ask(const Request& request, const std::function<void(const Response&)>& progress) {
+    if (auto status = begin(request); !status) {
+        return std::move(status).error();
+    }
+    while (true) {
+        auto response = next(0);
+        if (!response) {
+            return std::move(response).error();
+        }
+        if ((*response)->final) {
+            return **std::move(response);
+        }
+        progress(**response);
     }
 }
 

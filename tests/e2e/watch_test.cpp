@@ -1,147 +1,117 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // viscumctl watch at a terminal: it shows what is, goes on over viscumd's end, and gives the terminal back.
-#include <fcntl.h>
-#include <poll.h>
-#include <sys/ioctl.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <termios.h>
-#include <unistd.h>
-
 #include <csignal>
+#include <filesystem>
 
 #include "tests/scene/scene.h"
+#include "tests/support/terminal.h"
 
 namespace viscum {
 namespace {
 
+constexpr const char* kLast = "\x1b[?7h\x1b[?25h\x1b[?1049l";
+
 /// Somebody at a terminal, who has begun `viscumctl watch` there.
-class Watching {
-public:
-    Watching()
-        : desk_(posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC)),
-          terminal_(unlockpt(desk_.get()) == 0 ? ioctl(desk_.get(), TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC) : -1) {
-        REQUIRE(terminal_);
-        resize(24, 80);
-        REQUIRE(tcgetattr(terminal_.get(), &before_) == 0);
-        pid_ = fork();
-        if (pid_ == 0) {
-            prctl(PR_SET_PDEATHSIG, SIGKILL);
-            setsid();
-            ioctl(terminal_.get(), TIOCSCTTY, 0);
-            for (int fd = 0; fd < 3; ++fd) {
-                dup2(terminal_.get(), fd);
-            }
-            setenv("TERM", "xterm", 1);
-            setenv("NO_COLOR", "1", 1);
-            execl(VISCUM_BIN_DIR "/viscumctl", "viscumctl", "watch", nullptr);
-            _exit(127);
-        }
-        pidfd_.reset(static_cast<int>(syscall(SYS_pidfd_open, pid_, 0)));
-        REQUIRE(pidfd_);
-    }
-    ~Watching() {
-        if (pid_ > 0) {
-            kill(pid_, SIGKILL);
-            waitpid(pid_, nullptr, 0);
+Operator watching() {
+    return must(Operator::start({VISCUM_BIN_DIR "/viscumctl", "watch"}, {{"TERM", "xterm"}, {"NO_COLOR", "1"}}));
+}
+
+/// "socket:[4711]" of each of a process's sockets.
+std::vector<std::string> sockets_of(pid_t pid) {
+    std::vector<std::string> found;
+    for (const auto& entry : std::filesystem::directory_iterator(cat("/proc/", pid, "/fd"))) {
+        const std::string what = std::filesystem::read_symlink(entry.path());
+        if (what.starts_with("socket:")) {
+            found.push_back(what);
         }
     }
-    Watching(const Watching&) = delete;
-    Watching& operator=(const Watching&) = delete;
-
-    void resize(unsigned short rows, unsigned short columns) const {
-        const winsize size{rows, columns, 0, 0};
-        REQUIRE(ioctl(desk_.get(), TIOCSWINSZ, &size) == 0);
-    }
-    void type(const std::string& text) const {
-        REQUIRE(write(desk_.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()));
-    }
-    void signal(int number) const { REQUIRE(kill(pid_, number) == 0); }
-    /// Whether this comes up from now on.
-    bool sees(const std::string& text) {
-        look();
-        screen_.clear();
-        return eventually(kLimit, [&] {
-            look();
-            return screen_.find(text) != std::string::npos;
-        });
-    }
-    int end() {
-        REQUIRE(eventually(kLimit, [&] {
-            look();
-            pollfd ready{pidfd_.get(), POLLIN, 0};
-            return poll(&ready, 1, 0) == 1;
-        }));
-        int status = -1;
-        waitpid(pid_, &status, 0);
-        pid_ = 0;
-        look();
-        return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    }
-    [[nodiscard]] bool restored() const {
-        termios now{};
-        REQUIRE(tcgetattr(terminal_.get(), &now) == 0);
-        return now.c_lflag == before_.c_lflag && now.c_iflag == before_.c_iflag &&
-               screen_.ends_with("\x1b[?7h\x1b[?25h\x1b[?1049l");
-    }
-    [[nodiscard]] const std::string& screen() const { return screen_; }
-
-private:
-    void look() {
-        pollfd ready{desk_.get(), POLLIN, 0};
-        char bytes[4096];
-        while (poll(&ready, 1, 0) == 1) {
-            const ssize_t got = read(desk_.get(), bytes, sizeof bytes);
-            if (got <= 0) {
-                return;
-            }
-            screen_.append(bytes, static_cast<std::size_t>(got));
-        }
-    }
-
-    UniqueFd desk_;
-    UniqueFd terminal_;
-    UniqueFd pidfd_;
-    termios before_{};
-    pid_t pid_ = 0;
-    std::string screen_;
-};
+    return found;
+}
 
 }  // namespace
 
 TEST_CASE("watch: it shows services and events, follows the window, and survives viscumd's end") {
     Scene scene;
     scene.deploy(web_service());
-    Watching who;
+    auto who = watching();
     CHECK(who.sees("viscum: 1 of 1 served, grade "));
     CHECK(who.sees("web                   healthy "));
     CHECK(who.sees("its new flows are served here"));
-    who.resize(10, 40);
-    CHECK(who.sees("NAME         HEALTH     LOCAL/s  CLOUD/s\r"));
+    must(who.resize({10, 40}));
+    CHECK(who.sees_anew("NAME         HEALTH     LOCAL/s  CLOUD/s\r"));
     scene.viscumd().kill();
-    CHECK(who.sees("no viscumd answers"));
+    CHECK(who.sees_anew("no viscumd answers"));
     must(scene.viscumd().start_again());
-    CHECK(who.sees("viscum: 1 of 1 served"));
-    who.type("q");
+    CHECK(who.sees_anew("viscum: 1 of 1 served"));
+    must(who.type("q"));
     CHECK(who.end() == 0);
     CHECK(who.restored());
+    CHECK(who.screen().ends_with(kLast));
+}
+
+TEST_CASE("watch: of a viscumd that hangs it asks once, says for how long, and goes on with its answer") {
+    Scene scene;
+    scene.deploy(web_service());
+    auto who = watching();
+    CHECK(who.sees("viscum: 1 of 1 served"));
+    const auto before = sockets_of(who.pid());
+    CHECK(before.size() == 1);
+    must(scene.viscumd().pause());
+    CHECK(who.sees_anew("viscumd: no answer for "));
+    CHECK(who.sees_anew("(shown is what was)"));
+    CHECK(who.sees_anew("viscumd: no answer for "));
+    CHECK(sockets_of(who.pid()) == before);
+    must(scene.viscumd().resume());
+    CHECK(who.sees_anew("viscum: 1 of 1 served"));
+    CHECK(sockets_of(who.pid()) == before);
+    must(who.type("q"));
+    CHECK(who.end() == 0);
 }
 
 TEST_CASE("watch: however it ends, the terminal is as before") {
     Scene scene;
-    Watching who;
+    auto who = watching();
     CHECK(who.sees("no services"));
     SUBCASE("Ctrl-C") {
-        who.type("\x03");
+        must(who.type("\x03"));
     }
     SUBCASE("SIGTERM") {
-        who.signal(SIGTERM);
+        must(who.signal(SIGTERM));
     }
     SUBCASE("SIGHUP") {
-        who.signal(SIGHUP);
+        must(who.signal(SIGHUP));
     }
     CHECK(who.end() == 0);
+    CHECK(who.restored());
+    CHECK(who.screen().ends_with(kLast));
+}
+
+TEST_CASE("watch: a terminal that takes nothing, as behind a dead link, keeps it from nothing") {
+    Scene scene;
+    auto who = watching();
+    CHECK(who.sees("no services"));
+    must(who.fill());
+    must(who.resize({50, 100}));  // something to draw
+    SUBCASE("SIGTERM ends it") {
+        must(who.signal(SIGTERM));
+        CHECK(who.ended());
+    }
+    SUBCASE("SIGHUP ends it") {
+        must(who.signal(SIGHUP));
+        CHECK(who.ended());
+    }
+    SUBCASE("a key ends it") {
+        must(who.type("q"));
+        CHECK(who.ended());
+    }
+    SUBCASE("it goes on once the terminal does") {
+        CHECK(who.sees("xxx"));
+        CHECK(who.sees_anew("NAME  "));
+        CHECK(who.sees_anew("no services"));
+        must(who.type("q"));
+        CHECK(who.end() == 0);
+        CHECK(who.screen().ends_with(kLast));
+    }
     CHECK(who.restored());
 }
 
