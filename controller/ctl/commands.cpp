@@ -29,17 +29,13 @@ Response failure(Code code, std::string what, std::string hint) {
     return response;
 }
 
-std::string start_command(const std::string& instance) {
-    return instance == Instance{}.name ? "viscumd" : "viscumd --instance " + instance;
-}
-
 Response explain(const Session& session, const Error& error) {
     const std::string log_hint = "its log says why; see then: viscumctl status";
     switch (error.errno_code) {
         case ENOENT:
         case ECONNREFUSED:
             return failure(Code::no_daemon, cat("no viscumd runs for instance '", session.instance, "'"),
-                           cat("start it with: ", start_command(session.instance)));
+                           cat("start it with: ", session.start));
         case EACCES:
         case EPERM: return failure(Code::refused, error.what, "only root may talk to viscumd");
         case ETIMEDOUT: return failure(Code::failed, error.what, "it may be stopped or overloaded");

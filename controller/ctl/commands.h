@@ -8,6 +8,7 @@
 
 #include "base/instance.h"
 #include "controller/ctl/console.h"
+#include "controller/ctl/start_command.h"
 
 namespace viscum {
 
@@ -20,6 +21,7 @@ struct Session {
           logs(of.log_dir()),
           events(of.events_file()),
           image_program(std::move(images)),
+          start(start_command(of.name)),
           console(std::move(with)) {}
     std::string instance;
     std::string socket;
@@ -27,6 +29,7 @@ struct Session {
     std::string logs;
     std::string events;
     std::string image_program;  // viscum-image
+    std::string start;          // what starts the viscumd that does not run
     std::string by;             // the name of the key that asks; empty: root in person
     Console console;
 };

@@ -57,6 +57,7 @@ struct Desk {
         made.socket = dir + "/sock";
         made.config = dir + "/viscum.yaml";
         made.logs = dir + "/log";
+        made.start = "viscumd";  // whatever this machine has
         return made;
     }
 
