@@ -55,7 +55,8 @@ struct Evidence {
     std::optional<NamedWay> back;   // the way of `reply`, where the kernel tells it
     std::string not_asked;          // why the datapath could not be asked
 
-    std::vector<Listening> listening;  // in the namespace of the version that gets new flows
+    bool by_headers = false;                          // the classic grade was asked, whose filters know no sockets
+    std::optional<std::vector<Listening>> listening;  // with the version that gets new flows; none: it cannot be seen
     std::vector<FlowTable> flow_tables;
     std::optional<DaemonReport> daemon;  // none: `daemon_problem` says why
     std::string daemon_problem;

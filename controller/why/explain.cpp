@@ -22,6 +22,7 @@ constexpr std::array kRefusals{
     Sentence{"lease-expired", "viscumd has not renewed its lease, so that new flows are not admitted"},
     Sentence{"cloud-flow", "this flow began with the cloud, and stays with it to its end"},
     Sentence{"other-host", "the frame is for another host of the LAN"},
+    Sentence{"not-steered", "no filter of the classic grade takes it"},
 };
 
 /// Of what a service sends.
@@ -93,6 +94,7 @@ public:
         out_.claim = ruling_.claim ? ruling_.claim->text() : "";
         out_.service = service_ == nullptr ? "" : service_->name;
         judge(is_open);
+        steering();
         claim();
         admission();
         listener();
@@ -148,7 +150,7 @@ private:
 
     [[nodiscard]] std::string why_unfiltered() const {
         if (!evidence_.daemon) {
-            return cat("on which no BPF filter of ours is, and viscumd, which knows more, does not answer: ",
+            return cat("on which no filter of ours is, and viscumd, which knows more, does not answer: ",
                        evidence_.daemon_problem);
         }
         const std::string port = evidence_.bridge ? evidence_.bridge->port : "";
@@ -174,18 +176,19 @@ private:
         } else if (!bridge->port.empty()) {
             because("way in",
                     cat("it comes in by ", bridge->bridge, " (its port ", asked, "), which carries our filter"));
+        } else if (bridge->without.empty()) {
+            because("way in", cat("it comes in by ", bridge->bridge, ", each of whose ports carries our filter"));
         } else {
-            because("way in",
-                    cat("it comes in by ", bridge->bridge, ", by which port is not known: it has been silent. ",
-                        "The answer is that of ", asked, ", which carries our filter"));
-            if (!bridge->without.empty()) {
-                because("way in", cat("no filter of ours is on ", join(bridge->without, ", "),
-                                      ": what comes in there is not looked at"));
-            }
+            because("way in", cat("it comes in by ", bridge->bridge,
+                                  "; by which port the router does not know now. The "
+                                  "answer is that of ",
+                                  asked, ", which carries our filter; on ", join(bridge->without, ", "),
+                                  " is none, and what comes in there is not looked at"));
         }
         if (bridge && bridge->vlans) {
-            because("way in", cat(bridge->bridge, " tells VLANs apart: the answer is for frames that ", asked,
-                                  " gets untagged. Tagged ones go to the cloud; which this client's are is not known"));
+            because("way in", cat(bridge->bridge,
+                                  " tells VLANs apart: the answer is for frames that its port gets "
+                                  "untagged. Tagged ones go to the cloud; which this client's are is not known"));
         }
         for (const auto& lan : evidence_.daemon ? evidence_.daemon->lan : std::vector<LanReport>()) {
             if (lan.device == asked && !lan.problem.empty()) {
@@ -215,6 +218,13 @@ private:
             out_.outcome = "dropped";
             out_.says = cat(what, flow(), " is dropped: ", sentence_of(kRefusals, ruling_.refusal), ", and what ",
                             owner(), " claims must not leave the site (on_failure: drop)");
+        } else if (verdict == "no-listener" && evidence_.by_headers) {
+            out_.outcome = "dropped";
+            out_.says = cat(what, flow(), tcp ? " is refused by " : " is lost with ", owner(), ": ",
+                            sentence_of(kRefusals, verdict), ", and the classic grade cannot give it to the cloud");
+        } else if (verdict == "not-steered" && !ruling_.claim) {
+            out_.outcome = "unclaimed";
+            out_.says = cat(what, flow(), " goes its usual way: no filter of the classic grade takes it");
         } else if (verdict == "unclaimed") {
             out_.outcome = "unclaimed";
             out_.says = cat(what, flow(), " goes its usual way: no service claims that address, port and protocol");
@@ -228,6 +238,17 @@ private:
         } else if (evidence_.goes_on && !is_open && evidence_.goes_on->verdict != "unclaimed") {
             because("connection", cat("none of ", evidence_.query.source_text(),
                                       " is open here: what belongs to one goes to the cloud, with which it began"));
+        }
+    }
+
+    /// Why the classic grade leaves alone what is claimed.
+    void steering() {
+        if (ruling_.verdict == "not-steered" && ruling_.claim) {
+            const auto& gateway = evidence_.client.way.gateway;
+            because("way in", gateway ? cat("it is behind another router of the LAN, ", gateway->text(),
+                                            ": the classic grade serves the LAN's own networks alone")
+                                      : "the classic grade serves the router's own networks on the LAN alone, and as "
+                                        "many claims as it has room for");
         }
     }
 
@@ -262,18 +283,16 @@ private:
     }
 
     void listener() {
-        if (!ruling_.claim || out_.outcome == "unclaimed") {
+        if (!evidence_.listening || out_.outcome == "unclaimed") {
             return;
         }
-        const Claim asked{{evidence_.query.destination, evidence_.query.destination.width()},
-                          {evidence_.query.port, evidence_.query.port},
-                          evidence_.query.protocol};
-        const auto missing = claims_without_listener({asked}, evidence_.listening);
+        const Claim asked = evidence_.query.claim();
+        const auto missing = claims_without_listener({asked}, *evidence_.listening);
         if (!missing.empty()) {
-            because("listener", describe_missing(missing, evidence_.listening));
+            because("listener", describe_missing(missing, *evidence_.listening));
             return;
         }
-        for (const auto& socket : evidence_.listening) {
+        for (const auto& socket : *evidence_.listening) {
             if (claims_without_listener({asked}, {socket}).empty()) {
                 because("listener", cat(socket.text(), " in the service's namespace"));
             }

@@ -22,6 +22,8 @@ struct FlowQuery {
     Protocol protocol = Protocol::tcp;
 
     bool operator==(const FlowQuery&) const = default;
+    /// A claim of what is asked for, and of nothing else.
+    [[nodiscard]] Claim claim() const { return {{destination, destination.width()}, {port, port}, protocol}; }
     /// "10.77.0.10" or "10.77.0.10:40000", "[2001:db8::10]:40000"
     [[nodiscard]] std::string source_text() const;
     /// "203.0.113.10:443/tcp"

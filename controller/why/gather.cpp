@@ -6,10 +6,12 @@
 #include <algorithm>
 
 #include "base/text.h"
-#include "controller/why/claim_text.h"
+#include "classic/u32.h"
+#include "controller/why/ask_classic.h"
+#include "controller/why/made_up.h"
+#include "controller/why/service_ns.h"
 #include "controller/why/way_in.h"
 #include "netns/link.h"
-#include "netns/sock_diag.h"
 #include "tcprog/attach.h"
 #include "tcprog/counters.h"
 #include "tcprog/dry_run.h"
@@ -17,9 +19,6 @@
 
 namespace viscum {
 namespace {
-
-constexpr std::uint16_t kFirstPort = 61'000;  // of a client's that is made up: above what Linux chooses by itself
-constexpr std::uint16_t kLastPort = 61'999;
 
 Result<NamedWay> named(Result<Way> way, const std::vector<Link>& links) {
     if (!way) {
@@ -29,10 +28,15 @@ Result<NamedWay> named(Result<Way> way, const std::vector<Link>& links) {
     return NamedWay{*way, link == nullptr ? "" : link->name};
 }
 
+bool has_program(const Link& link, const Instance& instance) {
+    return carries_filter(number(link.index), filter_handle(instance.name));
+}
+
 /// By what viscumd says, or by a look where it says nothing.
-bool carries_ours(const Evidence& evidence, const Link& link, const Instance& instance) {
+bool carries_ours(const Evidence& evidence, const NlSocket& socket, const Link& link, const Instance& instance) {
     if (!evidence.daemon) {
-        return carries_filter(number(link.index), filter_handle(instance.name));
+        const auto filters = list_u32(socket, link.index, u32_instance(instance.name));
+        return has_program(link, instance) || (filters && !filters->empty());
     }
     return std::ranges::any_of(evidence.daemon->lan,
                                [&](const auto& lan) { return lan.attached && lan.device == link.name; });
@@ -51,34 +55,6 @@ Ruling ruling_of(const DryRun& dry, const DryRun::Answer& answer) {
     return ruling;
 }
 
-/// Where its own rules lead, by the number that the router's namespace knows a service's by.
-Result<NetNs> namespace_at(const NlSocket& socket, const Instance& instance, std::uint32_t nsid) {
-    const auto names = net_ns_names(instance.name + "-");
-    for (const auto& name : names ? *names : std::vector<std::string>()) {
-        auto ns = NetNs::open(name);
-        const auto id = ns ? known_net_ns_id(socket, *ns) : Result<std::optional<std::uint32_t>>(ns.error());
-        if (id && *id == nsid) {
-            return ns;
-        }
-    }
-    return Error{ENOENT, cat("no namespace of ", instance.name, "'s has the number ", nsid)};
-}
-
-/// Whether a socket that takes a packet of the flow is more than what TIME_WAIT leaves.
-std::optional<bool> is_open_in(const Result<NetNs>& ns, const FlowQuery& query) {
-    auto found = Result<bool>(Error{ENOENT, ""});
-    const auto looked = ns ? ns->inside([&]() -> Status {
-        const auto diag = SockDiag::open();
-        found =
-            diag
-                ? diag->has_connection({{query.destination, query.port}, {query.source, query.source_port.value_or(0)}})
-                : Result<bool>(diag.error());
-        return {};
-    })
-                           : Status(ns.error());
-    return looked && found ? std::optional(*found) : std::nullopt;
-}
-
 /// The socket grade: its programs are asked.
 class Asking {
 public:
@@ -95,11 +71,10 @@ public:
                 return status;
             }
         }
-        auto question = query.source_port ? question_of(query, *query.source_port) : new_flow(query);
+        const auto question = query.source_port ? question_of(query, *query.source_port, TH_SYN) : new_flow(query);
         if (!question) {
-            return std::move(question).error();
+            return question.error();
         }
-        question->tcp_flags = TH_SYN;
         const auto answer = dry_.from_client(device_, mac_, *question);
         if (!answer) {
             return answer.error();
@@ -110,57 +85,48 @@ public:
             return {};
         }
         const auto ns = namespace_at(socket_, instance_, backend->nsid);
-        auto listening =
-            ns ? listening_in(*ns, query.protocol == Protocol::udp) : Result<std::vector<Listening>>(ns.error());
-        if (listening) {
-            evidence.listening = *std::move(listening);
-        }
+        evidence.listening = listening_for(ns, query);
         return answer->verdict == VS_SERVED ? ask_back(evidence, *question, IfIndex{backend->ifindex}) : Status{};
     }
 
 private:
-    static Result<Question> question_of(const FlowQuery& query, std::uint16_t port) {
-        return Question{query.source, query.destination, port, query.port, static_cast<std::uint8_t>(query.protocol)};
-    }
-
     /// From a port that is made up, of which the datapath knows nothing and no version of the service has a socket.
     Result<Question> new_flow(const FlowQuery& query) {
-        for (std::uint16_t port = kFirstPort; port <= kLastPort; ++port) {
-            auto question = question_of(query, port);
-            if (dry_.knows_flow(*question)) {
+        for (std::uint16_t port = kFirstMadeUp; port <= kLastMadeUp; ++port) {
+            const auto middle = question_of(query, port, TH_ACK);
+            if (dry_.knows_flow(middle)) {
                 continue;
             }
-            if (query.protocol == Protocol::udp) {
-                return question;
+            if (query.protocol == Protocol::tcp) {
+                const auto answer = dry_.from_client(device_, mac_, middle);
+                if (!answer) {
+                    return answer.error();
+                }
+                if (answer->verdict == VS_SERVED) {
+                    continue;
+                }
             }
-            question->tcp_flags = TH_ACK;
-            const auto answer = dry_.from_client(device_, mac_, *question);
-            if (!answer) {
-                return answer.error();
-            }
-            if (answer->verdict != VS_SERVED) {
-                return question;
-            }
+            return question_of(query, port, TH_SYN);
         }
-        return Error{EADDRINUSE, cat("there is a flow from each port from ", kFirstPort, " to ", kLastPort,
+        return Error{EADDRINUSE, cat("there is a flow from each port from ", kFirstMadeUp, " to ", kLastMadeUp,
                                      " of the client's already: name the port")};
     }
 
     [[nodiscard]] std::optional<vs_backend> backend_of(const DryRun::Answer& answer) const {
         const auto rule = answer.rule ? dry_.rule(*answer.rule) : std::nullopt;
-        return rule ? std::optional(rule->backend[answer.slot.value_or(rule->active & 1)]) : std::nullopt;
+        const auto backend = rule ? rule->backend[answer.slot.value_or(rule->active & 1)] : vs_backend{};
+        return backend.ifindex != 0 ? std::optional(backend) : std::nullopt;
     }
 
     Status ask_middle(Evidence& evidence) {
-        auto question = question_of(evidence.query, *evidence.query.source_port);
-        question->tcp_flags = TH_ACK;
-        const auto answer = dry_.from_client(device_, mac_, *question);
+        const auto question = question_of(evidence.query, *evidence.query.source_port, TH_ACK);
+        const auto answer = dry_.from_client(device_, mac_, question);
         if (!answer) {
             return answer.error();
         }
         evidence.goes_on = ruling_of(dry_, *answer);
         if (const auto backend = backend_of(*answer); backend && answer->verdict == VS_SERVED) {
-            evidence.open = is_open_in(namespace_at(socket_, instance_, backend->nsid), evidence.query);
+            evidence.open = has_open(namespace_at(socket_, instance_, backend->nsid), evidence.query);
         }
         return {};
     }
@@ -190,29 +156,19 @@ private:
     std::uint32_t device_ = 0;  // by which it does
 };
 
-void ask_programs(Evidence& evidence, const NlSocket& socket, const std::vector<Link>& links, const Link& filtered,
-                  const Instance& instance) {
-    auto dry = DryRun::open(instance.bpf_dir());
-    const auto status = dry ? Asking(*std::move(dry), socket, links, instance).fill(evidence, filtered)
-                            : Status(std::move(dry).error());
+void ask(Evidence& evidence, const NlSocket& socket, const std::vector<Link>& links, const Link& filtered,
+         const Instance& instance) {
+    evidence.by_headers = evidence.daemon ? evidence.daemon->grade == "classic" : !has_program(filtered, instance);
+    Status status;
+    if (evidence.by_headers) {
+        status = ask_filters(evidence, socket, links, filtered, instance);
+    } else {
+        auto dry = DryRun::open(instance.bpf_dir());
+        status = dry ? Asking(*std::move(dry), socket, links, instance).fill(evidence, filtered)
+                     : Status(std::move(dry).error());
+    }
     if (!status) {
         evidence.not_asked = status.error().what;
-    }
-}
-
-/// The classic grade has no programs: what its filters do follows from the rules that viscumd reports.
-void ask_report(Evidence& evidence) {
-    evidence.begins = ruling_by_report(evidence.query, *evidence.daemon);
-    for (const auto& service : evidence.daemon->services) {
-        const auto owns = [&](const auto& claim) {
-            return evidence.begins->claim && claim.claim == evidence.begins->claim->text();
-        };
-        const auto ns = std::ranges::any_of(service.claims, owns) ? NetNs::open(service.namespace_name)
-                                                                  : Result<NetNs>(Error{ENOENT, ""});
-        if (auto found = ns ? listening_in(*ns, evidence.query.protocol == Protocol::udp)
-                            : Result<std::vector<Listening>>(ns.error())) {
-            evidence.listening = *std::move(found);
-        }
     }
 }
 
@@ -253,16 +209,12 @@ Result<Evidence> gather(const Instance& instance, const FlowQuery& query, std::o
     if (!arrives) {
         return evidence;
     }
-    const Link* const filtered = find_way_in(evidence, *socket, *links,
-                                             [&](const Link& link) { return carries_ours(evidence, link, instance); });
+    const Link* const filtered = find_way_in(
+        evidence, *socket, *links, [&](const Link& link) { return carries_ours(evidence, *socket, link, instance); });
     if (filtered == nullptr) {
         return evidence;
     }
-    if (evidence.daemon && evidence.daemon->grade == "classic") {
-        ask_report(evidence);
-    } else {
-        ask_programs(evidence, *socket, *links, *filtered, instance);
-    }
+    ask(evidence, *socket, *links, *filtered, instance);
     return evidence;
 }
 

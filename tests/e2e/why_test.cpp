@@ -90,11 +90,11 @@ TEST_CASE("why: a program that listens elsewhere is named, with where it does") 
     auto file = test_service("echo", {"203.0.113.20 7"}, {"local", "tcp", "203.0.113.20", "9"});
     file.more = "health: { process: {} }\n";
     scene.deploy(file);
-    if (!is_socket_grade(scene)) {
-        return;
-    }
+    // The classic grade knows no sockets: there the client is refused.
+    const auto real = http_get(scene.bed().client(1), {.to = Endpoint::of("203.0.113.20", 7)});
     const auto said = why(scene, scene.bed().client_address(1).text(), "203.0.113.20:7/tcp");
-    CHECK(said.outcome == "cloud");
+    CHECK(said.outcome == (is_socket_grade(scene) ? "cloud" : "dropped"));
+    CHECK((is_socket_grade(scene) || real.outcome == Outcome::refused));
     CHECK(said.verdict == "no-listener");
     CHECK(has(said.because, "203.0.113.20:9/tcp"));
     CHECK(has(said.next, "viscumctl logs echo"));
@@ -111,6 +111,66 @@ TEST_CASE("why: who is no client is told so") {
     CHECK(beyond.outcome == "unseen");
     CHECK(has(beyond.says, "wan"));
     CHECK(has(beyond.says, "no device of `lan:`"));
+}
+
+TEST_CASE("why: a client behind another router of the LAN is served by the one grade, and not by the other") {
+    Scene scene;
+    scene.deploy(web_service());
+    const auto router = scene.bed().client_address(1).text();
+    must(ip_batch(scene.bed().client(1), "link set lo up\naddress add 10.99.0.5/32 dev lo\n"));
+    must(ip_batch(scene.bed().hotspot(), cat("route add 10.99.0.0/24 via ", router, "\n")));
+    const auto who = http_get(scene.bed().client(1), {.to = kWeb, .from = Endpoint::of("10.99.0.5", 0)}).who();
+    const auto said = why(scene, "10.99.0.5", "203.0.113.10:80");
+    CHECK(has(said.because, "way in: it comes in by br-lan (its port lan1)"));
+    if (is_socket_grade(scene)) {
+        CHECK(said.outcome == "served");
+        CHECK(who == "local");
+    } else {
+        CHECK(said.outcome == "cloud");
+        CHECK(said.verdict == "not-steered");
+        CHECK(has(said.because, cat("way in: it is behind another router of the LAN, ", router)));
+        CHECK(who == "cloud");
+    }
+}
+
+TEST_CASE("why: what stands in the kernel counts where no viscumd runs") {
+    Scene scene;
+    scene.deploy(web_service());
+    CHECK(scene.viscumd().stop() == 0);
+    for (const bool v6 : {false, true}) {
+        CHECK(scene.web(v6 ? kWeb6 : kWeb) == "local");
+        const auto said =
+            why(scene, scene.bed().client_address(1, v6).text(), v6 ? "[2001:db8:c::10]:80" : "203.0.113.10:80");
+        CHECK(said.outcome == "served");
+        CHECK(has(said.because, "listener: "));
+        CHECK(has(said.because, "no viscumd runs"));
+    }
+    CHECK(why(scene, scene.bed().client_address(1).text(), "203.0.113.10:81").outcome == "unclaimed");
+}
+
+TEST_CASE("why: the classic grade's filters are asked, flow by flow") {
+    Scene scene;
+    scene.deploy(web_service());
+    if (is_socket_grade(scene)) {
+        return;
+    }
+    const auto client = scene.bed().client_address(1).text();
+    auto open = must(KeptConnection::open(scene.bed().client(1), {.to = kWeb, .from = {IpAddress{}, 61'000}}));
+    REQUIRE(open.get().who() == "local");
+    CHECK(has(why(scene, client + ":61000", "203.0.113.10:80").says, "is open here, with web"));
+    CHECK(has(why(scene, client + ":61001", "203.0.113.10:80").says, "a new connection"));
+    scene.ctl({"drain", "web"});
+    CHECK(has(why(scene, client + ":61000", "203.0.113.10:80").says, "is open here"));
+    CHECK(why(scene, client, "203.0.113.10:80").verdict == "draining");
+    CHECK(open.get().who() == "local");
+    scene.ctl({"remove", "web", "--wait", "0s"});
+    auto file = web_service();
+    file.more += "on_failure: drop\n";
+    scene.deploy(file);
+    scene.ctl({"drain", "web"});
+    const auto closed = why(scene, client, "203.0.113.10:80");
+    CHECK(closed.outcome == "dropped");
+    CHECK(has(closed.says, "must not leave the site"));
 }
 
 TEST_CASE("why: of a bridge's ports it is the client's own that counts") {
@@ -130,9 +190,8 @@ TEST_CASE("why: of a bridge's ports it is the client's own that counts") {
     // The router has forgotten it, or never heard of it.
     must(ip_batch(scene.bed().hotspot(), "neigh flush dev br-lan\n"));
     const auto silent = why(scene, scene.bed().client_address(2).text(), "203.0.113.10:80");
-    CHECK(has(silent.because, "by which port is not known"));
-    CHECK(has(silent.because, "The answer is that of lan1"));
-    CHECK(has(silent.because, "no filter of ours is on lan2"));
+    CHECK(has(silent.because, "by which port the router does not know now. The answer is that of lan1"));
+    CHECK(has(silent.because, "on lan2 is none"));
 }
 
 TEST_CASE("why: a bridge that tells VLANs apart, and a device of one of its VLANs, leave something unknown") {
@@ -146,7 +205,7 @@ TEST_CASE("why: a bridge that tells VLANs apart, and a device of one of its VLAN
     const auto client = scene.bed().client_address(1).text();
     const auto said = why(scene, client, "203.0.113.10:80");
     CHECK(said.outcome == "served");
-    CHECK(has(said.because, "way in: br-lan tells VLANs apart: the answer is for frames that lan1 gets untagged"));
+    CHECK(has(said.because, "way in: br-lan tells VLANs apart: the answer is for frames that its port gets untagged"));
     if (!ip_batch(scene.bed().hotspot(), "link add link br-lan name br-lan.10 type vlan id 10\n")) {
         MESSAGE("SKIPPED: needs a kernel with VLAN devices");
         return;
@@ -154,7 +213,7 @@ TEST_CASE("why: a bridge that tells VLANs apart, and a device of one of its VLAN
     must(ip_batch(scene.bed().hotspot(), "link set br-lan.10 up\naddress add 10.78.0.1/24 dev br-lan.10\n"));
     const auto tagged = why(scene, "10.78.0.10", "203.0.113.10:80");
     CHECK(has(tagged.because, "way in: br-lan tells VLANs apart"));
-    CHECK(has(tagged.because, "by which port is not known"));
+    CHECK(has(tagged.because, "way in: it comes in by br-lan, each of whose ports carries our filter"));
 }
 
 TEST_CASE("why: an open connection is told from one that began with the cloud, and no question leaves a trace") {

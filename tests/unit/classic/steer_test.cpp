@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/text.h"
+#include "classic/match.h"
 #include "tests/bpf/frame.h"
 
 using namespace viscum;
@@ -301,4 +302,30 @@ TEST_CASE("steer: a claim's mark tells it from others, and its slot") {
     CHECK(mark("203.0.113.10", 80, 0) != mark("203.0.113.11", 80, 0));
     CHECK((mark("203.0.113.10", 80, 0) & 1) == 0);
     CHECK(mark("203.0.113.10", 80, 1) == mark("203.0.113.10", 80, 0) + 1);
+}
+
+TEST_CASE("match: of filters that stand one decides about a frame, as u32 does") {
+    const std::vector claims = {claim("203.0.113.10", 80, 80, 6), claim("203.0.113.0/24", 1, 65'535, 6, kOtherLink),
+                                claim("2001:db8:c::10", 80, 80, 6)};
+    const KeptFlow kept{*IpAddress::parse("10.77.0.11"), *IpAddress::parse("203.0.113.10"), 40'000, 80, 6, {}};
+    std::vector<StandingFilter> standing;
+    for (const auto& filter : lan_filters(kRouterMac, lan(), claims, {kept}, kSolicits)) {
+        standing.insert(standing.begin(), {filter, 0, 0, 0});
+    }
+    const auto target = [&](const Frame& frame) {
+        const U32Filter* const filter = deciding(standing, build(frame));
+        return filter == nullptr ? "cloud" : filter->action == U32Action::leave ? "left" : name_of(filter->target);
+    };
+    auto frame = tcp("10.77.0.11", "203.0.113.10", kSyn);
+    frame.source_port = 40'001;
+    CHECK(target(to_port(frame, 80)) == "service");
+    CHECK(target(to_port(frame, 81)) == "other service");
+    frame.source_port = 40'000;
+    CHECK(target(to_port(frame, 80)) == "left");
+    CHECK(target(to_port(tcp("2001:db8:77::11", "2001:db8:c::10", kSyn), 80)) == "service");
+    CHECK(target(to_port(tcp("2001:db8:78::11", "2001:db8:c::10", kSyn), 80)) == "cloud");
+    CHECK(target(to_port(tcp("10.78.0.11", "203.0.113.10", kSyn), 80)) == "cloud");
+    CHECK(target(to_port(udp("10.77.0.11", "203.0.113.10"), 80)) == "cloud");
+    CHECK(deciding(standing, {}) == nullptr);
+    CHECK(deciding(standing, Bytes(14)) == nullptr);
 }

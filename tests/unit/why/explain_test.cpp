@@ -55,7 +55,7 @@ std::string because(const Explanation& explanation, const std::string& about) {
 
 TEST_CASE("why: a packet that is served is told with all that let it through") {
     auto evidence = usual("served");
-    evidence.listening = {{*IpAddress::parse("0.0.0.0"), 443, Protocol::tcp}};
+    evidence.listening = std::vector<Listening>{{*IpAddress::parse("0.0.0.0"), 443, Protocol::tcp}};
     evidence.reply = ruling("replied");
     CHECK(because(explain(evidence), "answer") == "goes straight back, past the router's firewall");
     evidence.back = {{Way::Kind::forward, IfIndex{4}, {}}, "br-lan"};
@@ -144,12 +144,14 @@ TEST_CASE("why: of a bridge it says which port it means, and what it does not kn
     evidence.bridge->without = {"lan2"};
     CHECK(said(evidence) == "it comes in by br-lan (its port lan1), which carries our filter\n");
     evidence.bridge->vlans = true;
-    CHECK(said(evidence).find("br-lan tells VLANs apart: the answer is for frames that lan1 gets untagged.") !=
+    CHECK(said(evidence).find("br-lan tells VLANs apart: the answer is for frames that its port gets untagged.") !=
           std::string::npos);
     evidence.bridge = {.bridge = "br-lan", .port = "", .without = {"lan2", "lan3"}};
-    CHECK(said(evidence).find("by which port is not known") != std::string::npos);
-    CHECK(said(evidence).find("The answer is that of lan1, which") != std::string::npos);
-    CHECK(said(evidence).find("no filter of ours is on lan2, lan3: what comes in there") != std::string::npos);
+    CHECK(said(evidence).find("by which port the router does not know now. The answer is that of lan1") !=
+          std::string::npos);
+    CHECK(said(evidence).find("on lan2, lan3 is none, and what comes in there is not looked at") != std::string::npos);
+    evidence.bridge->without.clear();
+    CHECK(said(evidence) == "it comes in by br-lan, each of whose ports carries our filter\n");
     evidence.bridge->port = "lan2";
     evidence.filter_device.clear();
     CHECK(explain(evidence).outcome == "unseen");
@@ -157,6 +159,28 @@ TEST_CASE("why: of a bridge it says which port it means, and what it does not kn
           std::string::npos);
     evidence.daemon->lan.push_back({"lan2", "br-lan", false, "it has no Ethernet frames"});
     CHECK(explain(evidence).says.find("it has no Ethernet frames") != std::string::npos);
+}
+
+TEST_CASE("why: in the classic grade what is claimed may go elsewhere than the claim says") {
+    auto evidence = usual("not-steered");
+    evidence.by_headers = true;
+    evidence.client.way.gateway = IpAddress::parse("10.77.0.2");
+    const auto beyond = explain(evidence);
+    CHECK(beyond.outcome == "cloud");
+    CHECK(beyond.says.ends_with("goes to the cloud: no filter of the classic grade takes it"));
+    CHECK(beyond.because[1].says.find("behind another router of the LAN, 10.77.0.2") != std::string::npos);
+    evidence.begins->claim.reset();
+    CHECK(explain(evidence).outcome == "unclaimed");
+
+    auto deaf = usual("no-listener");
+    deaf.by_headers = true;
+    deaf.listening.emplace();
+    CHECK(explain(deaf).outcome == "dropped");
+    CHECK(explain(deaf).says.find("is refused by plates: nothing listens there") != std::string::npos);
+    CHECK(because(explain(deaf), "listener") == "no listener on 203.0.113.10:443/tcp: it listens on nothing");
+    CHECK(because(explain(deaf), "onward").empty());
+    deaf.listening.reset();  // what cannot be seen is not told
+    CHECK(because(explain(deaf), "listener").empty());
 }
 
 TEST_CASE("why: what passes no filter of ours is not looked at") {
