@@ -33,8 +33,12 @@ std::optional<IpAddress> gateway_of(nlmsghdr* answer, int family) {
     return address_from_wire(AF_INET6, static_cast<const char*>(nla_data(via)) + offsetof(rtvia, rtvia_addr));
 }
 
-/// IPv4 says by an error what IPv6 says by a route's type (fib_props of the kernel's fib_semantics.c).
-std::optional<Way::Kind> kind_of_error(int code) {
+/// IPv4 says by an error what IPv6 says by a route's type (fib_props of the kernel's fib_semantics.c). Of a packet that
+/// arrives the same errors say also that it is not forwarded, or its source not believed (ip_route_input_slow()).
+std::optional<Way::Kind> kind_of_error(int code, bool arrives) {
+    if (arrives && (code == EINVAL || code == EHOSTUNREACH || code == EXDEV)) {
+        return Way::Kind::dropped;
+    }
     switch (code) {
         case ENETUNREACH: return Way::Kind::none;
         case EHOSTUNREACH:
@@ -70,7 +74,12 @@ Result<Way> way_to(const NlSocket& socket, const IpAddress& destination, const s
         way.gateway = gateway_of(answer, family);
     });
     if (!status) {
-        const auto kind = kind_of_error(status.error().errno_code);
+        const auto kind = kind_of_error(status.error().errno_code, arrival.has_value());
+        if (kind == Way::Kind::dropped) {
+            const auto own = way_to(socket, destination);  // no way there, whoever sends it?
+            const bool so = own && (own->kind == Way::Kind::refused || own->kind == Way::Kind::none);
+            return so ? *own : Way{Way::Kind::dropped};
+        }
         return kind ? Result<Way>(Way{*kind})
                     : status.error().in(cat("cannot ask for the way to ", destination.text()));
     }

@@ -17,6 +17,8 @@ struct Way {
         forward,  // out of `device`
         local,    // an address of the router's own
         refused,  // a route that forbids it: unreachable, blackhole, prohibit
+        dropped,  // of what arrives so alone: forbidden there, or not forwarded, or from where it cannot come
+                  // (rp_filter)
     };
     Kind kind = Kind::none;
     IfIndex device{};

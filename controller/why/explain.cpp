@@ -68,6 +68,9 @@ std::string onward_text(const NamedWay& onward) {
                        onward.way.gateway ? cat(", to ", onward.way.gateway->text()) : "");
         case Way::Kind::local: return "the address is the router's own, so that it ends here";
         case Way::Kind::refused: return "a route of the router's forbids it (unreachable, blackhole or prohibit)";
+        case Way::Kind::dropped:
+            return "the router does not forward it: a rule or route for what comes in there forbids it, forwarding is "
+                   "off, or it does not believe the source (rp_filter)";
         case Way::Kind::none: return "the router has no route for it, so that it reaches no cloud either";
     }
     return "";

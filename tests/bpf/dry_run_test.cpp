@@ -7,6 +7,7 @@
 #include <netinet/tcp.h>
 
 #include "tests/bpf/lab.h"
+#include "tests/bpf/raw_client.h"
 
 using namespace viscum;
 
@@ -158,18 +159,37 @@ TEST_CASE("dry run: it leaves no count, no flow and no rule behind, and sees eac
 }
 
 TEST_CASE("dry run: of two versions it names the one that has the connection's socket") {
-    const Family& family = kFamilies[0];
-    Asked asked(family);
-    for (auto& rule : asked.rules) {
-        rule.backend[1] = asked.lab->backend(1);
-        rule.active = 1;
+    for (const auto& family : kFamilies) {
+        Asked asked(family);
+        REQUIRE(asked.lab->attach());
+        const auto older = listen_tcp(asked.lab->namespace_of(0), family.service, 80);
+        const auto newer = listen_tcp(asked.lab->namespace_of(1), family.service, 80);
+        const auto client = RawClient::open(asked.lab->client());
+        REQUIRE(client);
+        auto syn = tcp(family.client, family.service, kSyn);
+        syn.source_port = 40000;
+        syn.destination_port = 80;
+        RawConnection connection(*client, syn);
+        REQUIRE(connection.connect());
+        for (auto& rule : asked.rules) {
+            rule.backend[1] = asked.lab->backend(1);
+            rule.active = 1;
+        }
+        REQUIRE(asked.lab->apply(asked.rules) > 0);
+        const auto slot = [&](std::uint16_t port, std::uint8_t flags) {
+            Question question = tcp_question(family, flags);
+            question.source_port = port;
+            const auto answer = asked.ask(question);
+            CHECK(answer.verdict == VS_SERVED);
+            return answer.slot;
+        };
+        CHECK(slot(40000, TH_ACK) == 0);
+        CHECK(slot(40000, TH_SYN) == 0);  // once more
+        CHECK(slot(40001, TH_SYN) == 1);
+        // It looked without the active one, and put it back.
+        CHECK(slot(40000, TH_ACK) == 0);
+        CHECK(slot(40001, TH_SYN) == 1);
     }
-    REQUIRE(asked.lab->apply(asked.rules) > 0);
-    const auto older = listen_tcp(asked.lab->namespace_of(0), family.service, 80);
-    const auto newer = listen_tcp(asked.lab->namespace_of(1), family.service, 80);
-    const auto answer = asked.ask(tcp_question(family));
-    CHECK(answer.verdict == VS_SERVED);
-    CHECK(answer.slot == 1);
 }
 
 TEST_CASE("dry run: nothing is pinned where nothing runs") {

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include "base/text.h"
 #include "tests/root/netns/service_net.h"
 #include "tests/support/bed.h"
 
@@ -59,7 +60,24 @@ TEST_CASE("route: a rule for what comes in by a device counts for that alone") {
                      "rule add iif br-lan lookup 100\n"
                      "route add unreachable 203.0.113.10 table 100\n"));
     const Arrival arrival{hotspot.bed->client_address(1), hotspot.device("br-lan")};
-    CHECK(hotspot.way("203.0.113.10", arrival).kind == Way::Kind::refused);
+    CHECK(hotspot.way("203.0.113.10", arrival).kind == Way::Kind::dropped);
     CHECK(hotspot.way("203.0.113.20", arrival).kind == Way::Kind::forward);
     CHECK(hotspot.way("203.0.113.10").kind == Way::Kind::forward);
+}
+
+TEST_CASE("route: what the router would not forward from there is told, and is no error") {
+    const Hotspot hotspot;
+    const auto set = [&](const std::string& key, const std::string& value) {
+        must(hotspot.bed->hotspot().inside([&] { return set_net_sysctl(cat("ipv4/conf/", key), value); }));
+    };
+    const Arrival arrival{hotspot.bed->client_address(1), hotspot.device("br-lan")};
+    const Arrival false_one{*IpAddress::parse("192.0.2.77"), hotspot.device("br-lan")};
+    CHECK(hotspot.way("203.0.113.10", arrival).kind == Way::Kind::forward);
+    set("br-lan/rp_filter", "1");
+    CHECK(hotspot.way("203.0.113.10", false_one).kind == Way::Kind::dropped);
+    CHECK(hotspot.way("203.0.113.10", arrival).kind == Way::Kind::forward);
+    set("br-lan/forwarding", "0");
+    CHECK(hotspot.way("203.0.113.10", arrival).kind == Way::Kind::dropped);
+    REQUIRE(ip_batch(hotspot.bed->hotspot(), "route add blackhole 203.0.113.201\n"));
+    CHECK(hotspot.way("203.0.113.201", arrival).kind == Way::Kind::refused);
 }
