@@ -124,9 +124,7 @@ std::string render_daemon(const DaemonReport& report, bool colour) {
         out += fact("grade", cat(printable(report.grade), ": ", printable(report.grade_reason)));
     }
     out += fact("lease", render_lease(report, colour));
-    out += render_lan(report.lan,
-                      !std::ranges::all_of(report.services, &std::vector<ClaimReport>::empty, &ServiceReport::claims),
-                      colour);
+    out += render_lan(report.lan, claims_anything(report), colour);
     Totals sum;
     for (const auto& service : report.services) {
         const Totals one = sum_of(service.claims);

@@ -134,7 +134,7 @@ void check_lan(const Facts& facts, Findings& findings) {
         }
     }
     for (const LanReport& lan : facts.daemon ? facts.daemon->lan : std::vector<LanReport>()) {
-        if (!lan.attached && lan.problem.empty() && facts.daemon->services.empty()) {
+        if (!lan.attached && lan.problem.empty() && !claims_anything(*facts.daemon)) {
             continue;  // nobody claims anything
         }
         if (!lan.attached) {

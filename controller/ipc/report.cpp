@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "controller/ipc/report.h"
 
+#include <algorithm>
+
 #include "controller/ipc/json.h"
 
 namespace viscum {
@@ -131,6 +133,10 @@ std::optional<Report> read_back(const std::string& text) {
 }
 
 }  // namespace
+
+bool claims_anything(const DaemonReport& report) {
+    return !std::ranges::all_of(report.services, &std::vector<ClaimReport>::empty, &ServiceReport::claims);
+}
 
 std::string to_json(const DaemonReport& report) {
     return written(report);

@@ -129,6 +129,9 @@ struct AuditReport {
     bool operator==(const AuditReport&) const = default;
 };
 
+/// Whether a service has an address of the cloud's; without any, no device of the LAN carries a filter.
+bool claims_anything(const DaemonReport& report);
+
 /// The JSON text of a value, and back; nullopt for text that is not such a value. Compact, one line.
 std::string to_json(const DaemonReport& report);
 std::string to_json(const ServiceReport& report);

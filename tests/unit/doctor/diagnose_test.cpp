@@ -125,7 +125,13 @@ TEST_CASE("doctor: before the first service no device carries a filter, and that
     CHECK(ill(facts, "lan").empty());
     facts.daemon->lan.front().problem = "another tool's TC filter has our priority";
     CHECK(only(facts, "lan").severity == Severity::problem);
+    // One that is refused has no claim.
+    facts.daemon->lan.front().problem.clear();
+    facts.daemon->services = {report_of("web", "off", "this router refuses it")};
+    facts.daemon->services.front().claims.clear();
+    CHECK(ill(facts, "lan").empty());
     facts = healthy();
+    facts.daemon->services.front().claims.emplace_back();
     facts.daemon->lan = {{"lan1", "br-lan", false, ""}};
     CHECK(only(facts, "lan").severity == Severity::problem);
 }
