@@ -20,6 +20,8 @@ struct Instance {
     [[nodiscard]] std::string state_dir() const { return "/var/lib/" + name; }
     /// What happened: the file, and the generation before with ".1" behind it.
     [[nodiscard]] std::string events_file() const { return state_dir() + "/events"; }
+    /// A start of viscumd that is not written there yet: one of many that ended at once.
+    [[nodiscard]] std::string held_start_file() const { return run_dir() + "/events.start"; }
     [[nodiscard]] std::string run_dir() const { return "/run/" + name; }
     [[nodiscard]] std::string socket_path() const { return run_dir() + "/viscumd.sock"; }
     [[nodiscard]] std::string lock_file() const { return run_dir() + "/viscumd.lock"; }

@@ -337,6 +337,11 @@ Result<bool> Daemon::keep_lock() {
     if (!lock) {
         if (lock.error().errno_code == EBUSY) {
             may_serve_ = std::move(lock).error();
+            // What is kept is the other one's to write from now on.
+            journal_->give_up();
+            if (savings_) {
+                savings_->give_up();
+            }
             loop_->stop();  // two of us would take the socket and the rules from each other, for ever
             return false;
         }
@@ -467,10 +472,8 @@ Status Daemon::run() {
     log_info(cat("viscumd serves instance '", instance_.name, "'"));
     give_back_memory();
     auto status = loop_->run();
-    journal_->note("stopped", "",
-                   may_serve_ ? "viscumd ended; services and rules stay, until the lease ends"
-                              : cat("viscumd ended: ", may_serve_.error().what));
     if (may_serve_) {
+        journal_->finish("viscumd ended; services and rules stay, until the lease ends");
         savings_->finish();
     }
     return may_serve_ ? std::move(status) : may_serve_;

@@ -9,7 +9,7 @@
 namespace viscum {
 
 void Daemon::open_journal() {
-    journal_ = std::make_unique<Journal>(*loop_, instance_.events_file());
+    journal_ = std::make_unique<Journal>(*loop_, instance_.events_file(), instance_.held_start_file());
     context_->journal = journal_.get();
     reconciler_->on_done([this](const Step& step) { journal_->did(step); });
 }
@@ -22,12 +22,10 @@ void Daemon::tell_start() {
         }
     }
     const Grade& grade = world_->grade();
-    journal_->note("started", "",
-                   cat("viscumd ", kVersion, " started, grade ", grade.name(),
-                       grade.reason().empty() ? "" : cat(" (", grade.reason(), ')'), "; ",
-                       adopted == 0 ? std::string("nothing ran that it could adopt")
-                                    : cat("it adopted ", adopted, adopted == 1 ? " process" : " processes"),
-                       ended_without_word(instance_.events_file()) ? "; the one before ended without a word" : ""));
+    journal_->tell_start(cat("viscumd ", kVersion, " started, grade ", grade.name(),
+                             grade.reason().empty() ? "" : cat(" (", grade.reason(), ')'), "; ",
+                             adopted == 0 ? std::string("nothing ran that it could adopt")
+                                          : cat("it adopted ", adopted, adopted == 1 ? " process" : " processes")));
 }
 
 void Daemon::tell_lease(const Status& renewed, std::optional<BootTime> before) {

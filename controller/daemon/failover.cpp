@@ -13,22 +13,24 @@ using std::chrono::microseconds;
 constexpr std::size_t kExited = 0;
 constexpr std::size_t kUnhealthy = 1;
 constexpr std::size_t kDrained = 2;
-constexpr std::size_t kOther = 3;
-static_assert(kGivenBackCauses.size() == 4);
+constexpr std::size_t kEnded = 3;
+constexpr std::size_t kOther = 4;
+static_assert(kGivenBackCauses.size() == 5);
 
 }  // namespace
 
-void FailoverHistory::rules_stand(bool served, const std::optional<FirstSign::Sign>& sign, bool drained, BootTime now) {
+void FailoverHistory::rules_stand(bool served, const std::optional<FirstSign::Sign>& sign, Withdrawn withdrawn,
+                                  BootTime now) {
     if (served_.value_or(false) && !served) {
-        give_back(sign, drained, now);
+        give_back(sign, withdrawn, now);
     }
     served_ = served;
 }
 
-void FailoverHistory::give_back(const std::optional<FirstSign::Sign>& sign, bool drained, BootTime now) {
+void FailoverHistory::give_back(const std::optional<FirstSign::Sign>& sign, Withdrawn withdrawn, BootTime now) {
     last_at_ = now;
-    if (drained || !sign) {
-        last_cause_ = drained ? kDrained : kOther;
+    if (withdrawn.drained || !sign) {
+        last_cause_ = withdrawn.drained ? kDrained : withdrawn.ended ? kEnded : kOther;
         ++given_back_.at(last_cause_);
         return;
     }
@@ -73,7 +75,9 @@ void Failovers::rules_stand(const Services& services, BootTime now) {
         const bool served =
             std::ranges::any_of(service.runs, [](const auto& run) { return run && run->gets_new_flows(); });
         const Run* run = service.current();
-        histories_[name].rules_stand(served, run == nullptr ? std::nullopt : run->first_sign(), service.drained, now);
+        const bool ended = run != nullptr && all_ended(run->spec(), wall_now());
+        histories_[name].rules_stand(served, run == nullptr ? std::nullopt : run->first_sign(),
+                                     {.drained = service.drained, .ended = ended}, now);
     }
 }
 

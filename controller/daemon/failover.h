@@ -18,15 +18,20 @@ namespace viscum {
 /// What became of one service's new flows, since viscumd started.
 class FailoverHistory {
 public:
+    /// Why new flows are not to be served here, whatever the service is able to.
+    struct Withdrawn {
+        bool drained = false;  // by the operator
+        bool ended = false;    // all that it claims (`until`)
+    };
     /// After each pass over the kernel: whether new flows are served here by its rules. `sign` is what the service
-    /// showed first, if it did; `drained`: by the operator.
-    void rules_stand(bool served, const std::optional<FirstSign::Sign>& sign, bool drained, BootTime now);
+    /// showed first, if it did.
+    void rules_stand(bool served, const std::optional<FirstSign::Sign>& sign, Withdrawn withdrawn, BootTime now);
     void report(ServiceReport& out, BootTime now) const;
     /// As the last pass left it; nullopt: there was none.
     [[nodiscard]] std::optional<bool> served() const { return served_; }
 
 private:
-    void give_back(const std::optional<FirstSign::Sign>& sign, bool drained, BootTime now);
+    void give_back(const std::optional<FirstSign::Sign>& sign, Withdrawn withdrawn, BootTime now);
 
     std::array<std::uint64_t, kFailoverBounds.size()> within_{};  // each those that took no longer; not cumulative
     std::uint64_t count_ = 0;

@@ -16,12 +16,13 @@ void Folding::charge(Told& told, BootTime now) const {
 std::optional<Event> Folding::take(Event event, BootTime now) {
     std::erase_if(told_, [now](const auto& entry) { return !entry.second.held && entry.second.full_at <= now; });
     Told& told = told_[{event.service, event.kind}];
+    if (event.times == 1) {
+        event.since_ms = event.time_ms;
+    }
     if (told.held) {
         event.times += told.held->times;
-        event.since_ms = told.held->since_ms;
+        event.since_ms = std::min(event.since_ms, told.held->since_ms);
         told.held.reset();
-    } else {
-        event.since_ms = event.time_ms;
     }
     if (allows(told, now)) {
         charge(told, now);
@@ -29,6 +30,24 @@ std::optional<Event> Folding::take(Event event, BootTime now) {
     }
     told.held = std::move(event);
     return std::nullopt;
+}
+
+void Folding::remember(const std::string& service, const std::string& kind, BootTime at) {
+    const auto [entry, added] = told_.try_emplace({service, kind});
+    if (added) {
+        entry->second.full_at = at;  // which may be before this boot
+    }
+    charge(entry->second, at);
+}
+
+void Folding::hold(Event event) {
+    Told& told = told_[{event.service, event.kind}];
+    told.held = std::move(event);
+}
+
+const Event* Folding::held(const std::string& service, const std::string& kind) const {
+    const auto found = told_.find({service, kind});
+    return found == told_.end() || !found->second.held ? nullptr : &*found->second.held;
 }
 
 std::vector<Event> Folding::due(BootTime now) {

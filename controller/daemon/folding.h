@@ -27,6 +27,12 @@ public:
 
     /// The event as it is to be written now; nullopt: it is held back, until due() or all() has it.
     std::optional<Event> take(Event event, BootTime now);
+    /// One that was written before this object was made, at `at`, counts as one that take() let through.
+    void remember(const std::string& service, const std::string& kind, BootTime at);
+    /// One that was held back before: it is now. What is held of its kind is forgotten.
+    void hold(Event event);
+    /// What is held back of a kind; nullptr: nothing.
+    [[nodiscard]] const Event* held(const std::string& service, const std::string& kind) const;
     /// What was held back and may be written now.
     std::vector<Event> due(BootTime now);
     /// When due() has something; nullopt: nothing is held back.

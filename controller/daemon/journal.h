@@ -7,15 +7,18 @@
 // What is promised: what an operator changed is on the medium before the request is answered, but for what a script
 // asks again and again (30 of a kind and service in a minute); everything else whenever the kernel writes it, so a
 // power cut may take the last half a minute. A line that was torn by it is ended by the next one, and readers pass over
-// it. Nothing is written where nothing happens, and what repeats is folded (folding.h). Where it cannot be written one
-// warning is logged, and viscumd goes on without.
+// it. Nothing is written where nothing happens, what repeats is folded (folding.h), also over starts of viscumd, and
+// what many services tell at once becomes a few lines (crowd.h). What is held back is written when viscumd ends in
+// order. Where it cannot be written one warning is logged, and viscumd goes on without.
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/event_loop.h"
 #include "base/result.h"
+#include "controller/daemon/crowd.h"
 #include "controller/daemon/folding.h"
 #include "controller/daemon/services.h"
 #include "controller/daemon/story.h"
@@ -25,22 +28,33 @@ namespace viscum {
 
 inline constexpr std::size_t kJournalLimit = 64UL * 1024;  // bytes of one generation
 
-/// Appends lines, and makes them durable if asked. A file that would grow over the limit becomes the generation before
-/// first. After an error nothing of them is in the file, unless its end cannot be cut off either.
-Status append_lines(const std::string& path, const std::string& lines, bool durable);
-
-/// Whether the viscumd that wrote the end of this file ended without a word. False where there is no file.
-bool ended_without_word(const std::string& path);
+/// Appends lines, and makes them durable if asked. A generation takes what fits, and becomes the one before where more
+/// comes. After an error nothing is in the file of the generation's part that failed, unless its end cannot be cut off
+/// either.
+Status append_lines(const std::string& path, std::string_view lines, bool durable);
 
 class Journal {
 public:
-    Journal(EventLoop& loop, std::string path);
-    ~Journal();
+    /// `start_file`, in memory: a start that is held back, for the next viscumd where this one ends without a word.
+    /// Reads what was written before; what that tells once more is folded.
+    Journal(EventLoop& loop, std::string path, std::string start_file);
+    ~Journal() { loop_.cancel(timer_); }
     Journal(const Journal&) = delete;
     Journal& operator=(const Journal&) = delete;
 
     /// Something that happened now. `service` "": it concerns viscumd, or the box.
     void note(const std::string& kind, const std::string& service, const std::string& text);
+    /// Whether the viscumd that wrote here before ended without a word. False where none did.
+    [[nodiscard]] bool ended_without_word() const { return without_word_; }
+    /// viscumd started. Where ever more end at once it is folded, as everything else that repeats.
+    void tell_start(const std::string& text);
+    /// viscumd ends in order: the last that is written.
+    void finish(const std::string& text);
+    /// The file is another viscumd's: nothing is written any more.
+    void give_up() {
+        given_up_ = true;
+        start_kept_ = false;
+    }
     /// After each pass: what it changed.
     void look(const Services& services, const World& world);
     void did(const Step& step) { story_.did(step); }
@@ -52,20 +66,30 @@ public:
     [[nodiscard]] const std::string& key() const { return key_; }
 
 private:
+    void recall();
+    void look_at_clock();
     void take(Event event);
-    void write(const std::vector<Event>& events, bool durable);
-    void await_held();
+    void pass(Event event, bool asked);
     void keep(Event event, bool asked);
+    void write(const std::vector<Event>& events, bool durable);
+    void write_due();
+    void keep_start();
+    void await_held();
 
     EventLoop& loop_;
     std::string path_;
+    std::string start_file_;
     Story story_;
     Folding folding_;  // of what happens
     Folding asked_;    // of what operators do
+    Crowd crowd_;      // of what happens to services, behind folding_
     std::string key_;
     bool in_request_ = false;
     std::vector<Event> of_request_;
-    bool told_ = false;  // that it cannot be written
+    bool told_ = false;          // that it cannot be written
+    bool without_word_ = false;  // the one before ended so
+    bool given_up_ = false;
+    bool start_kept_ = false;  // in start_file_
     EventLoop::TimerId timer_ = 0;
     std::int64_t clock_offset_ms_ = 0;  // of the wall clock, against the boot clock
 };

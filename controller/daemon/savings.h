@@ -44,6 +44,8 @@ public:
     void look();
     /// Counts and writes for the last time.
     void finish();
+    /// The files are another viscumd's: nothing is written any more.
+    void give_up() { keeps_ = false; }
 
     /// `days` of `service` ("": all), up to this instant. EMSGSIZE: more than an answer holds.
     Result<SavingsReport> report(const std::string& service, std::uint64_t days);
@@ -70,8 +72,9 @@ private:
     BootTime sampled_{};
     Day sampled_day_ = kUndated;
     BootTime written_{};
-    bool keeps_ = true;  // false: what was kept could not be read, and is not to be written over
-    std::string told_;   // why it cannot be written; empty: it can
+    bool keeps_ =
+        true;  // false: what was kept could not be read, or is another viscumd's, and is not to be written over
+    std::string told_;  // why it cannot be written; empty: it can
 };
 
 }  // namespace viscum

@@ -25,6 +25,17 @@ std::string where(const ServiceNow& service) {
     return service.on_failure == OnFailure::drop ? "are dropped" : "go to the cloud";
 }
 
+/// Those of `names` that `known` lacks, the first ones of many.
+std::string new_names(const std::vector<std::string>& names, const std::vector<std::string>& known) {
+    constexpr std::size_t kMost = 8;
+    std::vector<std::string> fresh;
+    std::ranges::copy_if(names, std::back_inserter(fresh),
+                         [&known](const std::string& name) { return std::ranges::find(known, name) == known.end(); });
+    const std::size_t more = fresh.size() - std::min(fresh.size(), kMost);
+    fresh.resize(fresh.size() - more);
+    return cat(join(fresh, ", "), more == 0 ? "" : cat(" and ", more, " more"));
+}
+
 std::string tenths(std::int64_t value, const char* unit) {
     return cat(value / 10, '.', value % 10, ' ', unit);
 }
@@ -93,6 +104,10 @@ void Story::tell_run(const std::string& name, Seen& seen, const ServiceNow& is, 
 
 void Story::tell_flows(const std::string& name, Seen& seen, const ServiceNow& is, BootTime now,
                        std::vector<Event>& out) {
+    if (const std::string ended = new_names(is.ended, seen.now.ended); !ended.empty()) {
+        out.push_back(
+            event("claim-ended", name, cat("its claim of ", ended, " ended, and new flows of it ", where(is))));
+    }
     if (seen.now.served && !is.served) {
         seen.away_since = now;
         std::string why = is.drained ? "it is drained" : "";
@@ -135,6 +150,9 @@ std::vector<Event> Story::look(const std::map<std::string, ServiceNow>& services
                 tell_run(name, seen, is, now, out);
             } else {
                 seen.down_since = BootTime{};
+            }
+            if (!same) {
+                seen.now.ended = is.ended;
             }
             tell_flows(name, seen, is, now, out);
         }

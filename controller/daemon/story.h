@@ -31,6 +31,7 @@ struct ServiceNow {
     bool removed = false;    // it goes
     std::optional<FirstSign::Sign> sign;
     OnFailure on_failure = OnFailure::cloud;
+    std::vector<std::string> ended;    // claims, where others of its claims go on
     std::function<std::string()> end;  // "killed by SIGKILL"
     std::function<std::string()> why;  // it is not up and healthy
 };

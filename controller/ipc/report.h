@@ -24,7 +24,7 @@ struct CauseCount {
     std::uint64_t times = 0;
     bool operator==(const CauseCount&) const = default;
 };
-inline constexpr std::array kGivenBackCauses{"exited", "unhealthy", "drained", "other"};
+inline constexpr std::array kGivenBackCauses{"exited", "unhealthy", "drained", "ended", "other"};
 
 /// How many fail-overs took no longer than `ms`: cumulative.
 struct FailoverBucket {

@@ -65,6 +65,10 @@ TEST_CASE("until: a claim that ends takes no new flows, open ones go on, and the
         CHECK(status.claims.at(1).until.empty());
     };
     check();
+    CHECK(eventually(kLimit, [&] {
+        return says(scene.ctl({"events", "web"}).out,
+                    "its claim of 203.0.113.10:80/tcp ended, and new flows of it go to the cloud");
+    }));
     CHECK(says(scene.ctl({"status", "web"}).out, cat(begun.until, " (ended)")));
     CHECK(says(scene.ctl({"list"}).out, "1 of 2 claims ended"));
 

@@ -228,8 +228,9 @@ bool is_state_of_viscumd(const std::string& line) {
 
 bool viscumd_keeps(const std::string& line) {
     const bool state = is_state_of_viscumd(line);
-    const bool log = line.starts_with("+ file /run/viscum") && line.find("/log/") != std::string::npos;
-    return state || log || line.find(": qdisc clsact on ") != std::string::npos;
+    const auto has = [&line](const char* part) { return line.find(part) != std::string::npos; };
+    const bool run = line.starts_with("+ file /run/viscum") && (has("/log/") || has("/events.start"));
+    return state || run || line.find(": qdisc clsact on ") != std::string::npos;
 }
 
 }  // namespace viscum

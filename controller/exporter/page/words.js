@@ -43,6 +43,7 @@ const kCauses = {
     exited: 'its process ended',
     unhealthy: 'it did not answer its probes',
     drained: 'an operator drained it',
+    ended: 'what it claims ended, by until',
     other: 'its network or its claims changed',
 };
 export const cause_text = (cause) => kCauses[cause] ?? cause;

@@ -101,6 +101,10 @@ TEST_CASE("fault 18: where another tool removed the lock and a second viscumd to
     CHECK(second.ctl({"list"}).status == 0);
     CHECK(scene.status("web").admission == "serve");
     CHECK(scene.web() == "local");
+    // The journal is the second one's: the first tells nothing there of its end.
+    const std::string events = second.ctl({"events"}).out;
+    CHECK(events.find("it adopted 1 process") != std::string::npos);
+    CHECK(events.find("viscumd ended") == std::string::npos);
     check_flow("a second viscumd that took over", flow->stop());
     CHECK(second.stop() == 0);
     must(scene.viscumd().start_again());

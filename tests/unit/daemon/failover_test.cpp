@@ -37,11 +37,11 @@ TEST_CASE("failover: the first sign is the beginning of the first probe that fai
 
 TEST_CASE("failover: only the step from served to not served counts, and in its bucket") {
     FailoverHistory history;
-    history.rules_stand(false, kEnd, false, 11s);
-    history.rules_stand(true, std::nullopt, false, 11s);
+    history.rules_stand(false, kEnd, {}, 11s);
+    history.rules_stand(true, std::nullopt, {}, 11s);
     CHECK(reported(history, 11s).failover_buckets.empty());
-    history.rules_stand(false, kEnd, false, 10s + 7ms);
-    history.rules_stand(false, kEnd, false, 12s);
+    history.rules_stand(false, kEnd, {}, 10s + 7ms);
+    history.rules_stand(false, kEnd, {}, 12s);
     const ServiceReport once = reported(history, 13s);
     CHECK(once.failovers == 1);
     CHECK(once.failover_us == 7'000);
@@ -51,20 +51,24 @@ TEST_CASE("failover: only the step from served to not served counts, and in its 
     CHECK(once.failover_buckets.back() == FailoverBucket{30'000, 1});
     CHECK(once.given_back[0] == CauseCount{"exited", 1});
     CHECK(once.given_back_ms_ago == 2'993);
-    history.rules_stand(true, std::nullopt, false, 14s);
-    history.rules_stand(false, kEnd, false, 10s + 31s);
+    history.rules_stand(true, std::nullopt, {}, 14s);
+    history.rules_stand(false, kEnd, {}, 10s + 31s);
     CHECK(reported(history, 50s).failover_buckets.back().count == 1);
     CHECK(reported(history, 50s).failovers == 2);
 }
 
-TEST_CASE("failover: a drain and what has no sign are counted by cause, and are no fail-over") {
+TEST_CASE("failover: a drain, an end and what has no sign are counted by cause, and are no fail-over") {
     FailoverHistory history;
-    history.rules_stand(true, std::nullopt, false, 1s);
-    history.rules_stand(false, kEnd, true, 2s);
-    history.rules_stand(true, std::nullopt, false, 3s);
-    history.rules_stand(false, std::nullopt, false, 4s);
-    const ServiceReport out = reported(history, 5s);
+    history.rules_stand(true, std::nullopt, {}, 1s);
+    history.rules_stand(false, kEnd, {.drained = true}, 2s);
+    history.rules_stand(true, std::nullopt, {}, 3s);
+    history.rules_stand(false, std::nullopt, {}, 4s);
+    CHECK(reported(history, 5s).given_back_cause == "other");
+    history.rules_stand(true, std::nullopt, {}, 6s);
+    history.rules_stand(false, std::nullopt, {.ended = true}, 7s);
+    const ServiceReport out = reported(history, 8s);
     CHECK(out.failovers == 0);
-    CHECK(out.given_back == std::vector<CauseCount>{{"exited", 0}, {"unhealthy", 0}, {"drained", 1}, {"other", 1}});
-    CHECK(out.given_back_cause == "other");
+    CHECK(out.given_back ==
+          std::vector<CauseCount>{{"exited", 0}, {"unhealthy", 0}, {"drained", 1}, {"ended", 1}, {"other", 1}});
+    CHECK(out.given_back_cause == "ended");
 }

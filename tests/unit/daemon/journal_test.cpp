@@ -41,28 +41,16 @@ struct Folder {
     std::string path;
 };
 
-ServiceNow service(bool healthy, bool served) {
-    ServiceNow now;
-    now.state = RunState::up;
-    now.starts = 1;
-    now.process = true;
-    now.healthy = healthy;
-    now.served = served;
-    now.end = [] { return "killed by SIGKILL"; };
-    now.why = [] { return "no answer within 1s"; };
-    return now;
-}
-
-std::string told(const std::vector<Event>& events) {
-    std::vector<std::string> lines;
-    for (const auto& event : events) {
-        lines.push_back(cat(event.kind, '(', event.service, "): ", event.text));
+std::vector<Event> events_in(const Folder& folder) {
+    std::vector<Event> events;
+    for (const char* suffix : {".1", ""}) {
+        for (const auto& line : split(folder.text(suffix), '\n')) {
+            if (auto event = read_event(line)) {
+                events.push_back(*std::move(event));
+            }
+        }
     }
-    return join(lines, "\n");
-}
-
-std::string told(Story& story, const ServiceNow& now, BootTime at) {
-    return told(story.look({{"web", now}}, at));
+    return events;
 }
 
 }  // namespace
@@ -156,116 +144,6 @@ TEST_CASE("folding: a service that flaps all day writes a bounded number of line
     CHECK(happened == 86'400);
 }
 
-TEST_CASE("story: nothing at the first look, and nothing where nothing changes") {
-    Story story;
-    CHECK(told(story, service(true, true), 1s) == "");
-    CHECK(told(story, service(true, true), 2s) == "");
-}
-
-TEST_CASE("story: a process that ends, what becomes of its flows, and how long that took") {
-    Story story;
-    CHECK(told(story, service(true, true), 1s) == "");
-    ServiceNow now = service(false, false);
-    now.process = false;
-    now.state = RunState::backoff;
-    now.sign = FirstSign::Sign{10s, FirstSign::Cause::exited};
-    CHECK(told(story, now, 10s + 3'100us) ==
-          "exited(web): its process ended: killed by SIGKILL; it is started again after a pause\n"
-          "cloud(web): its new flows go to the cloud: its process ended, and 3.1 ms later the rules stood");
-    now.process = true;
-    now.starts = 2;
-    now.state = RunState::starting;
-    CHECK(told(story, now, 11s) == "");
-    now = service(true, true);
-    now.starts = 2;
-    CHECK(told(story, now, 12s) ==
-          "healthy(web): it is started again, and healthy again, after 2.0 s\n"
-          "local(web): its new flows are served here again, after 1.9 s");
-    // So fast that no look came between.
-    now.starts = 3;
-    CHECK(told(story, now, 13s).starts_with("exited(web): its process ended: killed by SIGKILL"));
-}
-
-TEST_CASE("story: probes that fail, a hold-down, and an end for good") {
-    Story story;
-    story.look({{"web", service(true, true)}}, 1s);
-    ServiceNow now = service(false, false);
-    now.sign = FirstSign::Sign{4s, FirstSign::Cause::unhealthy};
-    now.on_failure = OnFailure::drop;
-    CHECK(told(story, now, 5s) ==
-          "unhealthy(web): it is unhealthy: no answer within 1s\n"
-          "cloud(web): its new flows are dropped: its probes failed, and 1.0 s later the rules stood");
-    now = service(true, false);
-    now.held_down = true;
-    CHECK(
-        told(story, now, 6s) ==
-        "healthy(web): it is healthy again, after 2.0 s\n"
-        "held-down(web): it went down too often, and is held down: its new flows go to the cloud for a while even when "
-        "it is healthy");
-    now = service(false, false);
-    now.process = false;
-    now.state = RunState::failed;
-    CHECK(told(story, now, 7s) ==
-          "failed(web): its process ended: killed by SIGKILL; its file asks for no other start");
-}
-
-TEST_CASE("story: what cannot be started, what is drained, and what goes") {
-    Story story;
-    story.look({{"web", service(true, true)}}, 1s);
-    ServiceNow now = service(true, false);
-    now.drained = true;
-    CHECK(told(story, now, 2s) == "cloud(web): its new flows go to the cloud: it is drained");
-    now.removed = true;
-    now.state = RunState::stopping;
-    CHECK(told(story, now, 3s) == "");
-    now.process = false;
-    CHECK(told(story, now, 4s) == "");
-    CHECK(told(story.look(std::map<std::string, ServiceNow>{}, 5s)) == "gone(web): nothing of it is left here");
-    now = service(false, false);
-    now.process = false;
-    now.state = RunState::preparing;
-    now.starts = 0;
-    CHECK(told(story, now, 6s) == "");
-    now.state = RunState::backoff;
-    CHECK(told(story, now, 7s) == "not-started(web): it cannot be started, and is tried again: no answer within 1s");
-}
-
-TEST_CASE("story: another version's run is none of this one's") {
-    Story story;
-    story.look({{"web", service(true, true)}}, 1s);
-    ServiceNow now = service(true, true);
-    now.slot = 1;
-    now.starts = 5;
-    CHECK(told(story, now, 2s) == "");
-}
-
-TEST_CASE("story: LAN devices come, go, and get their filter back") {
-    Story story;
-    const LanDevice plain{"lan1", "", true, "", true};
-    story.look(std::vector<LanDevice>{plain});
-    CHECK(told(story.look(std::vector<LanDevice>{plain, {"wlan0", "br-lan", true, "", true}})) ==
-          "lan-attached(): wlan0: its packets are looked at, as a port of br-lan");
-    Step attach{Step::Kind::attach_lan, {}, "lan1"};
-    story.did(attach);
-    CHECK(told(story.look(std::vector<LanDevice>{plain})) ==
-          "lan-mended(): lan1: the filter was put back: another tool had removed it\n"
-          "lan-gone(): wlan0: the device is gone, or 'lan:' does not name it any more");
-    CHECK(told(story.look(std::vector<LanDevice>{{"lan1", "", false, "it has no room", true}})) ==
-          "lan-trouble(): lan1: it has no room");
-    story.did(attach);
-    CHECK(told(story.look(std::vector<LanDevice>{plain})) == "lan-attached(): lan1: its packets are looked at");
-}
-
-TEST_CASE("story: a link that another tool removed is told, and one that is made first is not") {
-    Story story;
-    const Step link{Step::Kind::make_link, {"web", 0}, ""};
-    story.did(link);
-    story.look({{"web", service(true, true)}}, 1s);
-    CHECK(told(story, service(true, true), 2s) == "");
-    story.did(link);
-    CHECK(told(story, service(true, true), 3s) == "mended(web): its link was made again: another tool had removed it");
-}
-
 TEST_CASE("journal: a torn line is ended, and nothing else is lost") {
     const Folder folder;
     REQUIRE(append_lines(folder.path, "one\n", true));
@@ -314,15 +192,132 @@ TEST_CASE("journal: a full disk leaves no half of a line behind") {
     CHECK(append_lines(folder.path, "three\n", false));
 }
 
+TEST_CASE("journal: more lines at once than a generation holds leave each of them bounded, and the last ones whole") {
+    const Folder folder;
+    REQUIRE(append_lines(folder.path, "before\n", false));
+    std::string lines;
+    for (int i = 0; i < 300; ++i) {
+        lines += std::string(999, static_cast<char>('a' + i % 26)) + "\n";
+    }
+    REQUIRE(append_lines(folder.path, lines, true));
+    CHECK(folder.text().size() <= kJournalLimit);
+    CHECK(folder.text(".1").size() <= kJournalLimit);
+    CHECK(lines.ends_with(folder.text(".1") + folder.text()));
+    CHECK(folder.text(".1").size() > kJournalLimit - 1001);
+    CHECK_FALSE(append_lines(folder.path, std::string(kJournalLimit, 'x'), false));
+}
+
 TEST_CASE("journal: a viscumd that ended without a word is known by its last one") {
     const Folder folder;
-    CHECK_FALSE(ended_without_word(folder.path));
+    auto loop = EventLoop::open();
+    REQUIRE(loop);
+    const auto ended_without_word = [&] {
+        return Journal(**loop, folder.path, folder.path + ".start").ended_without_word();
+    };
+    CHECK_FALSE(ended_without_word());
     REQUIRE(append_lines(folder.path, event_line(make("started", "", "")), false));
-    CHECK(ended_without_word(folder.path));
+    CHECK(ended_without_word());
     REQUIRE(append_lines(folder.path, event_line(make("exited")) + "{\"torn\n", false));
-    CHECK(ended_without_word(folder.path));
+    CHECK(ended_without_word());
     REQUIRE(append_lines(folder.path, event_line(make("stopped", "", "")), false));
     std::filesystem::rename(folder.path, folder.path + ".1");
     REQUIRE(append_lines(folder.path, event_line(make("started", "", "web")), false));
-    CHECK_FALSE(ended_without_word(folder.path));
+    CHECK_FALSE(ended_without_word());
+}
+
+TEST_CASE("journal: hundreds of services that start or are drained at once leave the history before") {
+    const Folder folder;
+    auto loop = EventLoop::open();
+    REQUIRE(loop);
+    std::string history;
+    while (history.size() < kJournalLimit) {
+        history += event_line(make("unhealthy"));
+    }
+    REQUIRE(append_lines(folder.path, history, false));
+    std::vector<std::string> names;
+    for (int i = 0; i < 800; ++i) {
+        names.push_back(cat("service-with-a-name-", i));
+    }
+    Journal journal(**loop, folder.path, folder.path + ".start");
+    for (const char* kind : {"up", "local"}) {
+        for (const auto& name : names) {
+            journal.note(kind, name, "it is so, and the sentence is about as long as they are");
+        }
+    }
+    journal.begin_request("ops");
+    for (const auto& name : names) {
+        journal.note("drained", name, "drained: new flows go to the cloud until it is resumed");
+    }
+    journal.end_request();
+    const std::string drain = events_in(folder).back().text;
+    CHECK(drain.starts_with("800 services (service-with-a-name-0, service-with-a-name-1, "));
+    CHECK(drain.ends_with(" and 792 more): drained: new flows go to the cloud until it is resumed"));
+    journal.finish("it ended");
+    std::map<std::string, std::uint64_t> counts;
+    std::size_t lines = 0;
+    for (const auto& event : events_in(folder)) {
+        counts[event.kind] += event.times;
+        lines += event.kind == "unhealthy" ? 0U : 1U;
+    }
+    CHECK(counts["up"] == 800);
+    CHECK(counts["local"] == 800);
+    CHECK(counts["drained"] == 800);
+    CHECK(counts["stopped"] == 1);
+    CHECK(counts["unhealthy"] * event_line(make("unhealthy")).size() == history.size());
+    CHECK(lines == 2 * 17 + 2);
+}
+
+TEST_CASE("journal: a few services at once have a line each") {
+    const Folder folder;
+    auto loop = EventLoop::open();
+    REQUIRE(loop);
+    Journal journal(**loop, folder.path, folder.path + ".start");
+    journal.begin_request("");
+    for (int i = 0; i < 16; ++i) {
+        journal.note("drained", cat("s", i), "drained");
+        journal.note("cloud", cat("s", i), "its new flows go to the cloud");
+    }
+    journal.end_request();
+    CHECK(events_in(folder).size() == 32);
+    CHECK(events_in(folder).back().service == "s15");
+}
+
+TEST_CASE("journal: a viscumd that is started again and again writes a few lines, and none of its starts is lost") {
+    const Folder folder;
+    auto loop = EventLoop::open();
+    REQUIRE(loop);
+    const auto start = [&] {
+        auto journal = std::make_unique<Journal>(**loop, folder.path, folder.path + ".start");
+        journal->tell_start("viscumd started");
+        journal->note("not-served", "web", "its file stands and it is not served");
+        return journal;
+    };
+    for (int i = 0; i < 100; ++i) {
+        start();  // and ends without a word
+    }
+    CHECK(events_in(folder).size() == 1 + 4 + 4);
+    start()->finish("it ended");
+    std::uint64_t starts = 0;
+    for (const auto& event : events_in(folder)) {
+        starts += event.kind == "started" ? event.times : 0;
+    }
+    CHECK(starts == 101);
+    CHECK(events_in(folder).back().kind == "stopped");
+    CHECK_FALSE(std::filesystem::exists(folder.path + ".start"));
+    // One that follows an end in order is told at once.
+    start();
+    CHECK(events_in(folder).back().text == "viscumd started");
+    CHECK(events_in(folder).back().times == 1);
+}
+
+TEST_CASE("journal: where the file is another viscumd's nothing is written") {
+    const Folder folder;
+    auto loop = EventLoop::open();
+    REQUIRE(loop);
+    Journal journal(**loop, folder.path, folder.path + ".start");
+    journal.note("exited", "web", "one");
+    journal.give_up();
+    journal.note("exited", "web", "two");
+    journal.finish("it ended");
+    CHECK(events_in(folder).size() == 1);
 }
