@@ -222,15 +222,15 @@ Result<std::vector<std::string>> leaks_since(const Snapshot& before, std::chrono
 
 bool is_state_of_viscumd(const std::string& line) {
     const auto has = [&line](const char* part) { return line.find(part) != std::string::npos; };
-    return line.starts_with("+ file /var/lib/viscum") &&
-           (has("/state.") || has("/events") || (has("/savings") && !has(".damaged")));
+    return (line.starts_with("+ file /run/viscum") && has("/events.start")) ||
+           (line.starts_with("+ file /var/lib/viscum") &&
+            (has("/state.") || has("/events") || (has("/savings") && !has(".damaged"))));
 }
 
 bool viscumd_keeps(const std::string& line) {
     const bool state = is_state_of_viscumd(line);
-    const auto has = [&line](const char* part) { return line.find(part) != std::string::npos; };
-    const bool run = line.starts_with("+ file /run/viscum") && (has("/log/") || has("/events.start"));
-    return state || run || line.find(": qdisc clsact on ") != std::string::npos;
+    const bool log = line.starts_with("+ file /run/viscum") && line.find("/log/") != std::string::npos;
+    return state || log || line.find(": qdisc clsact on ") != std::string::npos;
 }
 
 }  // namespace viscum

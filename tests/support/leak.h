@@ -37,7 +37,7 @@ Result<std::vector<std::string>> leaks_since(
 /// What viscumd keeps by design once its last service is removed: its state, the logs of services, and clsact, which
 /// other tools may use. For leaks_since().
 bool viscumd_keeps(const std::string& line);
-/// Of that, what it keeps in its state directory: a file that is made when there is something to write.
+/// Of that, what it keeps in files of its own: made when there is something to write.
 bool is_state_of_viscumd(const std::string& line);
 
 }  // namespace viscum
