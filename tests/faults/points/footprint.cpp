@@ -153,6 +153,8 @@ std::vector<std::string> footprint(const Instance& instance, const NetNs& router
     add_tables(instance, lines);
     add_processes(lines);
     add_tree("below", instance.run_dir(), lines);
+    // Which of many starts is held back depends on how many there were before.
+    std::erase_if(lines, [](const std::string& line) { return line.find("events.start") != std::string::npos; });
     add_unfinished(instance.services_dir(), lines);
     add_unfinished(instance.state_dir(), lines);
     const auto masked = run({"nft", "list", "tables"}, {.ns = &router});
