@@ -44,15 +44,22 @@ const std::vector<StandingFilter>& ClassicGrade::standing_filters() {
     if (boot_now() - counted_at_ < kCountersHold && counted_at_ != BootTime{}) {
         return counted_;
     }
-    counted_.clear();
+    std::vector<StandingFilter> found;
+    counters_known_ = true;
     std::set<IfIndex> devices = attached_;
     for (const auto& [link, wanted] : fences_) {
         devices.insert(link);
     }
     for (const IfIndex device : devices) {
-        if (auto standing = list_u32(socket_, device, mark_)) {
-            std::move(standing->begin(), standing->end(), std::back_inserter(counted_));
+        auto standing = list_u32(socket_, device, mark_);
+        if (!standing) {
+            counters_known_ = false;
+            break;
         }
+        std::move(standing->begin(), standing->end(), std::back_inserter(found));
+    }
+    if (counters_known_) {
+        counted_ = std::move(found);
     }
     counted_at_ = boot_now();
     return counted_;
@@ -60,7 +67,9 @@ const std::vector<StandingFilter>& ClassicGrade::standing_filters() {
 
 ClaimCounters ClassicGrade::counters(const Claim& claim) {
     ClaimCounters out;
-    for (const StandingFilter& one : standing_filters()) {
+    const auto& filters = standing_filters();
+    out.known = counters_known_;
+    for (const StandingFilter& one : filters) {
         if (one.filter.target == kNowhere || !is_of(one.filter, steered_claim(claim, 0))) {
             continue;
         }

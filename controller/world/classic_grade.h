@@ -74,6 +74,8 @@ private:
     Status apply_all();
     /// Flows to these claims that the cloud serves, as connection tracking tells; whether there were new ones.
     Result<bool> find_cloud_flows(const std::vector<Claim>& claims);
+    /// As they were read last; where one device cannot be read, those before, and counters_known_ is false: a part of
+    /// them would make sums that fall, and what they regain later would count twice.
     const std::vector<StandingFilter>& standing_filters();
 
     std::string instance_;
@@ -91,6 +93,7 @@ private:
     BootTime tidied_{};
     std::vector<StandingFilter> counted_;  // with the packets that each took
     BootTime counted_at_{};
+    bool counters_known_ = true;
 };
 
 }  // namespace viscum
