@@ -130,7 +130,12 @@ Result<BackupHead> decode_backup(std::string_view text) {
                 return bad(at + 1, "is not its last one");
             }
             const bool whole = !head.version.empty() && !head.instance.empty() && !head.made.empty();
-            return whole ? Result<BackupHead>(std::move(head)) : Error{EBADMSG, "its head lacks a line"};
+            if (!whole) {
+                return Error{EBADMSG, "its head lacks a line"};
+            }
+            // What has another order, or a number in another form, was changed by somebody.
+            return encode_backup(head) == text ? Result<BackupHead>(std::move(head))
+                                               : Error{EBADMSG, "its head is not as a backup's is written"};
         }
         if (line.empty() && at + 1 == lines.size()) {
             break;
@@ -142,8 +147,13 @@ Result<BackupHead> decode_backup(std::string_view text) {
         if (head.files.size() > kMaxBackupFiles || head.drained.size() > kMaxBackupFiles) {
             return bad(at + 1, "is one too many");
         }
-        if (line.starts_with("file ") && !paths.insert(line.substr(line.rfind(' ') + 1)).second) {
+        const auto path = line.starts_with("file ") ? line.substr(line.rfind(' ') + 1) : std::string_view();
+        if (!path.empty() && !paths.insert(path).second) {
             return bad(at + 1, "names a file twice");
+        }
+        // A file is written under that name first: it would take the place of the one before.
+        if (!path.empty() && paths.contains(cat(path, ".new"))) {
+            return bad(at + 1, "comes after what it is named before it is whole");
         }
     }
     return Error{EBADMSG, "its head ends too early"};

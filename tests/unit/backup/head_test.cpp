@@ -106,6 +106,12 @@ TEST_CASE("backup: what is wrong is named by its line") {
           "line 5 of its head cannot be understood");
     const std::string file = cat("file ", kSum, " 1 644 etc/viscum.yaml\n");
     CHECK(why_not(start + file + file + "end\n") == "line 6 of its head names a file twice");
+    const std::string plain = cat("file ", kSum, " 1 644 etc/files/a\n");
+    const std::string fresh = cat("file ", kSum, " 1 644 etc/files/a.new\n");
+    CHECK(why_not(start + plain + fresh + "end\n").empty());
+    CHECK(why_not(start + fresh + plain + "end\n") ==
+          "line 6 of its head comes after what it is named before it is whole");
+    CHECK(why_not(start + file + "drained web\nend\n") == "its head is not as a backup's is written");
     std::string many = start;
     for (std::size_t count = 0; count <= kMaxBackupFiles; ++count) {
         many += cat("file ", kSum, " 1 644 etc/files/", count, "\n");
