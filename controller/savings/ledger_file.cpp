@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "controller/spec/names.h"
 
 namespace viscum {
 namespace {
@@ -92,6 +93,8 @@ void read_line(const std::vector<std::string>& fields, LedgerState& state) {
         state.boot = name;
     } else if (kind == "newest") {
         state.newest = static_cast<Day>(parse_decimal(name, kLastDay).value_or(kUndated));
+    } else if (!is_service_name(name)) {
+        return;
     } else if (kind == "day" && fields.size() > 2) {
         const auto day = parse_decimal(fields[2], kLastDay);
         DayFigures figures;

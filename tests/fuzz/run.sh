@@ -26,6 +26,7 @@ http_status      10000    50000 http-responses
 probe_replies    10000    40000 http-responses
 prober_answers    2048    40000 -
 state_file        2048    30000 -
+savings_file      2048    30000 -
 netlink_route     2048   300000 -
 netlink_netfilter 2048   300000 -
 image_documents   4096    25000 json-test-suite
@@ -33,6 +34,7 @@ image_accounts    2048    60000 -
 image_file       10240    50000 tar
 image_layer      10240    20000 tar
 bundle            4096   100000 -
+backup_archive    4096     5000 -
 shim_words        2048   150000 -
 shim_log          4096     1500 -
 events            2048    25000 -

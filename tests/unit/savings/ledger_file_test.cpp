@@ -73,7 +73,7 @@ TEST_CASE("savings: lines and figures of a newer viscumd are passed over") {
     std::string bytes = encode_ledger(state);
     std::string body = bytes.substr(bytes.find('\n') + 1);
     body.insert(body.size() - 1, " 17 18");
-    body += "moon 1 2 3\nday\n\nclaim plates\nlink plates x 1 2\nday plates 99999999 1\n";
+    body += "moon 1 2 3\nday\n\nclaim plates\nlink plates x 1 2\nday plates 99999999 1\nlink Pl\x01tes 4 1 2\n";
     const auto back = decode_ledger(cat("viscum-savings 1 7 ", hex(fnv1a(cat(7, '\n', body)), 16), '\n', body));
     REQUIRE(back);
     CHECK(*back == state);
