@@ -449,7 +449,7 @@ void Daemon::turn() {
     }
     if (reconciler_->turn()) {
         failovers_.rules_stand(*services_, boot_now());
-        journal_->look(*services_, *world_);
+        journal_->look(*services_, *world_, failovers_);
         if (savings_) {
             savings_->after_pass();
         }

@@ -288,14 +288,14 @@ void Journal::end_request() {
     of_request_.clear();
 }
 
-void Journal::look(const Services& services, const World& world) {
+void Journal::look(const Services& services, const World& world, const Failovers& failovers) {
     std::map<std::string, ServiceNow> seen;
     for (const auto& [name, service] : services.all()) {
         ServiceNow& now = seen[name];
         now.slot = service.primary;
         now.drained = service.drained;
         now.removed = service.removed;
-        now.served = std::ranges::any_of(service.runs, [](const auto& run) { return run && run->gets_new_flows(); });
+        now.served = !service.removed && failovers.serves(name);
         if (const Run* run = service.current()) {
             now.state = run->state();
             now.starts = run->starts();

@@ -19,6 +19,7 @@
 #include "base/event_loop.h"
 #include "base/result.h"
 #include "controller/daemon/crowd.h"
+#include "controller/daemon/failover.h"
 #include "controller/daemon/folding.h"
 #include "controller/daemon/services.h"
 #include "controller/daemon/story.h"
@@ -56,7 +57,8 @@ public:
         start_kept_ = false;
     }
     /// After each pass: what it changed.
-    void look(const Services& services, const World& world);
+    /// `failovers`: as this pass left them.
+    void look(const Services& services, const World& world, const Failovers& failovers);
     void did(const Step& step) { story_.did(step); }
 
     /// Around a request: who asks for what is done in it, a key's name, or "" for root in person. What is told in it is

@@ -21,6 +21,8 @@ namespace {
 constexpr std::chrono::minutes kSampleEach{1};
 constexpr std::chrono::minutes kWriteEach{15};
 constexpr std::chrono::minutes kWriteTimeEach{60};  // where nothing but time went by
+constexpr std::chrono::minutes kUrgentEach{5};      // a service that starts again and again is not to wear the flash
+constexpr std::chrono::seconds kCandidatesEach{1};
 constexpr mode_t kFileMode = 0640;
 constexpr const char* kAside = ".damaged";
 constexpr const char* kUnfinished = ".new";  // write_file_atomically
@@ -35,9 +37,8 @@ double roll_dice() {
 }
 
 /// What a service counts may end with the next pass.
-bool is_changing(const Service& service) {
-    return service.removed || service.candidate ||
-           std::ranges::any_of(service.runs, [](const auto& run) { return run && run->stopping(); });
+bool is_ending(const Service& service) {
+    return service.removed || std::ranges::any_of(service.runs, [](const auto& run) { return run && run->stopping(); });
 }
 
 ClaimNumbers numbers_of(const ClaimCounters& counters) {
@@ -149,9 +150,14 @@ void Savings::sample_all(const Moment& now) {
 }
 
 void Savings::before_pass() {
+    // The version before a candidate stops before it goes, but where it had failed: many of them at once make many
+    // passes.
+    const BootTime at = boot_now();
+    const bool candidates = at - candidates_sampled_ >= kCandidatesEach;
     std::vector<ServiceSample> samples;
     for (const auto& [name, service] : sources_.services.all()) {
-        if (is_changing(service)) {
+        if (is_ending(service) || (candidates && service.candidate)) {
+            candidates_sampled_ = service.candidate ? at : candidates_sampled_;
             samples.push_back(sample_of(service));
         }
     }
@@ -162,24 +168,36 @@ void Savings::before_pass() {
 
 void Savings::after_pass() {
     const Moment now = moment_now();
+    const WallTime wall = wall_now();
     for (const auto& [name, service] : sources_.services.all()) {
-        const Serving serving = service.drained || service.removed        ? Serving::drained
-                                : sources_.failovers.serves(service.name) ? Serving::here
-                                                                          : Serving::cloud;
+        const Run* run = service.current();
+        const Serving serving = service.drained || service.removed               ? Serving::drained
+                                : sources_.failovers.serves(service.name)        ? Serving::here
+                                : run != nullptr && all_ended(run->spec(), wall) ? Serving::ended
+                                                                                 : Serving::cloud;
         ledger_.stand(name, serving, now);
+    }
+    if (timer_ == 0 && !sources_.services.all().empty()) {
+        timer_ = sources_.loop.after(kSampleEach, [this] { look(); });
     }
 }
 
 void Savings::look() {
     sources_.loop.cancel(timer_);
-    timer_ = sources_.loop.after(kSampleEach, [this] { look(); });
+    timer_ = 0;
+    if (!sources_.services.all().empty()) {
+        timer_ = sources_.loop.after(kSampleEach, [this] { look(); });
+    } else if (!ledger_.changed() && !ledger_.urgent() && ledger_.state().seen.empty()) {
+        return;
+    }
     const Moment now = moment_now();
     if (now.at - sampled_ >= kSampleEach || now.day != sampled_day_) {
         sample_all(now);
     }
     const BootTime passed = now.at - written_;
-    if (ledger_.urgent() || (ledger_.counted() && passed >= kWriteEach) ||
-        (ledger_.changed() && passed >= kWriteTimeEach)) {
+    const bool urgent = ledger_.urgent() && (urgent_at_ == BootTime{} || now.at - urgent_at_ >= kUrgentEach);
+    urgent_at_ = urgent ? now.at : urgent_at_;
+    if (urgent || (ledger_.counted() && passed >= kWriteEach) || (ledger_.changed() && passed >= kWriteTimeEach)) {
         write(now);
     }
     ask_cloud(now);

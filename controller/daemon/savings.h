@@ -2,8 +2,9 @@
 // What services save, counted and kept: the ledger of controller/savings with its clock, its files and its samples.
 //
 // Samples are taken once a minute, before each pass that may end counters, and for each answer. Files are written once
-// in a quarter of an hour where something was counted, once an hour where only time went by, soon after counters ended,
-// and at the end. Whatever goes wrong with them is told once, and nothing else is the worse for it.
+// in a quarter of an hour where something was counted, once an hour where only time went by, soon after counters ended
+// (but once in five minutes), and at the end. Without a service nothing of it happens. Whatever goes wrong with them is
+// told once, and nothing else is the worse for it.
 #pragma once
 
 #include <string>
@@ -72,6 +73,8 @@ private:
     BootTime sampled_{};
     Day sampled_day_ = kUndated;
     BootTime written_{};
+    BootTime urgent_at_{};  // when counters that ended had it written; zero: never
+    BootTime candidates_sampled_{};
     bool keeps_ =
         true;  // false: what was kept could not be read, or is another viscumd's, and is not to be written over
     std::string told_;  // why it cannot be written; empty: it can

@@ -2,6 +2,8 @@
 #include "controller/savings/ledger.h"
 
 #include <algorithm>
+#include <set>
+#include <string_view>
 
 namespace viscum {
 namespace {
@@ -63,6 +65,7 @@ bool count(DayFigures& to, Numbers& seen, const Numbers& now, bool begins, bool 
 
 void Ledger::adopt(LedgerState state) {
     state_ = std::move(state);
+    settled_.reset();
     begins_ = false;
     if (state_.boot != boot_) {
         state_.seen.clear();  // of an earlier boot: all counters have begun at 0 since
@@ -73,8 +76,17 @@ void Ledger::adopt(LedgerState state) {
     state_.whole = true;
 }
 
-/// The day on which something counts now. Once the clock is to be trusted, what was counted before stands there, too.
+/// What is written between two looks at the clock stands where it says: only another day or trust moves rows.
 Day Ledger::settle(const Moment& now) {
+    if (!settled_ || settled_->day != now.day || settled_->sure != now.sure) {
+        settled_ = now;
+        settled_day_ = day_of_count(now);
+    }
+    return settled_day_;
+}
+
+/// The day on which something counts now. Once the clock is to be trusted, what was counted before stands there, too.
+Day Ledger::day_of_count(const Moment& now) {
     // A clock that is behind what was written down was not set yet. A day back is a router that was taken elsewhere.
     const bool behind = now.day < state_.newest - 1;
     if (now.day == kUndated || (behind && !now.sure)) {
@@ -105,6 +117,9 @@ void Ledger::pass_time(const std::string& service, Standing& standing, const Mom
         return;
     }
     standing.since += passed;
+    if (standing.serving == Serving::ended) {
+        return;  // neither an outage nor a wish of today's
+    }
     const auto where = standing.serving == Serving::here      ? &DayFigures::served_ms
                        : standing.serving == Serving::drained ? &DayFigures::drained_ms
                                                               : &DayFigures::cloud_ms;
@@ -155,10 +170,11 @@ void Ledger::sample(const std::vector<ServiceSample>& services, const Moment& no
         return;
     }
     begins_ = false;
-    const auto is_gone = [&](const auto& entry) {
-        return std::none_of(services.begin(), services.end(),
-                            [&](const auto& service) { return service.name == entry.first; });
-    };
+    std::set<std::string_view> names;
+    for (const auto& service : services) {
+        names.insert(service.name);
+    }
+    const auto is_gone = [&names](const auto& entry) { return !names.contains(entry.first); };
     urgent_ = std::erase_if(state_.seen, is_gone) > 0 || urgent_;
     std::erase_if(standing_, is_gone);
 }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,7 +46,7 @@ struct ServiceSample {
 };
 
 /// Where new flows of a service go.
-enum class Serving : std::uint8_t { here, drained, cloud };
+enum class Serving : std::uint8_t { here, drained, cloud, ended };  // ended: all claims are over, as its file says
 
 /// A time by both clocks.
 struct Moment {
@@ -101,12 +102,15 @@ private:
     };
     DayFigures& row(const std::string& service, const Moment& now);
     Day settle(const Moment& now);
+    Day day_of_count(const Moment& now);
     void pass_time(const std::string& service, Standing& standing, const Moment& now);
     void add(const ServiceSample& sample, const Moment& now);
 
     std::string boot_;
     LedgerState state_;
     std::map<std::string, Standing> standing_;
+    std::optional<Moment> settled_;  // for which the rows stand on their days
+    Day settled_day_ = kUndated;
     bool begins_ = true;  // counters as they are now are where counting begins, where nothing was seen before
     bool changed_ = false;
     bool counted_ = false;

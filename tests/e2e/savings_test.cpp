@@ -166,6 +166,21 @@ TEST_CASE("savings: a fail-over has its length, and a number") {
     scene.ctl({"remove", "web"});
 }
 
+TEST_CASE("savings: a service whose claims have ended has no outage") {
+    Scene scene;
+    ServiceFile file = web_service();
+    file.more += "until: 2026-01-02T00:00:00Z\n";
+    scene.deploy(file);
+    REQUIRE(eventually(kLimit, [&] { return scene.status("web").health == "healthy"; }));
+    const auto row = total(scene);
+    // Each answer counts the time up to it: what was before it was up is all that there will be.
+    CHECK(
+        eventually(kLimit, [&, looks = 0]() mutable { return total(scene).cloud_ms == row.cloud_ms && ++looks == 3; }));
+    CHECK(total(scene).cloud_ms == row.cloud_ms);
+    CHECK(row.drained_ms == 0);
+    scene.ctl({"remove", "web"});
+}
+
 TEST_CASE("savings: a damaged file is set aside, and nothing else is the worse for it") {
     Scene scene;
     scene.deploy(web_service());
@@ -189,8 +204,12 @@ TEST_CASE("savings: the way to the cloud is measured, but not where the uplink i
     CHECK(!eventually(18s, [&] { return total(scene).away_count + total(scene).away_failed > 0; }));
     scene.write_config("lan: [br-lan]\nlease: 1s\n");
     kill(scene.viscumd().pid(), SIGHUP);
-    REQUIRE(eventually(kLimit, [&] { return total(scene).away_count > 0; }));
-    const SavingsRow row = total(scene);
+    // What the first one found may be late on a machine that has much to do, and so may the probe's.
+    SavingsRow row;
+    REQUIRE(eventually(3 * kLimit, [&] {
+        row = total(scene);
+        return row.away_count > 0 && row.here_count > 0;
+    }));
     CHECK(row.away_count == 1);
     CHECK(row.away_failed == 0);
     CHECK(row.away_min_us > 0);

@@ -257,6 +257,29 @@ TEST_CASE("savings: time is counted by where new flows go") {
     CHECK(!ledger.counted());
 }
 
+TEST_CASE("savings: the time after the end of all claims is nobody's outage") {
+    Ledger ledger = known();
+    ledger.stand("plates", Serving::here, at(1s));
+    ledger.stand("plates", Serving::ended, at(11s));
+    ledger.sample({plates(0)}, at(3'611s), true);
+    ledger.stand("plates", Serving::cloud, at(7'200s));
+    ledger.sample({plates(0)}, at(7'203s), true);
+    CHECK(total(ledger).served_ms == 10'000);
+    CHECK(total(ledger).drained_ms == 0);
+    CHECK(total(ledger).cloud_ms == 3'000);
+}
+
+TEST_CASE("savings: where there is no service nothing changes, and nothing is to be written") {
+    Ledger ledger = known();
+    ledger.sample({plates(3)}, at(1s), true);
+    ledger.sample({}, at(61s), true);
+    CHECK(ledger.urgent());
+    ledger.saved();
+    ledger.sample({}, at(3'700s), true);
+    CHECK(!ledger.changed());
+    CHECK(!ledger.urgent());
+}
+
 TEST_CASE("savings: fail-overs are counted by their growth, which begins at 0 with viscumd") {
     Ledger ledger = known();
     ServiceSample sample = plates(0);
