@@ -56,8 +56,7 @@ public:
         given_up_ = true;
         start_kept_ = false;
     }
-    /// After each pass: what it changed.
-    /// `failovers`: as this pass left them.
+    /// After each pass: what it changed. `failovers` are as this pass left them.
     void look(const Services& services, const World& world, const Failovers& failovers);
     void did(const Step& step) { story_.did(step); }
 

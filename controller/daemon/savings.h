@@ -75,9 +75,8 @@ private:
     BootTime written_{};
     BootTime urgent_at_{};  // when counters that ended had it written; zero: never
     BootTime candidates_sampled_{};
-    bool keeps_ =
-        true;  // false: what was kept could not be read, or is another viscumd's, and is not to be written over
-    std::string told_;  // why it cannot be written; empty: it can
+    bool keeps_ = true;  // false: what was kept cannot be read, or is another viscumd's: it is not written over
+    std::string told_;   // why it cannot be written; empty: it can
 };
 
 }  // namespace viscum
