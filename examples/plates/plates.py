@@ -1,13 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reads licence plates: POST a picture to /plates, get their texts. GET /plates tells what is known so far.
+"""Reads licence plates: POST a JPEG picture to /plates, get their texts.
 
 plates.py NAME PORT [UPSTREAM]: NAME is who says to have read it. With UPSTREAM, the URL of the real cloud, the texts go
-on there, and the picture does not. The cloud runs the same program without UPSTREAM.
+on there, and the picture does not. The cloud runs the same program without UPSTREAM: it takes texts as well, and GET
+/plates tells what it knows so far.
 """
 
 import collections
 import http.client
+import io
 import json
 import os
 import queue
@@ -21,8 +23,9 @@ import urllib.error
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-# A picture of a few kilobytes may claim to have any size.
-os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(16 * 1024 * 1024)
+# A picture of a few kilobytes may claim to have any size, and the cascade takes some 50 bytes a pixel.
+MOST_PIXELS = 2 * 1024 * 1024
+os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(MOST_PIXELS)
 # A thread more per processor costs memory, and pictures come one by one.
 os.environ["OMP_THREAD_LIMIT"] = "1"
 import cv2  # noqa: E402  (reads the environment when it is loaded)
@@ -33,7 +36,8 @@ MOST_BYTES = 4 * 1024 * 1024  # of a picture
 MOST_CONNECTIONS = 8
 MOST_PLATES = 4  # of a picture
 MOST_WAITING = 1000  # texts for the cloud
-SECONDS = 15  # for a request to come in, and for tesseract
+SMALLEST = (90, 30)  # of a plate, in pixels: below it nothing can be read, and the cascade takes twice the memory
+SECONDS = 15  # for a request to come in, headers and body, and for tesseract
 
 # Letter, three digits, two letters, two digits: what looks alike is told apart by its place.
 SHAPE = re.compile("[ABCEHKMOPTXY][0-9]{3}[ABCEHKMOPTXY]{2}[0-9]{2}")
@@ -51,7 +55,8 @@ def field_of(gray, box):
     x, y, width, height = box
     aside, above = width // 8, height // 10
     part = gray[max(0, y - above) : y + height + above, max(0, x - aside) : x + width + aside]
-    part = cv2.resize(part, None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC)
+    larger = min(3, 1500 / part.shape[1])  # one that fills the picture is large enough
+    part = cv2.resize(part, None, fx=larger, fy=larger, interpolation=cv2.INTER_CUBIC)
     _, bright = cv2.threshold(cv2.GaussianBlur(part, (5, 5), 0), 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
     contours, _ = cv2.findContours(bright, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
     fields = [cv2.boundingRect(contour) for contour in contours]
@@ -86,16 +91,32 @@ def text_of(field):
     return text if SHAPE.fullmatch(text) else ""
 
 
+def pixels_of(picture):
+    """What the header of a JPEG picture says; 0 where it is none."""
+    at = 2 if picture[:2] == b"\xff\xd8" else len(picture)
+    while 0 <= (at := picture.find(b"\xff", at)) < len(picture) - 9:
+        marker = picture[at + 1]
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # a frame's header, not a table
+            return int.from_bytes(picture[at + 5 : at + 7], "big") * int.from_bytes(picture[at + 7 : at + 9], "big")
+        if marker in (0xD9, 0xDA):  # the end, or the pixels
+            return 0
+        if marker in (0x00, 0x01, 0xFF) or 0xD0 <= marker <= 0xD8:  # without a length
+            at += 1
+        else:
+            at += 2 + int.from_bytes(picture[at + 2 : at + 4], "big")
+    return 0
+
+
 def read_plates(picture):
     """Their texts; None where it is no picture."""
-    try:
-        gray = cv2.imdecode(numpy.frombuffer(picture, numpy.uint8), cv2.IMREAD_GRAYSCALE)
-    except cv2.error:
-        gray = None
-    if gray is None:
-        return None
     with one_at_a_time:
-        boxes = cascade.detectMultiScale(gray, 1.1, 4)
+        try:
+            gray = cv2.imdecode(numpy.frombuffer(picture, numpy.uint8), cv2.IMREAD_GRAYSCALE)
+        except cv2.error:
+            gray = None
+        if gray is None:
+            return None
+        boxes = cascade.detectMultiScale(gray, 1.1, 4, minSize=SMALLEST)
         fields = [field_of(gray, box) for box in list(boxes)[:MOST_PLATES]]
         texts = [text_of(field) for field in fields if field is not None]
     return list(dict.fromkeys(text for text in texts if text))  # one plate may be found at two sizes
@@ -149,11 +170,32 @@ class Server(ThreadingHTTPServer):
             self.connections.release()
 
 
+class InTime(io.RawIOBase):
+    """What comes in at a connection until SECONDS have passed, however slowly."""
+
+    def __init__(self, connection):
+        self.connection, self.end = connection, time.monotonic() + SECONDS
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        left = self.end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self.connection.settimeout(left)
+        return self.connection.recv_into(buffer)
+
+
 class Handler(BaseHTTPRequestHandler):
-    timeout = SECONDS  # between two reads
+    def setup(self):
+        super().setup()
+        self.rfile.close()
+        self.rfile = io.BufferedReader(InTime(self.connection))
 
     def answer(self, status, value):
         body = json.dumps(value).encode() + b"\n"
+        self.connection.settimeout(SECONDS)
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -169,20 +211,20 @@ class Handler(BaseHTTPRequestHandler):
         if len(length) > 9 or int(length) > MOST_BYTES:
             self.answer(413, {"error": f"more than {MOST_BYTES} bytes"})
             return None
-        parts, missing, end = [], int(length), time.monotonic() + SECONDS
-        while missing:
-            part = self.rfile.read1(min(missing, 65536)) if time.monotonic() < end else b""
-            if not part:
-                self.answer(408, {"error": "the body did not come"})
-                return None
-            parts.append(part)
-            missing -= len(part)
-        return b"".join(parts)
+        body = bytearray(int(length))
+        try:
+            came = self.rfile.readinto(body)
+        except TimeoutError:
+            came = 0
+        if came < len(body):
+            self.answer(408, {"error": "the body did not come"})
+            return None
+        return body
 
     def do_GET(self):
         if self.path == "/healthz":
             self.answer(200, "ok")
-        elif self.path == "/plates":
+        elif self.path == "/plates" and self.server.waiting is None:
             self.answer(200, list(known))
         else:
             self.answer(404, {"error": "not found"})
@@ -194,7 +236,7 @@ class Handler(BaseHTTPRequestHandler):
         body = self.body()
         if body is None:
             return
-        if self.headers.get_content_type() == "application/json":
+        if self.headers.get_content_type() == "application/json" and self.server.waiting is None:
             self.take_text(body)
         else:
             self.take_picture(body)
@@ -210,13 +252,17 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(200, {"taken_by": self.server.name})
 
     def take_picture(self, picture):
+        pixels = pixels_of(picture)
+        if pixels > MOST_PIXELS:
+            self.answer(413, {"error": f"more than {MOST_PIXELS} pixels"})
+            return
         try:
-            plates = read_plates(picture)
+            plates = read_plates(picture) if pixels else None
         except (subprocess.SubprocessError, OSError):
             self.answer(503, {"error": "cannot read now"})
             return
         if plates is None:
-            self.answer(415, {"error": "no picture"})
+            self.answer(415, {"error": "no JPEG picture"})
             return
         report = {"plates": plates, "read_by": self.server.name}
         if self.server.waiting is not None and plates:
@@ -225,7 +271,8 @@ class Handler(BaseHTTPRequestHandler):
             except queue.Full:
                 self.answer(503, {"error": "too much waits for the cloud"})
                 return
-        known.append(report)
+        if self.server.waiting is None:
+            known.append(report)
         self.answer(200, report)
 
     def log_message(self, *arguments):

@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <filesystem>
 #include <iomanip>
 #include <sstream>
+#include <thread>
 
 #include "base/file.h"
 #include "tests/examples/example.h"
@@ -97,6 +99,19 @@ public:
     [[nodiscard]] const std::vector<Picture>& pictures() const { return pictures_; }
     std::string camera_posts(const std::string& body, const Endpoint& to = kPlates) {
         return post(bed().client(1), to, body);
+    }
+    /// The first picture in the corner of a larger one, with noise around it.
+    [[nodiscard]] std::string enlarged(int width, int height) const {
+        const std::string file = "/tmp/enlarged.jpg";
+        must(output_of({"/usr/bin/python3", "-c",
+                        "import sys, cv2, numpy\n"
+                        "width, height = int(sys.argv[2]), int(sys.argv[3])\n"
+                        "large = numpy.random.RandomState(1).randint(0, 256, (height, width, 3), numpy.uint8)\n"
+                        "large[:720, :1280] = cv2.imread(sys.argv[1])\n"
+                        "cv2.imwrite(sys.argv[4], large, [cv2.IMWRITE_JPEG_QUALITY, 85])\n",
+                        cat(kPictures, "/", pictures_[0].text, ".jpg"), std::to_string(width), std::to_string(height),
+                        file}));
+        return must(read_file(file, 4 * 1024 * 1024));
     }
     /// What the cloud has been told, or has read itself.
     std::string cloud_knows() { return http_get(bed().cloud(), {.to = kPlates, .path = "/plates"}).body; }
@@ -212,6 +227,66 @@ TEST_CASE("plates: what is no picture, too large, or of a false length is refuse
     CHECK(plates.camera_posts(half).find("\"read_by\"") == std::string::npos);
     CHECK(plates.camera_posts(plates.pictures()[0].bytes).find("\"read_by\": \"edge\"") != std::string::npos);
     CHECK(plates.scene().status("plates").health == "healthy");
+    // What was read is for the cloud to tell.
+    CHECK(http_get(plates.bed().client(1), {.to = kPlates, .path = "/plates"}).status == 404);
+    plates.end({"plates"});
+}
+
+TEST_CASE("plates: the largest picture allowed is read within the memory limit, and one that is larger is refused") {
+    if (lacks_reading()) {
+        return;
+    }
+    Plates plates(1);
+    plates.deploy();
+    const std::vector<pid_t> reader = plates.scene().processes_of("plates");
+    CHECK(plates.camera_posts(plates.enlarged(2048, 1024)).find(report(plates.pictures()[0].text, "edge")) !=
+          std::string::npos);
+    CHECK(plates.camera_posts(plates.enlarged(2048, 1025)).find(" 413 ") != std::string::npos);
+    // Five come in at once with what the limit allows, beside the probe's.
+    const std::string largest = plates.enlarged(2048, 1024) + std::string(3 * 1024 * 1024, '\0');
+    std::atomic<int> read = 0;
+    {
+        std::vector<std::jthread> cameras;
+        for (int number = 0; number < 5; ++number) {
+            cameras.emplace_back([&] {
+                const std::string answer = post(plates.bed().client(1), kPlates, largest);
+                read += answer.find("\"read_by\": \"edge\"") != std::string::npos ? 1 : 0;
+            });
+        }
+    }
+    CHECK(read == 5);
+    CHECK(plates.scene().processes_of("plates") == reader);
+    plates.end({"plates"});
+}
+
+TEST_CASE("plates: clients that trickle lose their places, in the headers or in the body") {
+    if (lacks_reading()) {
+        return;
+    }
+    Plates plates(1);
+    plates.deploy();
+    const std::vector<pid_t> reader = plates.scene().processes_of("plates");
+    std::vector<UniqueFd> slow;
+    const SocketAddress address = to_sockaddr(kPlates);
+    for (int number = 0; number < 6; ++number) {  // of eight places: the probe needs one
+        slow.push_back(must(open_socket(plates.bed().client(1), SOCK_STREAM, kPlates, {})));
+        (void)connect(slow.back().get(), address.get(), address.length);
+        REQUIRE(wait_for_socket(slow.back().get(), POLLOUT, boot_now() + kLimit));
+        const std::string begun = number % 2 == 0 ? "POST /plates HTTP/1.0\r\nX-Slow: "
+                                                  : "POST /plates HTTP/1.0\r\nContent-Length: 100000\r\n\r\n";
+        REQUIRE(send(slow.back().get(), begun.data(), begun.size(), MSG_NOSIGNAL) > 0);
+    }
+    CHECK(eventually(2 * kLimit, [&] {
+        std::erase_if(slow, [](const UniqueFd& fd) {
+            std::array<char, 4096> said{};
+            const ssize_t size = recv(fd.get(), said.data(), said.size(), MSG_DONTWAIT);
+            const bool ended = size == 0 || (size < 0 && errno != EAGAIN);
+            return ended || send(fd.get(), "x", 1, MSG_NOSIGNAL) < 0;
+        });
+        return slow.empty();
+    }));
+    CHECK(plates.camera_posts(plates.pictures()[0].bytes).find("\"read_by\": \"edge\"") != std::string::npos);
+    CHECK(plates.scene().processes_of("plates") == reader);
     plates.end({"plates"});
 }
 
