@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // A site without an uplink: what is served there, and what must not leave it.
+#include <poll.h>
+
 #include <filesystem>
 
 #include "base/file.h"
@@ -160,6 +162,34 @@ TEST_CASE("offline: with lease: off the library is served for as long as viscumd
     must(scene.viscumd().start_again());
     library.uplink_up();
     library.end({"offline"});
+}
+
+TEST_CASE("offline: records are put and not deleted, and one client that holds many connections is refused more") {
+    if (!lacks({"nft"}).empty()) {
+        return;
+    }
+    Records records;
+    const NetNs& client = records.bed().client(1);
+    CHECK(records.put(kRecords) == "201");
+    const std::string removal = "DELETE /records/1 HTTP/1.0\r\nHost: records.example\r\n\r\n";
+    CHECK(exchange(client, kRecords, removal).starts_with("HTTP/1.1 405"));
+    CHECK(http_get(client, {.to = kRecords, .path = "/records/1"}).body == "not for cloud");
+    std::vector<UniqueFd> held;
+    const SocketAddress address = to_sockaddr(kRecords);
+    const std::string begun = "PUT /records/2 HTTP/1.0\r\nHost: records.example\r\nContent-Length: 13\r\n\r\n";
+    for (int number = 0; number < 16; ++number) {
+        held.push_back(must(open_socket(client, SOCK_STREAM, kRecords, {})));
+        (void)connect(held.back().get(), address.get(), address.length);
+        REQUIRE(wait_for_socket(held.back().get(), POLLOUT, boot_now() + kLimit));
+        REQUIRE(send(held.back().get(), begun.data(), begun.size(), MSG_NOSIGNAL) > 0);
+    }
+    CHECK(eventually(kLimit, [&] { return records.put(kRecords) == "503"; }));
+    CHECK(http_get(records.bed().client(2), {.to = kRecords, .path = "/records/1"}).status == 200);
+    held.clear();
+    CHECK(eventually(kLimit, [&] { return records.put(kRecords) == "204"; }));
+    CHECK(records.scene().status("records").health == "healthy");
+    must(output_of({"nft", "delete", "table", "inet", "seen"}, {.ns = &records.bed().cloud()}));
+    records.end({"records"});
 }
 
 TEST_CASE("offline: of what must not leave the site the cloud sees no packet, whatever becomes of the local copy") {
