@@ -173,6 +173,36 @@ TEST_CASE(
     broker.end({"broker"});
 }
 
+TEST_CASE("broker: a message that is too large is dropped, its sender and the others go on") {
+    if (lacks_mosquitto()) {
+        return;
+    }
+    Broker broker;
+    broker.deploy();
+    {
+        const Subscriber lan(broker.other_device(), "lan", "#");
+        const auto publish = [&](const std::string& topic, std::size_t size) {
+            return run({"mosquitto_pub", "-h", kBroker, "-q", "1", "-t", topic, "-s"},
+                       {.ns = &broker.device(), .input = std::string(size, 'x')})
+                .status;
+        };
+        const auto has = [&](const std::string& topic, std::size_t size) {
+            return lan.has(cat(topic, " ", std::string(size, 'x')));
+        };
+        const std::size_t largest = 262'144;
+        REQUIRE(broker.reaches(broker.device(), "hello", "first", {&lan}));
+        CHECK(publish("larger", largest + 1) == 0);
+        CHECK(publish("largest", largest) == 0);
+        CHECK(eventually(kLimit, [&] { return has("largest", largest); }));
+        CHECK_FALSE(has("larger", largest + 1));
+        // Disconnected, for each time that it tries.
+        CHECK(publish("huge", 2 * 1024 * 1024) != 0);
+        REQUIRE(broker.reaches(broker.device(), "hello", "last", {&lan}));
+        CHECK_FALSE(has("huge", 2 * 1024 * 1024));
+    }
+    broker.end({"broker"});
+}
+
 TEST_CASE("broker: when it dies devices are the cloud's, at the same address, and still hear each other") {
     if (lacks_mosquitto()) {
         return;
