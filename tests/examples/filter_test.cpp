@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Of a camera's frames those with movement cross the uplink.
+#include <poll.h>
+
 #include <filesystem>
 
 #include "base/file.h"
@@ -61,7 +63,59 @@ bool lacks_ffmpeg() {
     return !lacks({"ffmpeg", "python3"}).empty();
 }
 
+/// A camera that has just connected.
+UniqueFd connected(const NetNs& ns) {
+    const Endpoint to = Endpoint::of(kCloud4, 9000);
+    UniqueFd fd = must(open_socket(ns, SOCK_STREAM, to, {}));
+    const SocketAddress address = to_sockaddr(to);
+    (void)connect(fd.get(), address.get(), address.length);
+    REQUIRE(wait_for_socket(fd.get(), POLLOUT, boot_now() + kLimit));
+    return fd;
+}
+
+/// Whether its connection has ended; sends one byte where it has not.
+bool trickle(const UniqueFd& camera) {
+    char said = 0;
+    const ssize_t size = recv(camera.get(), &said, 1, MSG_DONTWAIT);
+    return size == 0 || (size < 0 && errno != EAGAIN) || send(camera.get(), "x", 1, MSG_NOSIGNAL) < 0;
+}
+
 }  // namespace
+
+TEST_CASE("filter: cameras that trickle lose their places, and the fifth has none") {
+    if (lacks_ffmpeg()) {
+        return;
+    }
+    Filter filter;
+    filter.deploy();
+    const pid_t server = filter.scene().processes_of("filter").front();
+    const NetNs& client = filter.bed().client(1);
+    // It is healthy before it listens, and until then a camera is the cloud's.
+    const auto is_clouds = [&] {
+        const auto peers = must(
+            output_of({"ss", "-Htn", "state", "established", "sport", "=", ":9000"}, {.ns = &filter.bed().cloud()}));
+        return peers.find(filter.bed().client_address(1).text()) != std::string::npos;
+    };
+    std::vector<UniqueFd> cameras;
+    REQUIRE(eventually(kLimit, [&] {
+        UniqueFd camera = connected(client);
+        if (!is_clouds()) {
+            cameras.push_back(std::move(camera));
+        }
+        return cameras.size() == 4;
+    }));
+    // An ffmpeg each: all four have their places.
+    CHECK(eventually(kLimit, [&] { return filter.scene().processes_of("filter").size() == 5; }));
+    const UniqueFd fifth = connected(client);
+    CHECK(eventually(kLimit, [&] { return trickle(fifth); }));
+    CHECK(eventually(4 * kLimit, [&] {
+        std::erase_if(cameras, trickle);
+        return cameras.empty();
+    }));
+    CHECK(filter.camera_sends(kCloud4, 10, 20).frames < 50);
+    CHECK(filter.scene().processes_of("filter") == std::vector<pid_t>{server});
+    filter.end({"filter"});
+}
 
 TEST_CASE("filter: frames with movement reach the cloud, and those without stay; without it all do") {
     if (lacks_ffmpeg()) {
