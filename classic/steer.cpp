@@ -288,6 +288,20 @@ std::optional<std::uint8_t> protocol_of(const U32Filter& filter, bool v4) {
                                     : std::optional(static_cast<std::uint8_t>(key->value >> (v4 ? 16 : 8)));
 }
 
+/// Whether a shorter claim would take packets of `claim`'s, where that one has no filter.
+bool is_around(const SteeredClaim& shorter, const SteeredClaim& claim) {
+    return shorter.protocol == claim.protocol && shorter.destination.length < claim.destination.length &&
+           shorter.destination.contains(claim.destination) && shorter.first_port <= claim.last_port &&
+           claim.first_port <= shorter.last_port;
+}
+
+/// Within one that has a target.
+bool is_nested(const SteeredClaim& claim, const std::vector<SteeredClaim>& claims) {
+    return std::any_of(claims.begin(), claims.end(), [&claim](const SteeredClaim& other) {
+        return number(other.to) != 0 && is_around(other, claim);
+    });
+}
+
 }  // namespace
 
 std::uint16_t claim_mark(const IpPrefix& destination, std::uint16_t first_port, std::uint16_t last_port,
@@ -307,12 +321,20 @@ std::vector<U32Filter> lan_filters(const Mac& mac, const std::vector<LanNetwork>
         add_answers(filters, mac, claim, solicits);
         for (const LanNetwork& network : networks) {
             const bool same_family = network.prefix.address.is_v4() == claim.destination.address.is_v4();
-            if (same_family && number(claim.to) != 0) {
+            if (same_family && (number(claim.to) != 0 || is_nested(claim, claims))) {
                 add_claim(filters, mac, claim, network.prefix);
             }
         }
     }
     return filters;
+}
+
+void give_last_to_cloud(std::vector<SteeredClaim>& claims) {
+    const auto open = std::find_if(claims.rbegin(), claims.rend(), [](const SteeredClaim& one) { return !one.closed; });
+    const auto at = open == claims.rend() ? std::prev(claims.end()) : std::prev(open.base());
+    const SteeredClaim gone = *at;
+    claims.erase(at);
+    std::erase_if(claims, [&gone](const SteeredClaim& one) { return !one.closed && is_around(one, gone); });
 }
 
 std::vector<U32Filter> fence_filters(IfIndex link, const Mac& mac, const std::vector<LanNetwork>& networks,

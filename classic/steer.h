@@ -28,6 +28,7 @@ struct SteeredClaim {
     std::uint16_t mark = 0;      // of the claim, see claim_mark()
     IfIndex to{};                // a service's link, kNowhere, or none: the cloud
     std::vector<IfIndex> links;  // all that own the address and may serve a flow of it
+    bool closed = false;         // its packets must not leave the site
     bool operator==(const SteeredClaim&) const = default;
 };
 
@@ -56,6 +57,11 @@ std::uint16_t claim_mark(const IpPrefix& destination, std::uint16_t first_port, 
 std::vector<U32Filter> lan_filters(const Mac& mac, const std::vector<LanNetwork>& networks,
                                    const std::vector<SteeredClaim>& claims, const std::vector<KeptFlow>& kept,
                                    const IpAddress& solicits);
+
+/// Takes the last claim out that may leave the site, where there is no room for the filters of all; with it each such
+/// one around it, which would take its packets to another service. They are the cloud's then. The last of all, where
+/// none may leave the site.
+void give_last_to_cloud(std::vector<SteeredClaim>& claims);
 
 /// For the router's end of the link of a service that owns these claims, and whose MAC is `mac`.
 std::vector<U32Filter> fence_filters(IfIndex link, const Mac& mac, const std::vector<LanNetwork>& networks,

@@ -11,6 +11,17 @@ namespace {
 constexpr Millis kTidyEach{30'000};   // connection tracking may have tens of thousands of entries
 constexpr Millis kCountersHold{100};  // of one report
 
+Transport transport_of(const Claim& claim) {
+    return claim.protocol == Protocol::tcp ? Transport::tcp : Transport::udp;
+}
+
+/// With the cloud.
+KeptFlow kept_flow(const TrackedFlow& flow, Transport transport) {
+    return {
+        flow.source, flow.destination, flow.source_port, flow.destination_port, static_cast<std::uint8_t>(transport),
+        IfIndex{}};
+}
+
 }  // namespace
 
 Status ClassicGrade::keep_open_flows(IfIndex link, const std::vector<SockDiag::Connection>& flows) {
@@ -26,17 +37,25 @@ Result<bool> ClassicGrade::find_cloud_flows(const std::vector<Claim>& claims) {
     for (const Claim& claim : claims) {
         destinations.push_back(claim.prefix);
     }
+    // Where there is no room for all: first those that have their place, then those to which the cloud has answered.
     std::vector<KeptFlow> flows = kept_.of(IfIndex{});
+    std::vector<KeptFlow> unanswered;
     for (const Transport transport : {Transport::tcp, Transport::udp}) {
-        const auto tracked = tracked_flows(transport, destinations, KeptFlows::kMax);
+        const auto tracked = tracked_flows(transport, destinations, SIZE_MAX);
         if (!tracked) {
             return tracked.error();
         }
         for (const TrackedFlow& flow : *tracked) {
-            flows.push_back({flow.source, flow.destination, flow.source_port, flow.destination_port,
-                             static_cast<std::uint8_t>(transport), IfIndex{}});
+            const bool claimed = std::any_of(claims.begin(), claims.end(), [&](const Claim& claim) {
+                return transport_of(claim) == transport && claim.prefix.contains(flow.destination) &&
+                       claim.ports.first <= flow.destination_port && flow.destination_port <= claim.ports.last;
+            });
+            if (claimed) {
+                (flow.answered ? flows : unanswered).push_back(kept_flow(flow, transport));
+            }
         }
     }
+    flows.insert(flows.end(), unanswered.begin(), unanswered.end());
     return kept_.replace(IfIndex{}, std::move(flows));
 }
 
@@ -70,7 +89,8 @@ ClaimCounters ClassicGrade::counters(const Claim& claim) {
     const auto& filters = standing_filters();
     out.known = counters_known_;
     for (const StandingFilter& one : filters) {
-        if (one.filter.target == kNowhere || !is_of(one.filter, steered_claim(claim, 0))) {
+        if (one.filter.target == kNowhere || one.filter.action == U32Action::leave ||
+            !is_of(one.filter, steered_claim(claim, 0))) {
             continue;
         }
         (serves(one.filter) ? out.packets_in : out.packets_out) += one.packets;
@@ -99,17 +119,18 @@ void ClassicGrade::tidy() {
     for (const KeptFlow& flow : of_cloud) {
         destinations.push_back({flow.service, flow.service.width()});
     }
+    std::sort(destinations.begin(), destinations.end());
+    destinations.erase(std::unique(destinations.begin(), destinations.end()), destinations.end());
     std::vector<KeptFlow> flows;
     for (const Transport transport : {Transport::tcp, Transport::udp}) {
         const auto tracked = tracked_flows(transport, destinations, SIZE_MAX);
         if (!tracked) {
             return;  // what cannot be seen stays
         }
-        for (const KeptFlow& flow : of_cloud) {
-            const TrackedFlow same{flow.client, flow.service, flow.client_port, flow.service_port, true};
-            if (flow.protocol == static_cast<std::uint8_t>(transport) &&
-                std::find(tracked->begin(), tracked->end(), same) != tracked->end()) {
-                flows.push_back(flow);
+        for (const TrackedFlow& flow : *tracked) {
+            const KeptFlow same = kept_flow(flow, transport);
+            if (flow.answered && std::binary_search(of_cloud.begin(), of_cloud.end(), same)) {
+                flows.push_back(same);
             }
         }
     }

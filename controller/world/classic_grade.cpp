@@ -170,6 +170,7 @@ std::vector<SteeredClaim> ClassicGrade::steered() const {
     std::vector<SteeredClaim> claims;
     for (const auto& [rule, links] : rules_ ? *rules_ : std::vector<LinkedRule>()) {
         SteeredClaim claim = steered_claim(rule.claim, rule.active);
+        claim.closed = rule.closed;
         const LinkEnd& active = links[static_cast<std::size_t>(rule.active)];
         if (rule.admission == Admission::serve && number(active.device) != 0) {
             claim.to = active.device;
@@ -191,7 +192,7 @@ std::vector<U32Filter> ClassicGrade::filters_on(const LanPort& port) const {
     auto claims = steered();
     auto filters = lan_filters(port.mac, networks, claims, kept_.all(), solicits_from());
     while (filters.size() > kMaxFilters && !claims.empty()) {
-        claims.pop_back();
+        give_last_to_cloud(claims);
         filters = lan_filters(port.mac, networks, claims, kept_.all(), solicits_from());
     }
     return filters;

@@ -171,7 +171,38 @@ TEST_CASE("steer: the longer prefix wins, and one that may not leave the site go
     CHECK(at("203.0.113.65") == "other service");
     CHECK(at("203.0.113.70") == "nowhere");
     claims[1].to = IfIndex{};
-    CHECK(at("203.0.113.65") == "service");
+    CHECK(at("203.0.113.65") == "cloud");
+    claims[0].to = IfIndex{};
+    CHECK(at("203.0.113.1") == "cloud");
+    claims[0] = claim("203.0.113.0/24", 81, 90, 6);
+    CHECK(at("203.0.113.65") == "cloud");
+}
+
+TEST_CASE("steer: where there is no room for all, the last claim goes to the cloud, and to no other service") {
+    std::vector claims = {claim("203.0.113.0/24", 80, 90, 6), claim("203.0.113.0/24", 443, 443, 6),
+                          claim("203.0.113.0/24", 80, 80, 17), claim("203.0.113.70", 80, 80, 6, kOtherLink)};
+    const auto at = [&](const char* address) { return on_lan(claims, build(tcp("10.77.0.11", address, kSyn))); };
+    CHECK(at("203.0.113.70") == "other service");
+    give_last_to_cloud(claims);
+    CHECK(at("203.0.113.70") == "cloud");
+    CHECK(at("203.0.113.1") == "cloud");
+    // Those whose packets are others stay.
+    CHECK(claims.size() == 2);
+}
+
+TEST_CASE("steer: where there is no room for all, what must not leave the site stays the longest") {
+    std::vector claims = {claim("203.0.113.0/24", 80, 80, 6), claim("203.0.113.64/26", 80, 80, 6, kNowhere),
+                          claim("203.0.113.70", 80, 80, 6, kOtherLink), claim("203.0.113.80", 80, 80, 6)};
+    claims[1].closed = claims[3].closed = true;
+    const auto at = [&](const char* address) { return on_lan(claims, build(tcp("10.77.0.11", address, kSyn))); };
+    give_last_to_cloud(claims);
+    CHECK(at("203.0.113.1") == "cloud");
+    CHECK(at("203.0.113.65") == "nowhere");
+    CHECK(at("203.0.113.80") == "service");
+    CHECK(claims.size() == 2);
+    give_last_to_cloud(claims);
+    give_last_to_cloud(claims);
+    CHECK(claims.empty());
 }
 
 TEST_CASE("steer: a kept flow stays where it is, whoever has the claim") {
