@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "netns/route.h"
 
+#include <arpa/inet.h>
 #include <linux/rtnetlink.h>
+#include <net/if.h>
 #include <sys/socket.h>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "netns/wire.h"
 
@@ -48,7 +51,20 @@ std::optional<Way::Kind> kind_of_error(int code, bool arrives) {
     }
 }
 
+constexpr std::size_t kFlagLimit = 16;
+
+bool is_on(const char* device, const char* name) {
+    const auto text = read_file(cat("/proc/sys/net/ipv6/conf/", device, '/', name), kFlagLimit);
+    return text && !text->starts_with('0');
+}
+
 }  // namespace
+
+bool forwards_ipv6(IfIndex device) {
+    char name[IF_NAMESIZE] = {};
+    return is_on("all", "forwarding") ||
+           (if_indextoname(number(device), name) != nullptr && is_on(name, "force_forwarding"));
+}
 
 Result<Way> way_to(const NlSocket& socket, const IpAddress& destination, const std::optional<Arrival>& arrival) {
     const int family = destination.is_v4() ? AF_INET : AF_INET6;
@@ -61,6 +77,15 @@ Result<Way> way_to(const NlSocket& socket, const IpAddress& destination, const s
     if (arrival) {
         message.put(RTA_SRC, arrival->source.wire(), size);
         message.put_u32(RTA_IIF, number(arrival->device));
+        if (arrival->protocol != 0) {
+            message.put(RTA_IP_PROTO, &arrival->protocol, sizeof arrival->protocol);
+        }
+        for (const auto& [type, port] :
+             {std::pair(RTA_SPORT, arrival->source_port), std::pair(RTA_DPORT, arrival->destination_port)}) {
+            if (const std::uint16_t wire = htons(port); wire != 0) {
+                message.put(type, &wire, sizeof wire);
+            }
+        }
     }
     Way way;
     const auto status = socket.request(message, [&](nlmsghdr* answer) {

@@ -21,10 +21,10 @@ constexpr std::uint32_t state(int number) {
 
 // Connected UDP sockets are "established", the others "closed" (net/ipv4/udp_diag.c).
 constexpr std::uint32_t kUdpWithoutPeer = state(TCP_CLOSE);
-constexpr std::uint32_t kTcpOpen = state(TCP_ESTABLISHED) | state(TCP_SYN_RECV) | state(TCP_FIN_WAIT1) |
-                                   state(TCP_FIN_WAIT2) | state(TCP_CLOSE_WAIT) | state(TCP_LAST_ACK) |
-                                   state(TCP_CLOSING);
-constexpr std::uint32_t kHandshake = state(12);  // TCP_NEW_SYN_RECV (include/net/tcp_states.h, since 4.4)
+constexpr int kNewSynRecv = 12;  // TCP_NEW_SYN_RECV: a handshake under way (include/net/tcp_states.h, since 4.4)
+constexpr std::uint32_t kTcpOpen = state(kNewSynRecv) | state(TCP_SYN_RECV) | state(TCP_ESTABLISHED) |
+                                   state(TCP_FIN_WAIT1) | state(TCP_FIN_WAIT2) | state(TCP_CLOSE_WAIT) |
+                                   state(TCP_LAST_ACK) | state(TCP_CLOSING);
 
 /// Hands every socket of both families in `states` to `each`. An AF_INET6 socket that talks IPv4 shows mapped
 /// addresses, which is how IpAddress keeps IPv4 anyway.
@@ -59,7 +59,8 @@ Result<std::vector<SockDiag::Listener>> listeners(int fd, int protocol, std::uin
         const auto v6_only =
             read_value<std::uint8_t>(nlmsg_find_attr(answer, sizeof(inet_diag_msg), INET_DIAG_SKV6ONLY));
         const auto address = address_from_wire(socket.idiag_family, socket.id.idiag_src);
-        found.push_back({address, ntohs(socket.id.idiag_sport), address == IpAddress{} && v6_only.value_or(0) != 0});
+        found.push_back({address, ntohs(socket.id.idiag_sport), address == IpAddress{} && v6_only.value_or(0) != 0,
+                         socket.id.idiag_if != 0});
     });
     if (!status) {
         return std::move(status).error();
@@ -68,8 +69,8 @@ Result<std::vector<SockDiag::Listener>> listeners(int fd, int protocol, std::uin
 }
 
 template <class Each>
-Status each_connection(int fd, std::uint32_t states, const SockDiag::Ports& own, Each each) {
-    return each_socket(fd, IPPROTO_TCP, states, [&](const inet_diag_msg& socket, const nlmsghdr*) {
+Status each_connection(int fd, const SockDiag::Ports& own, Each each) {
+    return each_socket(fd, IPPROTO_TCP, kTcpOpen, [&](const inet_diag_msg& socket, const nlmsghdr*) {
         const SockDiag::Connection connection{
             {address_from_wire(socket.idiag_family, socket.id.idiag_src), ntohs(socket.id.idiag_sport)},
             {address_from_wire(socket.idiag_family, socket.id.idiag_dst), ntohs(socket.id.idiag_dport)}};
@@ -106,7 +107,7 @@ Result<std::vector<SockDiag::Listener>> SockDiag::udp_listeners() const {
 
 Result<std::uint32_t> SockDiag::open_connections(const Ports& own) const {
     std::uint32_t count = 0;
-    auto status = each_connection(fd_.get(), kTcpOpen, own, [&](const Connection&) { ++count; });
+    auto status = each_connection(fd_.get(), own, [&](const Connection&) { ++count; });
     if (!status) {
         return std::move(status).error();
     }
@@ -115,7 +116,7 @@ Result<std::uint32_t> SockDiag::open_connections(const Ports& own) const {
 
 Result<std::vector<SockDiag::Connection>> SockDiag::list_connections(std::size_t limit) const {
     std::vector<Connection> found;
-    auto status = each_connection(fd_.get(), kTcpOpen | kHandshake, {}, [&](const Connection& connection) {
+    auto status = each_connection(fd_.get(), {}, [&](const Connection& connection) {
         if (found.size() < limit) {
             found.push_back(connection);
         }
@@ -128,8 +129,8 @@ Result<std::vector<SockDiag::Connection>> SockDiag::list_connections(std::size_t
 
 Result<bool> SockDiag::has_connection(const Connection& wanted) const {
     bool found = false;
-    auto status = each_connection(fd_.get(), kTcpOpen | kHandshake, {},
-                                  [&](const Connection& connection) { found = found || connection == wanted; });
+    auto status =
+        each_connection(fd_.get(), {}, [&](const Connection& connection) { found = found || connection == wanted; });
     if (!status) {
         return std::move(status).error();
     }

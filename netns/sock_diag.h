@@ -21,6 +21,7 @@ public:
         IpAddress address;  // :: or 0.0.0.0 (as ::ffff:0.0.0.0) for any
         std::uint16_t port = 0;
         bool v6_only = false;  // bound to :: and for IPv6 alone (IPV6_V6ONLY); told of listeners only
+        bool bound = false;    // to a device (SO_BINDTODEVICE)
         bool operator==(const Listener&) const = default;
     };
     /// TCP sockets in LISTEN.

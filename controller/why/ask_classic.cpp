@@ -21,7 +21,7 @@ Ruling ruling_of(const U32Filter* filter, const FlowQuery& query, const std::opt
     if (filter == nullptr) {
         ruling.verdict = refused || ruling.verdict == "unclaimed" ? ruling.verdict : "not-steered";
     } else if (filter->action == U32Action::leave) {
-        ruling.verdict = "cloud-flow";
+        ruling.verdict = kept_flow_of(*filter) || !refused ? "cloud-flow" : ruling.verdict;
     } else if (filter->target == kNowhere) {
         ruling.refusal = refused ? ruling.verdict : "not-admitted";
         ruling.verdict = "closed";

@@ -211,7 +211,11 @@ private:
         const bool tcp = evidence_.query.protocol == Protocol::tcp;
         const std::string what = is_open ? "the connection " : tcp ? "a new connection from " : "a datagram from ";
         const std::string& verdict = ruling_.verdict;
-        if (verdict == "served") {
+        if (verdict == "served" && !is_open && evidence_.reply && evidence_.reply->verdict != "replied") {
+            out_.outcome = "dropped";
+            out_.says = cat(what, flow(), " reaches ", owner(),
+                            " here, and its answer is dropped: ", sentence_of(kFences, evidence_.reply->verdict));
+        } else if (verdict == "served") {
             out_.outcome = "served";
             out_.says = !is_open         ? cat(what, flow(), " is served here, by ", owner())
                         : evidence_.open ? cat(what, flow(), " is open here, with ", owner())
@@ -238,9 +242,18 @@ private:
         if (has_socket() && !is_open) {
             because("connection", cat("that of ", evidence_.query.source_text(),
                                       " is closed: what still comes of it goes to the service, a new one as told"));
-        } else if (evidence_.goes_on && !is_open && evidence_.goes_on->verdict != "unclaimed") {
-            because("connection", cat("none of ", evidence_.query.source_text(),
-                                      " is open here: what belongs to one goes to the cloud, with which it began"));
+        } else if (evidence_.goes_on && !is_open) {
+            other_connection(*evidence_.goes_on);
+        }
+    }
+
+    /// What becomes of one with the query's ports that is not open here. Before sockets are looked at nothing is known.
+    void other_connection(const Ruling& middle) {
+        const std::string none = cat("none of ", evidence_.query.source_text(), " is open here: what belongs to one ");
+        if (middle.verdict == "cloud-flow") {
+            because("connection", cat(none, "goes to the cloud, with which it began"));
+        } else if (middle.verdict == "closed") {
+            because("connection", cat(none, "is dropped, too (on_failure: drop)"));
         }
     }
 
@@ -306,10 +319,10 @@ private:
         if (!is_served() || !evidence_.reply) {
             return;
         }
-        because("answer", evidence_.reply->verdict == "replied"
-                              ? cat("goes straight back", evidence_.back ? cat(" by ", evidence_.back->device) : "",
-                                    ", past the router's firewall")
-                              : cat("would be dropped: ", sentence_of(kFences, evidence_.reply->verdict)));
+        if (evidence_.reply->verdict == "replied") {
+            because("answer", cat("goes straight back", evidence_.back ? cat(" by ", evidence_.back->device) : "",
+                                  ", past the router's firewall"));
+        }
     }
 
     void state() {

@@ -21,12 +21,14 @@ struct Parts {
     std::optional<std::string_view> port;
 };
 
-/// An IPv6 address with a port stands in brackets, as in a URL (RFC 3986, 3.2.2).
+/// An IPv6 address with a port stands in brackets, as in a URL (RFC 3986, 3.2.2). What is neither stays in the address.
 Parts split_endpoint(std::string_view text) {
     const std::size_t close = text.find(']');
     if (text.starts_with('[') && close != std::string_view::npos) {
         const auto rest = text.substr(close + 1);
-        return {text.substr(1, close - 1), rest.starts_with(':') ? std::optional(rest.substr(1)) : std::nullopt};
+        return rest.empty()            ? Parts{text.substr(1, close - 1), std::nullopt}
+               : rest.starts_with(':') ? Parts{text.substr(1, close - 1), rest.substr(1)}
+                                       : Parts{text, std::nullopt};
     }
     const std::size_t colon = text.find(':');
     const bool one = colon != std::string_view::npos && text.find(':', colon + 1) == std::string_view::npos;

@@ -141,7 +141,9 @@ private:
             return answer.error();
         }
         evidence.reply = ruling_of(dry_, *answer);
-        const auto back = named(way_to(socket_, question.source, Arrival{question.destination, device}), links_);
+        // The program asks with the protocol alone.
+        const Arrival arrival{question.destination, device, static_cast<std::uint8_t>(evidence.query.protocol)};
+        const auto back = named(way_to(socket_, question.source, arrival), links_);
         if (back && back->way.kind == Way::Kind::forward) {
             evidence.back = *back;
         }
@@ -193,9 +195,10 @@ Result<Evidence> gather(const Instance& instance, const FlowQuery& query, std::o
     evidence.client = *std::move(client);
     // A rule of the router's may ask where it came in; where the kernel does not take that question, without it.
     const bool arrives = evidence.client.way.kind == Way::Kind::forward;
-    auto onward = named(arrives ? way_to(*socket, query.destination, Arrival{query.source, evidence.client.way.device})
-                                : way_to(*socket, query.destination),
-                        *links);
+    const Arrival arrival{query.source, evidence.client.way.device, static_cast<std::uint8_t>(query.protocol),
+                          query.source_port.value_or(0), query.port};
+    auto onward =
+        named(arrives ? way_to(*socket, query.destination, arrival) : way_to(*socket, query.destination), *links);
     if (!onward) {
         onward = named(way_to(*socket, query.destination), *links);
     }
@@ -203,6 +206,10 @@ Result<Evidence> gather(const Instance& instance, const FlowQuery& query, std::o
         return std::move(onward).error();
     }
     evidence.onward = *std::move(onward);
+    if (arrives && evidence.onward.way.kind == Way::Kind::forward && !query.destination.is_v4() &&
+        !forwards_ipv6(evidence.client.way.device)) {
+        evidence.onward = NamedWay{Way{Way::Kind::dropped}, ""};
+    }
     if (auto tables = list_flow_tables()) {
         evidence.flow_tables = *std::move(tables);
     }

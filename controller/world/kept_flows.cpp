@@ -5,14 +5,6 @@
 #include <iterator>
 
 namespace viscum {
-namespace {
-
-bool same_flow(KeptFlow a, const KeptFlow& b) {
-    a.link = b.link;
-    return a == b;
-}
-
-}  // namespace
 
 std::vector<KeptFlow> KeptFlows::of(IfIndex link) const {
     std::vector<KeptFlow> flows;
@@ -22,18 +14,24 @@ std::vector<KeptFlow> KeptFlows::of(IfIndex link) const {
 }
 
 bool KeptFlows::replace(IfIndex link, std::vector<KeptFlow> flows) {
-    std::sort(flows.begin(), flows.end());
-    flows.erase(std::unique(flows.begin(), flows.end()), flows.end());
+    std::set<KeptFlow> seen;
+    std::erase_if(flows, [&seen](const KeptFlow& flow) { return !seen.insert(flow).second; });
     std::vector<KeptFlow> kept;
-    std::copy_if(flows_.begin(), flows_.end(), std::back_inserter(kept), [&](const KeptFlow& present) {
-        return present.link != link &&
-               std::none_of(flows.begin(), flows.end(), [&](const KeptFlow& flow) { return same_flow(flow, present); });
+    std::copy_if(flows_.begin(), flows_.end(), std::back_inserter(kept), [&](KeptFlow present) {
+        const bool other = present.link != link;
+        present.link = link;
+        return other && !seen.contains(present);
     });
     const std::size_t room = kMax - std::min(kMax, kept.size());
-    if (flows.size() > room) {
-        not_kept_ += flows.size() - room;
-        flows.resize(room);
+    const std::size_t over = flows.size() - std::min(flows.size(), room);
+    const auto before = without_place_.find(link);
+    not_kept_ += over - std::min(over, before == without_place_.end() ? 0 : before->second);
+    if (over == 0) {
+        without_place_.erase(link);
+    } else {
+        without_place_[link] = over;
     }
+    flows.resize(flows.size() - over);
     kept.insert(kept.end(), flows.begin(), flows.end());
     std::sort(kept.begin(), kept.end());
     const bool changed = kept != flows_;

@@ -34,7 +34,8 @@ std::string list_of(const std::vector<Thing>& things) {
 
 std::string Listening::text() const {
     const std::string host = address.is_v4() ? address.text() : cat('[', address.text(), ']');
-    return cat(host, ':', port, protocol == Protocol::tcp ? "/tcp" : "/udp", v6_only ? " (IPv6 alone)" : "");
+    return cat(host, ':', port, protocol == Protocol::tcp ? "/tcp" : "/udp", v6_only ? " (IPv6 alone)" : "",
+               bound ? " (bound to a device)" : "");
 }
 
 Result<std::vector<Listening>> listening_in(const NetNs& ns, bool udp) {
@@ -53,7 +54,7 @@ Result<std::vector<Listening>> listening_in(const NetNs& ns, bool udp) {
                 return sockets.error();
             }
             for (const auto& socket : *sockets) {
-                found.push_back({socket.address, socket.port, protocol, socket.v6_only});
+                found.push_back({socket.address, socket.port, protocol, socket.v6_only, socket.bound});
             }
         }
         return {};

@@ -17,8 +17,10 @@ struct Listening {
     std::uint16_t port = 0;
     Protocol protocol = Protocol::tcp;
     bool v6_only = false;  // on ::, and no IPv4 packet gets there
+    bool bound = false;    // to a device: the socket grade's look-up from the LAN does not find it
     auto operator<=>(const Listening&) const = default;
-    /// "127.0.0.1:80/tcp", "[::]:53/udp", "[::]:80/tcp (IPv6 alone)".
+    /// "127.0.0.1:80/tcp", "[::]:53/udp", "[::]:80/tcp (IPv6 alone)",
+    /// "0.0.0.0:80/tcp (bound to a device)".
     [[nodiscard]] std::string text() const;
 };
 

@@ -297,6 +297,17 @@ TEST_CASE("why: the answer goes by the way that the router's rules give, and is 
     CHECK(has(why(scene, client, "203.0.113.10:80/tcp").because, "answer: goes straight back by br-lan"));
 }
 
+TEST_CASE("why: where the router forwards no IPv6 it is told so") {
+    Scene scene;
+    scene.deploy(web_service());
+    const std::string client = scene.bed().client_address(1, true).text();
+    CHECK(has(why(scene, client, "[2001:db8:c::10]:81").because, "onward: the router sends it on by wan"));
+    must(scene.bed().hotspot().inside([] { return set_net_sysctl("ipv6/conf/all/forwarding", "0"); }));
+    CHECK(has(why(scene, client, "[2001:db8:c::10]:81").because, "onward: the router does not forward it"));
+    must(scene.bed().hotspot().inside([] { return set_net_sysctl("ipv6/conf/all/forwarding", "1"); }));
+    scene.ctl({"remove", "web"});
+}
+
 TEST_CASE("why: what may not leave the site is dropped, and what is no question is refused") {
     Scene scene;
     auto file = web_service();

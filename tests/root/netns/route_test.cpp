@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "tests/root/netns/service_net.h"
 #include "tests/support/bed.h"
+#include "tests/support/program.h"
 
 using namespace viscum;
 
@@ -63,6 +64,30 @@ TEST_CASE("route: a rule for what comes in by a device counts for that alone") {
     CHECK(hotspot.way("203.0.113.10", arrival).kind == Way::Kind::dropped);
     CHECK(hotspot.way("203.0.113.20", arrival).kind == Way::Kind::forward);
     CHECK(hotspot.way("203.0.113.10").kind == Way::Kind::forward);
+}
+
+TEST_CASE("route: a rule for a protocol and a port counts for that alone") {
+    const Hotspot hotspot;
+    REQUIRE(ip_batch(hotspot.bed->hotspot(),
+                     "rule add ipproto udp dport 443 lookup 100\n"
+                     "route add blackhole 203.0.113.0/24 table 100\n"
+                     "route add blackhole 2001:db8:c::/64 table 100\n"));
+    must(output_of({"ip", "-6", "rule", "add", "ipproto", "udp", "sport", "5000", "lookup", "100"},
+                   {.ns = &hotspot.bed->hotspot()}));
+    const IfIndex lan = hotspot.device("br-lan");
+    const auto v4 = [&](std::uint8_t protocol, std::uint16_t port) {
+        return hotspot.way("203.0.113.10", Arrival{hotspot.bed->client_address(1), lan, protocol, 0, port}).kind;
+    };
+    CHECK(v4(IPPROTO_UDP, 443) == Way::Kind::dropped);
+    CHECK(v4(IPPROTO_UDP, 444) == Way::Kind::forward);
+    CHECK(v4(IPPROTO_TCP, 443) == Way::Kind::forward);
+    const auto v6 = [&](std::uint8_t protocol, std::uint16_t port) {
+        return hotspot.way("2001:db8:c::10", Arrival{hotspot.bed->client_address(1, true), lan, protocol, port, 443})
+            .kind;
+    };
+    CHECK(v6(IPPROTO_UDP, 5000) == Way::Kind::dropped);
+    CHECK(v6(IPPROTO_UDP, 5001) == Way::Kind::forward);
+    CHECK(v6(IPPROTO_TCP, 5000) == Way::Kind::forward);
 }
 
 TEST_CASE("route: what the router would not forward from there is told, and is no error") {

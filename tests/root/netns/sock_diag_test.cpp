@@ -79,6 +79,16 @@ TEST_CASE("sock_diag: UDP sockets that are bound are listeners, connected ones a
     CHECK(must(service.diag.tcp_listeners()).empty());
 }
 
+TEST_CASE("sock_diag: a socket that is bound to a device is told from one that is not") {
+    const Observed service("bound-to-device");
+    const auto free = listening(service.net.ns, "203.0.113.10", 80);
+    const auto held = listening(service.net.ns, "203.0.113.10", 81);
+    REQUIRE(setsockopt(held.get(), SOL_SOCKET, SO_BINDTODEVICE, "lo", 2) == 0);
+    auto there = at("203.0.113.10", 81);
+    there.bound = true;
+    CHECK(same(must(service.diag.tcp_listeners()), {at("203.0.113.10", 80), there}));
+}
+
 TEST_CASE("sock_diag: a socket on :: that is for IPv6 alone is told from one for both families") {
     const Observed service("v6-only");
     const auto both = listening(service.net.ns, "::", 80);

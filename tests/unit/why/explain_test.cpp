@@ -216,6 +216,12 @@ TEST_CASE("why: an open connection, and one that is not") {
     const auto other = explain(evidence);
     CHECK(other.outcome == "cloud");
     CHECK(because(other, "connection").find("none of 10.77.0.10:40000 is open here") != std::string::npos);
+    CHECK(because(other, "connection").find("goes to the cloud") != std::string::npos);
+    evidence.goes_on = ruling("closed");
+    evidence.goes_on->refusal = "cloud-flow";
+    CHECK(because(explain(evidence), "connection").ends_with("is dropped, too (on_failure: drop)"));
+    evidence.goes_on = ruling("not-admitted");
+    CHECK(because(explain(evidence), "connection") == "");
 }
 
 TEST_CASE("why: an answer that would be lost, and a past that went wrong") {
@@ -227,7 +233,9 @@ TEST_CASE("why: an answer that would be lost, and a past that went wrong") {
     service.given_back_cause = "unhealthy";
     service.last_exit = "killed by SIGKILL";
     const auto said = explain(evidence);
-    CHECK(because(said, "answer") == "would be dropped: the router has no way to the client");
+    CHECK(said.outcome == "dropped");
+    CHECK(said.says.ends_with("reaches plates here, and its answer is dropped: the router has no way to the client"));
+    CHECK(said.next == std::vector<std::string>{"viscumctl status plates"});
     CHECK(
         because(said, "history") ==
         "since viscumd started, new flows were not served because of: exited (2), unhealthy (1); the last time 2m ago: "

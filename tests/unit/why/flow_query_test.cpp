@@ -33,6 +33,8 @@ TEST_CASE("why: what is no flow is refused, by the part that is wrong") {
     CHECK(names("", "203.0.113.10:443/tcp", "'' is no address"));
     CHECK(names("host", "203.0.113.10:443/tcp", "'host' is no address"));
     CHECK(names("10.77.0.10:", "203.0.113.10:443/tcp", "'' is no port"));
+    CHECK(names("[2001:db8::23]40000", "[2001:db8::1]:443/tcp", "'[2001:db8::23]40000' is no address"));
+    CHECK(names("[2001:db8::23]", "[2001:db8::1]443/tcp", "'[2001:db8::1]443' is no address"));
     CHECK(names("10.77.0.10:65536", "203.0.113.10:443/tcp", "'65536' is no port"));
     CHECK(names("10.77.0.10", "203.0.113.10", "has no port"));
     CHECK(names("10.77.0.10", "2001:db8::1/tcp", "has no port"));

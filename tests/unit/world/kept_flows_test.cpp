@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 using namespace viscum;
 
 namespace {
@@ -50,9 +52,28 @@ TEST_CASE("kept flows: there is room for so many, and the others are counted") {
     kept.replace(kOne, many);
     CHECK(kept.all().size() == KeptFlows::kMax);
     CHECK(kept.not_kept() == 300 - KeptFlows::kMax);
+    // The same ones, said again, are not counted again; one more is.
+    kept.replace(kOne, many);
+    CHECK(kept.not_kept() == 300 - KeptFlows::kMax);
+    many.push_back(flow(301, kOne));
+    kept.replace(kOne, many);
+    many.pop_back();
+    kept.replace(kOne, many);
+    CHECK(kept.not_kept() == 301 - KeptFlows::kMax);
     kept.replace(kTwo, {flow(400, kTwo)});
     CHECK(kept.of(kTwo).empty());
+    // The first ones that are named are taken, whatever their order.
+    std::reverse(many.begin(), many.end());
+    kept.replace(kOne, many);
+    CHECK(kept.of(kOne).back() == flow(300, kOne));
+    CHECK(kept.of(kOne).front() == flow(300 - KeptFlows::kMax + 1, kOne));
+    const auto counted = kept.not_kept();
     kept.replace(kOne, {});
     kept.replace(kTwo, {flow(400, kTwo)});
     CHECK(kept.of(kTwo).size() == 1);
+    // Who comes once there was room for all is another one.
+    CHECK(counted == 302 - KeptFlows::kMax);
+    kept.replace(kTwo, {});
+    kept.replace(kOne, many);
+    CHECK(kept.not_kept() == counted + 300 - KeptFlows::kMax);
 }

@@ -57,6 +57,9 @@ TEST_CASE("listening: long lists are cut") {
     }
     const std::string text = said({claim("203.0.113.10", 80, 80)}, many);
     CHECK(text.ends_with("[::]:4/tcp and 5 more only"));
+    many.resize(1);
+    many[0].bound = true;
+    CHECK(said({claim("203.0.113.10", 80, 80)}, many).ends_with("[::]:1/tcp (bound to a device) only"));
 }
 
 }  // namespace viscum
