@@ -99,7 +99,13 @@ private:
         const std::string place = place_of(instance_, path);
         struct stat info {};
         if (stat(place.c_str(), &info) != 0) {
-            return errno == ENOENT ? Status() : Status(errno_error(cat("cannot read '", place, "'")));
+            if (errno != ENOENT) {
+                return errno_error(cat("cannot read '", place, "'"));
+            }
+            if (lstat(place.c_str(), &info) == 0) {
+                left_out.push_back(cat("'", place, "': a link to nothing"));
+            }
+            return {};
         }
         if (!is_backup_path(path) || !S_ISREG(info.st_mode)) {
             left_out.push_back(cat("'", place, "': no plain file of letters, digits and ._-"));
@@ -199,7 +205,7 @@ Result<std::string> expect(TarReader& tar, const std::string& path, std::size_t 
 }
 
 Status stage_file(TarReader& tar, const BackupFile& file, const std::string& dir) {
-    const auto text = expect(tar, file.path, file.size);
+    const auto text = expect(tar, file.path, static_cast<std::size_t>(file.size));  // bounded where the head was read
     if (!text) {
         return text.error();
     }

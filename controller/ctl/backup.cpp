@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "controller/ctl/backup.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <map>
 #include <set>
+#include <variant>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -27,6 +29,7 @@ constexpr const char* kServices = "etc/services/";
 constexpr const char* kYaml = ".yaml";
 constexpr mode_t kOpenDirectory = 0755;
 constexpr mode_t kSecretDirectory = 0700;
+constexpr mode_t kStateDirectory = 0750;
 
 int refuse_others(const Session& session, const std::string& verb) {
     return fail(session.console, Code::refused, "only root can read and write all of an instance",
@@ -36,6 +39,21 @@ int refuse_others(const Session& session, const std::string& verb) {
 /// "-" is what it says.
 std::string file_or_pipe(const std::string& file) {
     return file == "-" ? file : plain_path(file);
+}
+
+/// The operator's directories may be links to a medium of their own.
+Status make_or_follow(const std::string& directory, mode_t mode) {
+    struct stat info {};
+    return stat(directory.c_str(), &info) == 0 && S_ISDIR(info.st_mode) ? Status() : make_directory(directory, mode);
+}
+
+/// "web" of "etc/services/web.yaml"; empty: it is no service file.
+std::string service_of(const std::string& path) {
+    const std::string_view name(path);
+    const auto prefix = std::string_view(kServices).size();
+    return name.starts_with(kServices) && name.ends_with(kYaml)
+               ? std::string(name.substr(prefix, name.size() - prefix - std::string_view(kYaml).size()))
+               : std::string();
 }
 
 int failed(const Session& session, const Error& error) {
@@ -54,20 +72,35 @@ public:
         : session_(session),
           options_(options),
           instance_{session.instance},
-          dir_(cat(instance_.state_dir(), options.dry_run ? "/restore-dry" : "/restore")) {}
+          dir_(options.dry_run ? dry_staging_directory(instance_, getpid()) : staging_directory(instance_)) {}
     Restore(const Restore&) = delete;
     Restore& operator=(const Restore&) = delete;
-    ~Restore() { [[maybe_unused]] const auto removed = remove_staged(dir_); }
+    ~Restore() {
+        // Not of another restore, which has the lock that this one did not get.
+        if (staging_) {
+            [[maybe_unused]] const auto removed = remove_staged(dir_);
+        }
+        if (made_state_directory_) {
+            rmdir(instance_.state_dir().c_str());  // where nothing came to be in it
+        }
+    }
 
     int run(const std::string& file) {
         auto lock = options_.dry_run ? Result<UniqueFd>(UniqueFd()) : take_lock(instance_);
         if (!lock) {
             return lock.error().errno_code == EBUSY
-                       ? fail(session_.console, Code::refused, cat("viscumd runs for instance '", instance_.name, "'"),
-                              "stop it first, and services go on meanwhile: systemctl stop viscumd, or: service viscum "
-                              "stop")
+                       ? fail(session_.console, Code::refused,
+                              cat("viscumd, or another restore, has instance '", instance_.name, "'"),
+                              "stop viscumd first, and services go on meanwhile: systemctl stop viscumd, or: service "
+                              "viscum stop")
                        : failed(session_, lock.error());
         }
+        lock_ = *std::move(lock);
+        made_state_directory_ = access(instance_.state_dir().c_str(), F_OK) != 0;
+        if (auto made = make_directory(instance_.state_dir(), kStateDirectory); !made) {
+            return failed(session_, made.error());
+        }
+        staging_ = true;
         if (const int code = run_image(session_, {"backup-stage", file_or_pipe(file), dir_}); code != 0) {
             return code;
         }
@@ -91,59 +124,74 @@ private:
             return failed(session_, head.error());
         }
         head_ = *std::move(head);
-        Diagnostics mistakes;
-        const RouterConfig config = read_config(mistakes);
-        std::vector<std::string> refused;
+        if (const auto compared = compare(); !compared) {
+            return failed(session_, compared.error());
+        }
+        const auto parsed = read_config();
+        if (const auto* mistakes = std::get_if<Diagnostics>(&parsed)) {
+            return fail(session_.console, *mistakes, "nothing was restored: viscum.yaml of the backup is invalid");
+        }
+        const auto& config = std::get<RouterConfig>(parsed);
         for (const auto& file : head_.files) {
-            read_service(file.path, config, mistakes, refused);
+            read_service(file.path, config);
         }
-        if (!mistakes.empty()) {
-            return fail(session_.console, mistakes, "nothing was restored: a file of the backup is invalid");
-        }
-        if (!refused.empty()) {
-            Response response;
+        Response response;
+        response.details = judge_kept(config);
+        if (!response.details.empty()) {
             response.code = Code::refused;
-            response.message = "nothing was restored: not claimable";
-            response.details = refused;
+            response.message = "nothing was restored: what stays could not be served any more";
             return fail(session_.console, response);
         }
-        const auto compared = compare();
-        return compared ? 0 : failed(session_, compared.error());
+        return 0;
     }
 
-    RouterConfig read_config(Diagnostics& mistakes) const {
+    [[nodiscard]] std::variant<RouterConfig, Diagnostics> read_config() const {
         const auto text = staged(kConfig);
-        if (!text) {
-            mistakes.push_back({kConfig, 0, 0, "it is not in the backup", ""});
-            return {};
-        }
-        auto parsed = parse_router_config(*text, kConfig);
-        if (auto* found = std::get_if<Diagnostics>(&parsed)) {
-            std::ranges::move(*found, std::back_inserter(mistakes));
-            return {};
-        }
-        return std::get<RouterConfig>(std::move(parsed));
+        return text ? parse_router_config(*text, kConfig) : Diagnostics{{kConfig, 0, 0, "it is not in the backup", ""}};
     }
 
-    void read_service(const std::string& path, const RouterConfig& config, Diagnostics& mistakes,
-                      std::vector<std::string>& refused) {
+    /// What viscumd will not serve comes back all the same, as it was: it may wait for another configuration, or for
+    /// another Viscum.
+    void read_service(const std::string& path, const RouterConfig& config) {
         if (!path.starts_with(kServices)) {
             return;
         }
         const auto text = staged(path);
         auto parsed = parse_service(text ? *text : "", path);
-        if (auto* found = std::get_if<Diagnostics>(&parsed)) {
-            std::ranges::move(*found, std::back_inserter(mistakes));
+        if (const auto* mistakes = std::get_if<Diagnostics>(&parsed)) {
+            unserved_.push_back(mistakes->front().text());
             return;
         }
-        auto spec = std::get<ServiceSpec>(std::move(parsed));
-        if (path != cat(kServices, spec.name, kYaml)) {
-            mistakes.push_back({path, 0, 0, cat("it is of a service '", spec.name, "'"), ""});
+        auto& spec = std::get<ServiceSpec>(parsed);
+        if (spec.name != service_of(path)) {
+            unserved_.push_back(cat(path, ": it is of a service '", spec.name, "'"));
+        } else if (const auto against = check_claims(spec, config, {}, specs_); !against.empty()) {
+            unserved_.push_back(cat(path, ": ", against.front()));
+        } else {
+            specs_.push_back(std::move(spec));
         }
-        for (const auto& sentence : check_claims(spec, config, {}, specs_)) {
-            refused.push_back(cat(path, ": ", sentence));
+    }
+
+    /// What stands against services that stay and are served now: one that claims what a service of the backup claims
+    /// would take that one's place.
+    [[nodiscard]] std::vector<std::string> judge_kept(const RouterConfig& config) const {
+        const auto text = read_file(instance_.config_file(), kMaxBackupFile);
+        const auto parsed = parse_router_config(text ? *text : "", instance_.config_file());
+        const auto* present = std::get_if<RouterConfig>(&parsed);
+        std::vector<std::string> refused;
+        for (const auto& change : changes_) {
+            const std::string place = place_of(instance_, change.path);
+            const auto kept = change.word == "kept" ? read_file(place, kMaxBackupFile) : Result<std::string>("");
+            const auto service = parse_service(kept ? *kept : "", place);
+            const auto* spec = std::get_if<ServiceSpec>(&service);
+            if (spec == nullptr || present == nullptr || !check_claims(*spec, *present, {}, {}).empty()) {
+                continue;  // not served now, either
+            }
+            for (const auto& sentence : check_claims(*spec, config, {}, specs_)) {
+                refused.push_back(cat(place, ", which stays without --exact: ", sentence));
+            }
         }
-        specs_.push_back(std::move(spec));
+        return refused;
     }
 
     Status compare() {
@@ -173,6 +221,9 @@ private:
         const auto rank = [](const BackupFile& file) {
             return file.path == kConfig ? 2 : file.path.starts_with(kServices) ? 1 : 0;
         };
+        if (auto announced = announce_versions(); !announced) {
+            return announced;
+        }
         auto files = head_.files;
         std::ranges::stable_sort(files, {}, rank);
         for (const auto& file : files) {
@@ -197,9 +248,43 @@ private:
             return text.error();
         }
         const bool secret = file.path.starts_with("etc/secrets/");
-        auto made = make_directory(place.substr(0, place.rfind('/')), secret ? kSecretDirectory : kOpenDirectory);
+        auto made = make_or_follow(place.substr(0, place.rfind('/')), secret ? kSecretDirectory : kOpenDirectory);
         return made ? write_file_atomically(place, *text, secret ? file.mode & kSecretDirectory : file.mode)
                     : std::move(made);
+    }
+
+    /// The image and the trial that are known are those of the version that goes: they end with its file.
+    Status announce_versions() {
+        auto store = Store::open(instance_);
+        if (!store) {
+            return std::move(store).error();
+        }
+        auto state = load(*store);
+        for (const auto& file : head_.files) {
+            const std::string name = service_of(file.path);
+            if (name.empty()) {
+                continue;
+            }
+            const auto text = staged(file.path);
+            if (!text) {
+                return text.error();
+            }
+            // Of the version that is there; what was announced for it may not be settled yet: no viscumd started since.
+            const auto there = read_file(place_of(instance_, file.path), kMaxBackupFile);
+            settle_next(state, name, there ? &*there : nullptr);
+            const auto image = there && *there == *text ? state.images.find(name) : state.images.end();
+            state.next[name] = {digest_of(*text), image == state.images.end() ? "" : image->second, std::nullopt};
+        }
+        return store->save_state(state);
+    }
+
+    SavedState load(Store& store) const {
+        std::vector<std::string> problems;
+        auto state = store.load_state(&problems);
+        for (const auto& problem : problems) {
+            session_.console.err(cat("  warning: ", problem, "\n"));
+        }
+        return state;
     }
 
     /// Of the services that the backup has; what is known of others stays.
@@ -208,10 +293,9 @@ private:
         if (!store) {
             return std::move(store).error();
         }
-        std::vector<std::string> problems;
-        auto state = store->load_state(&problems);
-        for (const auto& spec : specs_) {
-            state.drained.erase(spec.name);
+        auto state = load(*store);
+        for (const auto& file : head_.files) {
+            state.drained.erase(service_of(file.path));
         }
         state.drained.insert(head_.drained.begin(), head_.drained.end());
         return store->save_state(state);
@@ -247,6 +331,7 @@ private:
             out.field("files", words);
             out.field("drained", head_.drained);
             out.field("missing_images", images);
+            out.field("not_served", unserved_);
             console.out(std::move(out).text() + "\n");
             return 0;
         }
@@ -257,6 +342,9 @@ private:
         }
         for (const auto& service : head_.drained) {
             console.out(cat("  drained  ", service, "\n"));
+        }
+        for (const auto& reason : unserved_) {
+            console.err(cat("  warning: not to be served: ", reason, "\n"));
         }
         for (const auto& image : images) {
             console.err(cat("  hint: viscumctl image import FILE --name ", image, ", which is not in the store\n"));
@@ -271,9 +359,13 @@ private:
     RestoreOptions options_;
     Instance instance_;
     std::string dir_;
+    UniqueFd lock_;  // until what was unpacked is away
     BackupHead head_;
-    std::vector<ServiceSpec> specs_;
+    std::vector<ServiceSpec> specs_;  // of the backup, which viscumd will serve
+    std::vector<std::string> unserved_;
     std::vector<Change> changes_;
+    bool staging_ = false;
+    bool made_state_directory_ = false;
 };
 
 }  // namespace
@@ -282,16 +374,19 @@ int backup(const Session& session, const std::string& file) {
     if (geteuid() != 0) {
         return refuse_others(session, "backup");
     }
-    auto store = Store::open(Instance{session.instance});
-    if (!store) {
-        return failed(session, store.error());
+    const Instance instance{session.instance};
+    if (const auto config = place_of(instance, kConfig); access(config.c_str(), R_OK) != 0) {
+        return failed(session, errno_error(cat("instance '", instance.name, "' has no '", config, "'")));
     }
     std::vector<std::string> problems;
     std::vector<std::string> words{"backup", file_or_pipe(file)};
-    for (const auto& service : store->load_state(&problems).drained) {
-        if (store->has_service(service)) {
+    for (const auto& service : read_state(instance, &problems).drained) {
+        if (access(place_of(instance, cat(kServices, service, kYaml)).c_str(), F_OK) == 0) {
             words.push_back(cat("--drained=", service));
         }
+    }
+    for (const auto& problem : problems) {
+        session.console.err(cat("  warning: ", problem, "\n"));
     }
     return run_image(session, words);
 }

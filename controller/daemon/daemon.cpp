@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "controller/backup/staged.h"
 #include "controller/daemon/choose_grade.h"
 #include "controller/daemon/footprint.h"
 #include "controller/daemon/numbers.h"
@@ -111,7 +112,15 @@ Result<std::unique_ptr<Daemon>> Daemon::open(const Instance& instance, const Pro
     if (!lock) {
         return std::move(lock).error();
     }
+    // Once more: a restore may have had the lock until now.
+    config = load_router_config(instance);
+    if (!config) {
+        return std::move(config).error();
+    }
     set_log_level(level_of(config->log_level));
+    if (auto status = remove_forgotten_staged(instance); !status) {
+        log_warn(status.error().what);
+    }
     raise_descriptor_limit();
     auto daemon = assemble(instance, *std::move(lock), *std::move(config));
     if (!daemon) {

@@ -17,7 +17,7 @@ using namespace std::chrono_literals;
 
 constexpr Millis kFirstProbe{5};
 constexpr Millis kWatchAgain{200};
-constexpr Millis kSettle{10};  // after the last instant at which a new flow may have come
+constexpr Millis kSettle{10};  // a packet that was let in has its socket by then, on a processor that is slow as well
 constexpr Millis kDrainPoll{200};
 constexpr Millis kQuiet{1000};       // of datagrams, before a drain of UDP is over
 constexpr Millis kStuckLimit{3000};  // the kernel ends processes in its own time; then it is told
@@ -189,6 +189,9 @@ Status Run::launch() {
     problem_.clear();
     timed_out_.clear();
     judge_.started(started_at_);
+    if (spec_.on_failure == OnFailure::keep) {
+        first_sign_.healthy();  // it serves from now on, without waiting for a probe
+    }
     watch_process();
     handle(RunEvent::launched);
     set_timer(start_timer_, spec_.health.start_timeout, &Run::start_timed_out);
@@ -355,10 +358,10 @@ void Run::fell() {
 }
 
 void Run::begin_drain() {
-    drain_until_ = boot_now() + drain_limit_;
-    quiet_since_ = boot_now();
-    // Not now: the rules are written at the end of this turn, and new flows come until then.
-    set_timer(state_timer_, kSettle, &Run::check_drained);
+    drain_until_ = boot_now() + std::max(drain_limit_, kSettle);  // not before the rules stand
+    quiet_since_.reset();
+    // Not now: the rules are written at the end of this turn, which may be a long one, and new flows come until then.
+    set_timer(state_timer_, Millis(0), &Run::check_drained);
 }
 
 bool Run::gets_new_flows() const {
@@ -370,7 +373,6 @@ bool Run::gets_new_flows() const {
 
 void Run::check_drained() {
     const BootTime now = boot_now();
-    const auto open = context_.world.open_connections(key_);
     std::uint64_t datagrams = 0;
     bool any_udp = false;
     for (const auto& claim : spec_.intercept) {
@@ -380,16 +382,23 @@ void Run::check_drained() {
         }
     }
     const bool open_to_new = gets_new_flows();
-    if (datagrams != datagrams_ || open_to_new) {
-        datagrams_ = datagrams;
+    const bool first_look = !open_to_new && !quiet_since_;
+    if (open_to_new) {
+        quiet_since_.reset();
+    } else if (first_look || datagrams != datagrams_) {
         quiet_since_ = now;
     }
-    const bool idle = open && *open == 0 && now - quiet_since_ >= (any_udp ? kQuiet : kSettle);
-    if (!process_ || idle || now >= drain_until_) {
+    datagrams_ = datagrams;
+    const bool quiet = quiet_since_ && now - *quiet_since_ >= (any_udp ? kQuiet : kSettle);
+    const auto idle = [this] {
+        const auto open = context_.world.open_connections(key_);
+        return open && *open == 0;
+    };
+    if (!process_ || now >= drain_until_ || (quiet && idle())) {
         handle(RunEvent::drained);
         return;
     }
-    set_timer(state_timer_, open_to_new ? kSettle : kDrainPoll, &Run::check_drained);
+    set_timer(state_timer_, open_to_new || first_look ? kSettle : kDrainPoll, &Run::check_drained);
 }
 
 void Run::terminate() {

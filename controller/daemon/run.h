@@ -164,7 +164,7 @@ private:
     BootTime stuck_since_{};  // since when it cannot; zero: it was not tried
     Millis drain_limit_{};
     BootTime drain_until_ = BootTime::max();
-    BootTime quiet_since_{};
+    std::optional<BootTime> quiet_since_;  // of a drain: no new flow was let in, and no datagram came
     std::uint64_t datagrams_ = 0;
     int starts_ = 0;
     std::shared_ptr<int> ending_ = std::make_shared<int>(0);  // ProbeContext::ending

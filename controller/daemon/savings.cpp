@@ -224,7 +224,7 @@ Status Savings::fold(const Moment& now) {
         merge(all.rows, before->rows);
     }
     if (now.sure) {
-        move_days(all.rows, now.day, [&now](Day day) { return day > now.day + 1; });
+        move_days(all.rows, now.day, [&now](Day day) { return day == kUndated || day > now.day + 1; });
     }
     // A clock that may be ahead takes no days away.
     prune(all.rows, now.sure ? all.newest : std::min(all.newest, before ? before->newest : all.newest));
@@ -245,9 +245,12 @@ void Savings::write(const Moment& now) {
         ledger_.saved();
         return;
     }
-    Status status = ledger_.has_past_days(now.day) && now.day != kUndated ? fold(now) : Status{};
-    if (status) {
-        status = write_file_atomically(short_file(), encode_ledger(ledger_.state()), kFileMode);
+    // What has no date yet stays where a clock that is set can still move it.
+    const Day today = ledger_.settle(now);
+    Status status = today != kUndated && ledger_.has_past_days(today) ? fold(now) : Status{};
+    // Also where the long one found no room: this one is small.
+    if (auto wrote = write_file_atomically(short_file(), encode_ledger(ledger_.state()), kFileMode); status) {
+        status = std::move(wrote);
     }
     ledger_.saved();
     const std::string problem = status ? "" : status.error().what;

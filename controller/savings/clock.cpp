@@ -22,7 +22,7 @@ constexpr std::size_t kFlagLimit = 64;
 bool follows_others() {
     timex clock{};
     const int state = adjtimex(&clock);
-    return (state >= 0 && state != TIME_ERROR) || access(kTimesyncd, F_OK) == 0;
+    return state < 0 ? access(kTimesyncd, F_OK) == 0 : state != TIME_ERROR;
 }
 
 /// It does not change while the machine runs.

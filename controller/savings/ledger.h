@@ -92,6 +92,9 @@ public:
     /// The rows are in the long file, whose sequence number this is.
     void taken(std::uint64_t sequence);
     [[nodiscard]] bool has_past_days(Day today) const;
+    /// The day on which something counts now, to which rows are moved that had none yet; kUndated while the clock says
+    /// less than it did before, and nobody has set it.
+    Day settle(const Moment& now);
 
 private:
     struct Standing {
@@ -101,7 +104,6 @@ private:
         std::int64_t probe_us = -1;
     };
     DayFigures& row(const std::string& service, const Moment& now);
-    Day settle(const Moment& now);
     Day day_of_count(const Moment& now);
     void pass_time(const std::string& service, Standing& standing, const Moment& now);
     void add(const ServiceSample& sample, const Moment& now);

@@ -66,6 +66,37 @@ std::string checksum(std::uint64_t generation, const std::string& body) {
     return hex(fnv1a(cat(generation, '\n', body)), 16);
 }
 
+std::string generation_file(const Instance& instance, std::uint64_t generation) {
+    return cat(instance.state_dir(), "/state.", generation % 2);
+}
+
+struct Newest {
+    SavedState state;
+    std::uint64_t generation = 0;
+};
+
+Newest newest_of(const Instance& instance, std::vector<std::string>* problems) {
+    Newest newest;
+    std::vector<std::string> broken;
+    for (const std::uint64_t parity : {0U, 1U}) {
+        const std::string file = generation_file(instance, parity);
+        const auto bytes = read_file(file, kStateLimit);
+        std::uint64_t generation = 0;
+        auto state = bytes ? decode_state(*bytes, &generation) : Result<SavedState>(bytes.error());
+        if (state && generation > newest.generation) {
+            newest = {*std::move(state), generation};
+        } else if (!state && state.error().errno_code != ENOENT) {
+            broken.push_back(cat("'", file, "' is not used: ", state.error().what));
+        }
+    }
+    for (const auto& problem : broken) {
+        problems->push_back(cat(problem, newest.generation == 0
+                                             ? "; no other generation is there, so no service is drained"
+                                             : cat("; generation ", newest.generation, " counts")));
+    }
+    return newest;
+}
+
 }  // namespace
 
 std::string encode_state(const SavedState& state, std::uint64_t generation) {
@@ -139,10 +170,6 @@ std::string Store::service_file(const std::string& name) const {
 
 std::string Store::before_file(const std::string& name) const {
     return cat(instance_.state_dir(), kBefore, '/', name, kYaml);
-}
-
-std::string Store::generation_file(std::uint64_t generation) const {
-    return cat(instance_.state_dir(), "/state.", generation % 2);
 }
 
 Store::Stored Store::load_services(std::vector<std::string>* problems) const {
@@ -257,35 +284,26 @@ void Store::forget_others_before(const std::map<std::string, VersionTrial>& tria
     }
 }
 
+SavedState read_state(const Instance& instance, std::vector<std::string>* problems) {
+    return newest_of(instance, problems).state;
+}
+
 SavedState Store::load_state(std::vector<std::string>* problems) {
-    SavedState newest;
-    std::vector<std::string> broken;
     for (const std::uint64_t parity : {0U, 1U}) {
         // Of a write that a power cut or a kill interrupted.
-        if (auto status = remove_file(generation_file(parity) + kUnfinished); !status) {
+        if (auto status = remove_file(generation_file(instance_, parity) + kUnfinished); !status) {
             problems->push_back(status.error().what);
         }
-        const auto bytes = read_file(generation_file(parity), kStateLimit);
-        std::uint64_t generation = 0;
-        auto state = bytes ? decode_state(*bytes, &generation) : Result<SavedState>(bytes.error());
-        if (state && generation > generation_) {
-            generation_ = generation;
-            newest = std::move(*state);
-        } else if (!state && state.error().errno_code != ENOENT) {
-            broken.push_back(cat("'", generation_file(parity), "' is not used: ", state.error().what));
-        }
     }
-    for (const auto& problem : broken) {
-        problems->push_back(cat(problem, generation_ == 0 ? "; no other generation is there, so no service is drained"
-                                                          : cat("; generation ", generation_, " counts")));
-    }
+    Newest newest = newest_of(instance_, problems);
     for (const auto& dir : {instance_.services_dir(), instance_.state_dir()}) {
         if (auto status = sync_directory(dir); !status) {
             problems->push_back(status.error().what);
         }
     }
-    saved_ = newest;
-    return newest;
+    generation_ = newest.generation;
+    saved_ = newest.state;
+    return std::move(newest.state);
 }
 
 Status Store::save_state(const SavedState& state) {
@@ -293,7 +311,7 @@ Status Store::save_state(const SavedState& state) {
         return {};
     }
     const std::uint64_t next = generation_ + 1;
-    const std::string file = generation_file(next);
+    const std::string file = generation_file(instance_, next);
     const std::string bytes = encode_state(state, next);
     auto status = write_file_atomically(file, bytes, kFileMode);
     if (status) {

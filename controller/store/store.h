@@ -58,6 +58,10 @@ std::string digest_of(const std::string& text);
 /// forgotten where that version's file did not come to be.
 void settle_next(SavedState& state, const std::string& name, const std::string* text);
 
+/// The newest generation whose checksum holds; none is the empty one. Broken ones are told in `problems`. Changes
+/// nothing: for who looks on while viscumd goes on.
+SavedState read_state(const Instance& instance, std::vector<std::string>* problems);
+
 class Store {
 public:
     /// Makes the instance's directories.
@@ -87,8 +91,8 @@ public:
     void forget_others_before(const std::map<std::string, VersionTrial>& trials,
                               std::vector<std::string>* problems) const;
 
-    /// The newest generation whose checksum holds; none is the empty one. Broken ones are told in `problems`. Also
-    /// makes durable what is there: the one who wrote it may have ended before it had synced the directories.
+    /// read_state() by who has the instance's lock. Also makes durable what is there: the one who wrote it may have
+    /// ended before it had synced the directories; and removes what it had not finished.
     SavedState load_state(std::vector<std::string>* problems);
     /// Writes the older generation over. Writes nothing when nothing changed. After an error it is as with services.
     Status save_state(const SavedState& state);
@@ -97,7 +101,6 @@ private:
     explicit Store(Instance instance) : instance_(std::move(instance)) {}
     [[nodiscard]] std::string service_file(const std::string& name) const;
     [[nodiscard]] std::string before_file(const std::string& name) const;
-    [[nodiscard]] std::string generation_file(std::uint64_t generation) const;
     Error put_back(const std::string& name, const Result<std::string>& before, Error error);
 
     Instance instance_;

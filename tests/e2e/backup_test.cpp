@@ -6,6 +6,8 @@
 #include <filesystem>
 
 #include "base/file.h"
+#include "controller/store/instance_lock.h"
+#include "controller/store/store.h"
 #include "tests/scene/scene.h"
 
 namespace viscum {
@@ -72,6 +74,19 @@ struct Router {
     std::string config;
 };
 
+bool nothing_staged() {
+    const auto names = must(list_directory("/var/lib/viscum"));
+    return std::ranges::none_of(names, [](const auto& name) { return name.starts_with("restore"); });
+}
+
+/// Its claim is not permitted.
+void write_bad_service() {
+    must(write_file_atomically("/etc/viscum/services/bad.yaml",
+                               "viscum: 1\nname: bad\nintercept:\n  - { address: 9.9.9.9, port: 53 }\n"
+                               "run:\n  command: [/bin/true]\n",
+                               0644));
+}
+
 }  // namespace
 
 TEST_CASE("backup: all that was deployed is served again on a router that has nothing, and what was drained is") {
@@ -95,8 +110,7 @@ TEST_CASE("backup: all that was deployed is served again on a router that has no
     CHECK(eventually(kLimit, [&] { return scene.web() == "local"; }));
     CHECK(scene.status("echo").drained);
     // Nothing is left of how it came.
-    CHECK_FALSE(std::filesystem::exists("/var/lib/viscum/restore"));
-    CHECK_FALSE(std::filesystem::exists("/var/lib/viscum/restore-dry"));
+    CHECK(nothing_staged());
     scene.ctl({"remove", "web"});
     scene.ctl({"remove", "echo"});
 }
@@ -121,7 +135,7 @@ TEST_CASE("backup: what runs goes on while a backup takes its place, and what it
     Router router;
     Scene& scene = router.scene;
     scene.ctl({"backup", kFile});
-    CHECK(scene.ctl({"restore", kFile}, 5).err.find("viscumd runs") != std::string::npos);
+    CHECK(scene.ctl({"restore", kFile}, 5).err.find("viscumd, or another restore") != std::string::npos);
     scene.deploy(web_service("2"));
     scene.deploy(test_service("late", {"203.0.113.20 9"}, {"local", "tcp", "203.0.113.20", "9"}));
     const auto flow = scene.flow();
@@ -172,21 +186,165 @@ TEST_CASE("backup: what is cut off or changed restores nothing") {
     scene.ctl({"remove", "echo"});
 }
 
-TEST_CASE("backup: a service that this router's backup must not claim restores nothing") {
+TEST_CASE("backup: a version on trial comes back as one that was confirmed") {
     Router router;
     Scene& scene = router.scene;
-    // As if another had written it by hand.
-    must(write_file_atomically("/etc/viscum/services/bad.yaml",
-                               "viscum: 1\nname: bad\nintercept:\n  - { address: 9.9.9.9, port: 53 }\n"
-                               "run:\n  command: [/bin/true]\n",
-                               0644));
+    scene.ctl({"deploy", web_service("2").write(), "--confirm", "10m"});
+    CHECK(scene.status("web").confirm_ms_left > 0);
     scene.ctl({"backup", kFile});
     router.stop_viscumd();
-    const auto before = all_below("/etc/viscum");
-    CHECK(scene.ctl({"restore", kFile}, 5).err.find("9.9.9.9") != std::string::npos);
-    CHECK(all_below("/etc/viscum") == before);
-    std::filesystem::remove("/etc/viscum/services/bad.yaml");
+    scene.ctl({"restore", kFile});
     must(scene.viscumd().start_again());
+    CHECK(eventually(kLimit, [&] { return scene.web() == "local"; }));
+    CHECK(scene.status("web").confirm_ms_left < 0);
+    CHECK_FALSE(std::filesystem::exists("/var/lib/viscum/before/web.yaml"));
+    scene.ctl({"remove", "web"});
+    scene.ctl({"remove", "echo"});
+}
+
+TEST_CASE("backup: a service that stays and claims the same is told of, and restores nothing") {
+    Router router;
+    Scene& scene = router.scene;
+    scene.ctl({"backup", kFile});
+    scene.ctl({"remove", "echo"});
+    scene.deploy(test_service("late", {"203.0.113.20 7"}, {"local", "tcp", "203.0.113.20", "7"}));
+    write_bad_service();  // stays as well, and is no reason: it is not served now, either
+    router.stop_viscumd();
+    const auto before = all_below("/etc/viscum");
+    const auto refused = scene.ctl({"restore", kFile}, 5);
+    CHECK_MESSAGE(refused.err.find("services/late.yaml, which stays without --exact: ") != std::string::npos,
+                  refused.err);
+    CHECK_MESSAGE(refused.err.find("9.9.9.9") == std::string::npos, refused.err);
+    CHECK(all_below("/etc/viscum") == before);
+    scene.ctl({"restore", kFile, "--exact"});
+    must(scene.viscumd().start_again());
+    CHECK(eventually(kLimit, [&] { return scene.status("late").name.empty(); }));
+    scene.ctl({"remove", "web"});
+    scene.ctl({"remove", "echo"});
+}
+
+TEST_CASE("backup: directories that are links to a medium are followed, and a link to nothing is told of") {
+    Router router;
+    Scene& scene = router.scene;
+    std::filesystem::copy("/etc/viscum/files", "/srv/stick");
+    std::filesystem::remove_all("/etc/viscum/files");
+    std::filesystem::create_directory_symlink("/srv/stick", "/etc/viscum/files");
+    std::filesystem::create_symlink("/srv/nothing", "/etc/viscum/secrets/gone.pem");
+    CHECK(scene.ctl({"backup", kFile}).err.find("secrets/gone.pem': a link to nothing") != std::string::npos);
+    router.stop_viscumd();
+    must(write_file_atomically("/srv/stick/page.txt", "another page\n", 0644));
+    scene.ctl({"restore", kFile});
+    CHECK(must(read_file("/srv/stick/page.txt", kMost)) == "a page\n");
+    CHECK(std::filesystem::is_symlink("/etc/viscum/files"));
+    must(scene.viscumd().start_again());
+    scene.ctl({"remove", "web"});
+    scene.ctl({"remove", "echo"});
+    std::filesystem::remove_all("/srv/stick");
+}
+
+TEST_CASE("backup: an instance that is not there has none, and is not made by the question") {
+    Router router;
+    const auto refused = run({VISCUM_BIN_DIR "/viscumctl", "--instance", "typo", "backup", kFile},
+                             {.ns = &router.scene.bed().hotspot()});
+    CHECK(refused.status == 1);
+    CHECK_MESSAGE(refused.err.find("instance 'typo' has no '/etc/typo/viscum.yaml'") != std::string::npos, refused.err);
+    const auto none_made = [] {
+        for (const char* dir : {"/etc/typo", "/var/lib/typo", "/run/typo"}) {
+            CHECK_FALSE(std::filesystem::exists(dir));
+        }
+    };
+    none_made();
+    CHECK_FALSE(std::filesystem::exists(kFile));
+    router.scene.ctl({"backup", kFile});
+    const auto dry = run({VISCUM_BIN_DIR "/viscumctl", "--instance", "typo", "restore", kFile, "--dry-run"},
+                         {.ns = &router.scene.bed().hotspot()});
+    CHECK(dry.success());
+    none_made();
+    router.scene.ctl({"remove", "web"});
+    router.scene.ctl({"remove", "echo"});
+}
+
+TEST_CASE("backup: what a restore that was killed has unpacked goes with the next start of viscumd") {
+    Router router;
+    Scene& scene = router.scene;
+    router.stop_viscumd();
+    for (const char* dir : {"/var/lib/viscum/restore", "/var/lib/viscum/restore-dry.99999999"}) {
+        must(make_directory(cat(dir, "/etc/secrets"), 0700));
+        must(write_file_atomically(cat(dir, "/etc/secrets/key.pem"), "a secret\n", 0600));
+    }
+    must(scene.viscumd().start_again());
+    CHECK(nothing_staged());
+    scene.ctl({"remove", "web"});
+    scene.ctl({"remove", "echo"});
+}
+
+TEST_CASE("backup: a service that was not served comes back as it was, and is told of") {
+    Router router;
+    Scene& scene = router.scene;
+    // As if another had written them by hand.
+    write_bad_service();
+    must(write_file_atomically("/etc/viscum/services/torn.yaml", "viscum: 1\nnam", 0644));
+    scene.ctl({"backup", kFile});
+    const std::string bad = must(read_file("/etc/viscum/services/bad.yaml", kMost));
+    router.take_all_away();
+    const auto restored = scene.ctl({"restore", kFile});
+    CHECK_MESSAGE(restored.err.find("not to be served: etc/services/bad.yaml: ") != std::string::npos, restored.err);
+    CHECK_MESSAGE(restored.err.find("not to be served: etc/services/torn.yaml:") != std::string::npos, restored.err);
+    CHECK(must(read_file("/etc/viscum/services/bad.yaml", kMost)) == bad);
+    must(scene.viscumd().start_again());
+    CHECK(eventually(kLimit, [&] { return scene.web() == "local"; }));
+    for (const char* name : {"web", "echo", "bad", "torn"}) {
+        scene.ctl({"remove", name});
+    }
+}
+
+TEST_CASE("backup: a restore that is repeated before viscumd starts knows no image of the version before") {
+    Router router;
+    Scene& scene = router.scene;
+    scene.ctl({"backup", kFile});
+    scene.ctl({"deploy", web_service("2").write()});
+    router.stop_viscumd();
+    std::vector<std::string> problems;
+    {
+        auto store = must(Store::open(Instance{}));
+        auto state = store.load_state(&problems);
+        state.images["web"] = "sha256:0123";  // as if it ran from one
+        must(store.save_state(state));
+    }
+    for (int time = 0; time < 2; ++time) {
+        scene.ctl({"restore", kFile});
+        const auto next = read_state(Instance{}, &problems).next;
+        REQUIRE(next.contains("web"));
+        CHECK(next.at("web").image.empty());
+    }
+    CHECK(problems.empty());
+    must(scene.viscumd().start_again());
+    CHECK(eventually(kLimit, [&] { return scene.web() == "local"; }));
+    scene.ctl({"remove", "web"});
+    scene.ctl({"remove", "echo"});
+}
+
+TEST_CASE("backup: who looks on or comes second takes nothing away from the one who writes") {
+    Router router;
+    Scene& scene = router.scene;
+    const std::string unfinished = "/var/lib/viscum/state.0.new";
+    must(write_file_atomically(unfinished, "viscumd is about to rename it", 0640));
+    scene.ctl({"backup", kFile});
+    CHECK(std::filesystem::exists(unfinished));
+    router.stop_viscumd();
+    {
+        const auto lock = must(take_lock(Instance{}));
+        const std::string staged = "/var/lib/viscum/restore/etc";
+        must(make_directory(staged, 0700));
+        const auto refused = scene.ctl({"restore", kFile}, 5);
+        CHECK_MESSAGE(refused.err.find("viscumd, or another restore, has instance 'viscum'") != std::string::npos,
+                      refused.err);
+        CHECK(std::filesystem::exists(staged));
+        scene.ctl({"restore", kFile, "--dry-run"});
+        CHECK(std::filesystem::exists(staged));
+    }
+    must(scene.viscumd().start_again());
+    CHECK_FALSE(std::filesystem::exists(unfinished));
     scene.ctl({"remove", "web"});
     scene.ctl({"remove", "echo"});
 }

@@ -212,11 +212,13 @@ TEST_CASE("savings: what counts before the clock is right stands on the day on w
     // Also where the clock runs and is behind what was written down: 2026-03-01 after a start without a clock.
     ledger.sample({plates(6)}, at(2s, kMonday - 267, false), true);
     CHECK(on(ledger, kUndated).flows == 6);
+    CHECK(ledger.settle(at(2s, kMonday - 267, false)) == kUndated);
     // Nothing of that is lost by a restart.
     Ledger next = restarted(ledger);
     next.sample({plates(7)}, at(3s, kUndated), true);
     CHECK(on(next, kUndated).flows == 7);
     next.sample({plates(8)}, at(9s), true);
+    CHECK(next.settle(at(9s)) == kMonday);
     CHECK(next.state().rows.size() == 1);
     CHECK(on(next, kMonday).flows == 8);
 }
