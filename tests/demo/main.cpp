@@ -44,10 +44,7 @@ void play(const Bed& bed, Viscumd& viscumd, Timeline& timeline) {
 }
 
 void look_for_leaks(const Snapshot& before, Timeline& timeline) {
-    // The last: of the client that asked, whose end viscumd may not yet have seen then.
-    const auto leaks = leaks_since(before, kLeakLimit, [](const std::string& line) {
-        return viscumd_keeps(line) || line == "- descriptor of viscumd: socket";
-    });
+    const auto leaks = leaks_since(before, kLeakLimit, viscumd_keeps);
     if (!leaks) {
         timeline.line("nothing is left behind", leaks.error().what, false);
         return;

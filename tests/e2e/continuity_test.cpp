@@ -11,6 +11,13 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr int kRounds = 20;
+constexpr const char* kLostAnswers = R"(table inet lost {
+    chain output {
+        type filter hook output priority 0
+        tcp flags & (syn|ack) == ack drop
+    }
+}
+)";
 
 /// Two clients that ask without pause, over both families.
 struct Clients {
@@ -120,6 +127,40 @@ TEST_CASE("continuity: a third version waits for the connections of the first") 
     CHECK(third.stop(SIGTERM) == 0);
     check_flow("three versions", flow->stop(), resets_of_changes(1));
     scene.ctl({"remove", "web"});
+    scene.check_no_leak();
+}
+
+TEST_CASE("continuity: who began a handshake ends it, over an update and a removal") {
+    Scene scene;
+    scene.deploy(web_service("1"));
+    const NetNs& client = scene.bed().client(1);
+    // The last packet of the client's handshake is lost: it has a connection, and the service half of one.
+    const auto half_open = [&client] {
+        must(output_of({"nft", "-f", "-"}, {.ns = &client, .input = kLostAnswers}));
+        return must(KeptConnection::open(client, {.to = kWeb}));
+    };
+    const auto lose_no_more = [&client] {
+        must(output_of({"nft", "delete", "table", "inet", "lost"}, {.ns = &client}));
+    };
+
+    auto first = half_open();
+    scene.deploy(web_service("2"));
+    CHECK_FALSE(eventually(100ms, [&] { return !scene.status("web").updating; }));
+    lose_no_more();
+    CHECK(first.get().who() == "local");
+    { const auto closed = std::move(first); }
+    CHECK(eventually(kLimit, [&] { return !scene.status("web").updating; }));
+
+    auto second = half_open();
+    auto removal =
+        must(Program::start({.argv = {VISCUM_BIN_DIR "/viscumctl", "remove", "web"}, .ns = &scene.bed().hotspot()}));
+    CHECK(eventually(kLimit, [&] { return http_get(scene.bed().client(2), {.to = kWeb}).who() == "cloud"; }));
+    CHECK_FALSE(removal.ended_within(100ms));
+    lose_no_more();
+    CHECK(second.get().who() == "local");
+    { const auto closed = std::move(second); }
+    CHECK(removal.ended_within(kLimit));
+    CHECK(removal.stop(SIGTERM) == 0);
     scene.check_no_leak();
 }
 

@@ -259,6 +259,36 @@ TEST_CASE("image: updated and rolled back under a client without pause, and adop
     check_nothing_left(scene);
 }
 
+TEST_CASE("image: a file that is restored runs its own image, not the one of the version that goes") {
+    if (lacks_programs()) {
+        return;
+    }
+    const StoreMount store;
+    Scene scene;
+    for (const char* name : {"one", "two"}) {
+        must(write_image_layout(web_image(name), cat("/srv/", name), Packing::gzip));
+        scene.ctl({"image", "import", cat("/srv/", name), "--name", name});
+    }
+    scene.ctl({"deploy", ImageService{"one"}.write()});
+    scene.ctl({"backup", "/tmp/images-test.tar"});
+    scene.ctl({"deploy", ImageService{"two"}.write()});
+    CHECK(page(scene, "/") == "two");
+    CHECK(scene.viscumd().stop() == 0);
+    scene.ctl({"restore", "/tmp/images-test.tar"});
+    must(scene.viscumd().start_again());
+    CHECK(eventually(kLimit, [&] { return page(scene, "/") == "one"; }));
+    CHECK(eventually(kLimit, [&] { return !scene.status("web").updating; }));
+    CHECK(scene.status("web").image.starts_with("one ("));
+    scene.ctl({"remove", "web"});
+    std::filesystem::remove("/tmp/images-test.tar");
+    for (const char* name : {"one", "two"}) {
+        scene.ctl({"image", "remove", name});
+        std::filesystem::remove_all(cat("/srv/", name));
+    }
+    (void)run({VISCUM_BIN_DIR "/viscum-image", "prune"});
+    check_nothing_left(scene);
+}
+
 TEST_CASE("image: a viscumd killed beside the writing of a file leaves each file with its own image") {
     if (lacks_programs()) {
         return;

@@ -9,20 +9,27 @@
 namespace viscum {
 namespace {
 
+constexpr int kSeconds = 1;
 const Endpoint kSpeed = Endpoint::of("203.0.113.20", 5201);
+
+// What the uplink's queue holds: 8 Mbit/s for 100 ms, and a burst of 32 KiB; with resets as an answer. iperf3 closes
+// its end while data is under way, and what has no socket any more goes to the cloud, which knows nothing of it.
+constexpr std::uint64_t kUnderWay = 140'000;
 
 struct Measured {
     std::string rate;         // "7.5 Mbit/s"
+    std::uint64_t carried{};  // bytes of the test, as iperf3 counts them
     std::uint64_t crossed{};  // bytes over the uplink meanwhile
 };
 
 Measured measure(Example& example, bool udp) {
     const std::uint64_t before = example.uplink_bytes();
-    const Speed speed = must(measure_speed(example.bed().client(1), kSpeed, udp, 1));
+    const Speed speed = must(measure_speed(example.bed().client(1), kSpeed, udp, kSeconds));
     CHECK(speed.bits_per_second > 0);
     std::ostringstream rate;
     rate << std::fixed << std::setprecision(1) << speed.bits_per_second / 1e6 << " Mbit/s";
-    return {rate.str(), example.uplink_bytes() - before};
+    return {rate.str(), static_cast<std::uint64_t>(speed.bits_per_second / 8 * kSeconds),
+            example.uplink_bytes() - before};
 }
 
 }  // namespace
@@ -39,9 +46,8 @@ TEST_CASE("speedtest: iperf3 measures the way to the hotspot, and the uplink car
     example.deploy();
     const Measured local = measure(example, false);
     const Measured local_udp = measure(example, true);
-    // The cloud's neighbours may be looked up meanwhile, and nothing else.
-    CHECK(local.crossed < 10'000);
-    CHECK(local_udp.crossed < 10'000);
+    CHECK(local.carried > 10 * kUnderWay);
+    CHECK(local.crossed + local_udp.crossed < kUnderWay);
     for (const auto& claim : example.scene().status("speedtest").claims) {
         const bool asked = claim.claim.starts_with("203.0.113.20");
         CHECK((claim.flows > 0) == asked);

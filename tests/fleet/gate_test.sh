@@ -54,7 +54,15 @@ expect_code() {
     [[ $code = "$1" ]] || fail "${*:2}: ended with $code instead of $1: $(cat "$dir/said")"
 }
 said() { grep -qF -- "$1" "$dir/said" || fail "'$1' is not in: $(cat "$dir/said")"; }
-logged() { device 1 grep -qF -- "$1" /tmp/messages || fail "'$1' is not in the log: $(device 1 cat /tmp/messages)"; }
+# syslogd writes when it comes to it.
+logged() {
+    local tries=50
+    until device 1 grep -qF -- "$1" /tmp/messages; do
+        tries=$((tries - 1))
+        [[ $tries -gt 0 ]] || fail "'$1' is not in the log: $(device 1 cat /tmp/messages)"
+        sleep 0.1
+    done
+}
 eventually() {
     local tries=300
     until [[ $(eval "$2" 2> /dev/null) = "$3" ]]; do

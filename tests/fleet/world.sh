@@ -4,6 +4,9 @@
 # What the tests of a simulated fleet and its demonstration share. To be sourced, with $fleet (this folder), $programs and
 # $dir set; all runs in namespaces of its own, which take everything with them.
 
+# Ansible refuses a standard input that another program, which shares it, has made non-blocking.
+exec < /dev/null
+
 need_world() {
     need ansible-playbook dropbear dropbearkey ssh ssh-keygen busybox ip tc nsenter unshare make jq
     [[ $(id -u) = 0 ]] || skip 'only root can make namespaces'

@@ -89,6 +89,21 @@ test('deploy: mistakes are shown at their places, beside the text', on_router(as
     assert.deepEqual(router.asked, ['--json validate -']);
 }));
 
+test('deploy: what a valid file warns of is shown at its place', on_router(async ({ open }) => {
+    const page = await open('deploy');
+    await page.fill('#viscum-text', good.replace('port: 80 }', 'port: 80, until: 2020-01-01T00:00:00Z }'));
+    await button(page, 'Check').click();
+    await page.locator('#viscum-steps').waitFor();
+    const warnings = await page.locator('#viscum-warnings li').allInnerTexts();
+    assert.equal(warnings.length, 1);
+    assert.match(warnings[0], /Line 4, column 47\s+'until' is over\s+no new flows are taken from then on/);
+    assert.ok(await button(page, 'Deploy').isEnabled());
+    await page.fill('#viscum-text', good);
+    await button(page, 'Check').click();
+    await page.locator('#viscum-steps').waitFor();
+    assert.equal(await page.locator('#viscum-warnings').count(), 0);
+}));
+
 test('deploy: the steps of a good file, its progress, and the answer', on_router(async ({ router, open }) => {
     router.set({ ...router.state, deploy_hint: 'viscumctl status bread' });
     const page = await open('deploy');
@@ -146,6 +161,7 @@ test('deploy: a text that is too long for this way is not sent', on_router(async
 }));
 
 test('settings: what is saved is in UCI, and in the viscum.yaml that comes of it', on_router(async ({ router, open }) => {
+    const key = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIIm0Hg5JkXcqJ6a9Ckvd0CZxBG6RP2MjZJPsN7v0hYyK release@example.net';
     const page = await open('settings');
     assert.ok(await page.getByLabel('Run viscumd').isChecked());
     assert.equal(await page.locator('.cbi-dynlist .item').innerText(), 'br-lan');
@@ -156,15 +172,21 @@ test('settings: what is saved is in UCI, and in the viscum.yaml that comes of it
     await add('LAN devices', 'phy*-ap0');
     await add('Claimable', '203.0.113.0/24');
     await add('Claimable', '2001:db8::7 8000-8100');
+    await add('Trusted keys', key);
     await page.getByLabel('Lease').fill('45s');
+    await page.getByLabel('Cost of a gigabyte').fill('4.50 EUR');
+    await page.getByLabel('Metered uplink').check();
+    await page.getByLabel('Measure the way to the cloud').selectOption('0');
     await page.getByLabel('Log level').selectOption('debug');
     await page.getByRole('button', { name: 'Save & Apply' }).click();
     await page.getByRole('dialog').waitFor();
     assert.equal(router.read('etc/config/viscum'), ["config viscum 'main'", "\toption enabled '1'", "\tlist lan 'br-lan'",
         "\tlist lan 'phy*-ap0'", "\tlist claimable '203.0.113.0/24'", "\tlist claimable '2001:db8::7 8000-8100'",
-        "\toption lease '45s'", "\toption log_level 'debug'", ''].join('\n'));
+        `\tlist trust '${key}'`, "\toption lease '45s'", "\toption cost_per_gb '4.50 EUR'", "\toption metered '1'",
+        "\toption measure_cloud '0'", "\toption log_level 'debug'", ''].join('\n'));
     const yaml = router.read('etc/viscum/viscum.yaml');
-    for (const line of ['lan: ["br-lan", "phy*-ap0"]', '  - { address: "2001:db8::7", port: 8000-8100 }', 'lease: 45s', 'log_level: debug']) {
+    for (const line of ['lan: ["br-lan", "phy*-ap0"]', '  - { address: "2001:db8::7", port: 8000-8100 }', 'lease: 45s', 'log_level: debug',
+        `  - "${key}"`, 'cost_per_gb: 4.50 EUR', 'metered: true', 'measure_cloud: false']) {
         assert.ok(yaml.split('\n').includes(line), yaml);
     }
 }));
@@ -178,6 +200,18 @@ test('settings: what the router would refuse is refused at once', on_router(asyn
         await page.waitForFunction(() => luci.failure);
         assert.match(await page.evaluate(() => luci.failure), /^lease: A number and ms, s, m or h is needed/);
         await page.evaluate(() => delete luci.failure);
+    }
+    await page.getByLabel('Lease').fill('');
+    for (const value of ['cheap', '4,50', '.5', '4.50 EUR/GB', '4.50  EUR']) {
+        await page.getByLabel('Cost of a gigabyte').fill(value);
+        await page.getByRole('button', { name: 'Save', exact: true }).click();
+        await page.waitForFunction(() => luci.failure);
+        assert.match(await page.evaluate(() => luci.failure), /^cost_per_gb: A price is needed/);
+        await page.evaluate(() => delete luci.failure);
+    }
+    for (const value of ['ssh-rsa AAAAB3', 'ssh-ed25519', 'ssh-ed25519 AAAA"', "ssh-ed25519 AAAA ops'"]) {
+        await page.getByLabel('Trusted keys', { exact: true }).fill(value);
+        await page.keyboard.press('Enter');
     }
     for (const value of ['example.org', '203.0.113.0/24 http', '203.0.113.7 1-2-3', "203.0.113.7' x", '203.0.113.7  80']) {
         await page.getByLabel('Claimable', { exact: true }).fill(value);

@@ -230,7 +230,8 @@ bool is_state_of_viscumd(const std::string& line) {
 bool viscumd_keeps(const std::string& line) {
     const bool state = is_state_of_viscumd(line);
     const bool log = line.starts_with("+ file /run/viscum") && line.find("/log/") != std::string::npos;
-    return state || log || line.find(": qdisc clsact on ") != std::string::npos;
+    return state || log || line.find(": qdisc clsact on ") != std::string::npos ||
+           line == "- descriptor of viscumd: socket";
 }
 
 }  // namespace viscum

@@ -35,7 +35,8 @@ Result<std::vector<std::string>> leaks_since(
     const std::function<bool(const std::string& line)>& stays = [](const std::string&) { return false; });
 
 /// What viscumd keeps by design once its last service is removed: its state, the logs of services, and clsact, which
-/// other tools may use. For leaks_since().
+/// other tools may use. And what went by itself: viscumd's end of the connection that asked whether it listens. For
+/// leaks_since().
 bool viscumd_keeps(const std::string& line);
 /// Of that, what it keeps in files of its own: made when there is something to write.
 bool is_state_of_viscumd(const std::string& line);

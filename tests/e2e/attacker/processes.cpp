@@ -42,7 +42,7 @@ std::string status_of(const std::string& pid, const std::string& name) {
     return at == std::string::npos ? "" : text.substr(first, text.find('\n', first) - first);
 }
 
-/// Whether it descends from the attacker's first process, the leader of this session.
+/// Whether it descends from the attacker's first process, whose id getsid() gives.
 bool is_own(const std::string& pid) {
     const std::string leader = std::to_string(getsid(0));
     std::string at = pid;

@@ -24,8 +24,9 @@ std::vector<Trend> trends(const std::vector<Sample>& samples);
 /// What grows beyond a quarter and `slack(name)`, and what of `wanted` has no trend, a line each.
 std::vector<std::string> judge_growth(const std::vector<Trend>& trends, const std::vector<std::string>& wanted = {});
 
-/// Of viscumd (of this pid), viscum-prober and the shims, added up by program: RSS and PSS in KiB, and descriptors.
-/// And how many pins, log bytes and run directories the instance has.
+/// Of viscumd (of this pid), viscum-prober and the shims, added up by program: RSS and memory of its own (anonymous,
+/// also what is swapped out) in KiB, and descriptors. And how many pins, log bytes and run directories the instance
+/// has.
 Sample take_sample(int viscumd);
 
 }  // namespace viscum

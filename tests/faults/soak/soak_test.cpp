@@ -23,7 +23,7 @@ constexpr std::size_t kRoundLength = 3'000;  // ms, in which they begin
 constexpr int kSamples = 3;                  // of growth, after each round
 constexpr int kTooShort = 60;                // seconds, to see growth
 constexpr int kLeastRounds = 3;              // that have samples enough of it
-const std::vector<std::string> kWatched = {"viscumd: RSS in KiB"};
+const std::vector<std::string> kWatched = {"viscumd: RSS in KiB", "viscumd: memory of its own in KiB"};
 
 /// A fault as it was drawn, before anything is done: what happens meanwhile does not change the dice.
 struct Drawn {
@@ -185,7 +185,7 @@ void write_down(const History& history, const Verdict& verdict, const std::vecto
           {"fail-over after a kill of a service, p50 / p99", p50_p99_ms(fail_overs(history, "kill of a service"))},
           {"fail-over after a kill of a shim, p50 / p99", p50_p99_ms(fail_overs(history, "kill of a shim"))},
           {"RSS in KiB, first and last third", in_words(trends, "RSS in KiB")},
-          {"PSS in KiB, first and last third", in_words(trends, "PSS in KiB")},
+          {"memory of its own in KiB, first and last third", in_words(trends, "memory of its own in KiB")},
           {"descriptors, first and last third", in_words(trends, "descriptors")},
           {"wall clock", "not part of it: it is the whole machine's"}}}));
 }

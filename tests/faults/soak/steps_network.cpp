@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Rows 20, 21, 26: foreign tools take away what is ours, and devices come and go. viscumd puts it all back: only what
 // is the router's own has an undo.
+#include <algorithm>
+#include <array>
+
 #include "tests/faults/soak/steps.h"
 
 namespace viscum {
@@ -96,14 +99,21 @@ std::vector<Allowance> of_port() {
     return {losses(client, 2)};  // TCP comes back by itself, unless its neighbour was forgotten meanwhile
 }
 
+/// By whichever name it has now: another fault may have renamed it.
+bool set_port(Stage& stage, const Argv& words) {
+    return std::ranges::any_of(std::array{"lan4", "uplift"}, [&](const char* name) {
+        Argv argv{"ip", "link", "set", name};
+        argv.insert(argv.end(), words.begin(), words.end());
+        return stage.command(argv);
+    });
+}
+
 Fault set_port_down(Stage& stage, Dice&) {
     if (!stage.command({"ip", "link", "set", "lan4", "down"})) {
         return not_begun("lan4 set down (not there)");
     }
-    return {"lan4 set down", of_port(), [&stage] {
-                (void)stage.command({"ip", "link", "set", "lan4", "up"});
-                return std::string();
-            }};
+    return {"lan4 set down", of_port(),
+            [&stage] { return std::string(set_port(stage, {"up"}) ? "" : ": not set up again"); }};
 }
 
 Fault rename_port(Stage& stage, Dice&) {
@@ -128,8 +138,7 @@ Fault unplug_port(Stage& stage, Dice&) {
     // When it is a port again the filter is on it a moment later: until then the cloud is asked, which resets.
     allows.push_back(resets(cat("client", kUnlucky), 2));
     return {"lan4 taken out of its bridge", allows, [&stage] {
-                (void)stage.command({"ip", "link", "set", "lan4", "master", "br-lan"});
-                return std::string();
+                return std::string(set_port(stage, {"master", "br-lan"}) ? "" : ": not put back");
             }};
 }
 
