@@ -2,6 +2,8 @@
 # What people type. The build itself is CMake's.
 BUILD ?= build
 JOBS  ?= $(shell nproc)
+# Most tests wait most of the time, and each has namespaces of its own.
+TEST_JOBS ?= $(shell echo $$((2 * $(JOBS))))
 
 MAKEFLAGS += --no-print-directory
 
@@ -20,7 +22,7 @@ fleet-demo: need-root deps all ## show a fleet: 20 hotspots, Ansible, a bad vers
 	@tests/fleet/fleet_demo.sh $(BUILD)/bin $(DEVICES)
 
 test: deps all ## run all tests; those that need root are skipped without it
-	@ctest --test-dir $(BUILD) --output-on-failure
+	@ctest --test-dir $(BUILD) --output-on-failure -j $(TEST_JOBS)
 
 test-deps: deps ## install what tests of examples, fleets, metrics and web pages need too; they are skipped without (root)
 	@for list in examples fleet browser exporter; do tests/support/install-packages.sh tests/$$list/packages.txt || exit 1; done
@@ -81,7 +83,7 @@ packages: deps ## build packages into build/packages: Debian's, and OpenWrt's fo
 		VISCUM_TARGETS="$(TARGETS)" VISCUM_CROSS="$(BUILD)/cross" packaging/$$kind/build.sh $(BUILD)/packages $(JOBS) || exit 1; \
 	done
 
-packages-test: deps ## test OpenWrt's packages in build/packages, of all processors (make test: of this one and of aarch64; root)
+packages-test: deps ## test OpenWrt's packages in build/packages, of all processors (make test: of this one and of mipsel; root)
 	@tests/packages/ipk_every.sh $(BUILD)/packages
 
 packages-reproducible: deps ## build the same packages twice, in two places, and compare: minutes, for each of TARGETS too

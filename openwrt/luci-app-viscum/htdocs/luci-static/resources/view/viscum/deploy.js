@@ -31,7 +31,7 @@ function show_place(editor, mistake) {
 	editor.scrollTop = editor.scrollHeight * Math.max(mistake.line - 4, 0) / editor.value.split('\n').length;
 }
 
-// A mistake beside the text: where, what, and the line itself with a mark below.
+// A mistake or a warning beside the text: where, what, and the line itself with a mark below.
 function draw_mistake(editor, mistake) {
 	const line = mistake.line > 0 ? editor.value.split('\n')[mistake.line - 1] : undefined;
 	return E('li', { 'style': 'margin-bottom:1em' }, [
@@ -45,21 +45,27 @@ function draw_mistake(editor, mistake) {
 	]);
 }
 
+function draw_list(editor, id, mistakes) {
+	return mistakes.length == 0 ? [] : [ E('ol', { 'id': id }, mistakes.map((mistake) => draw_mistake(editor, mistake))) ];
+}
+
 function draw_mistakes(editor, answer) {
 	const mistakes = answer.error.diagnostics || [];
 	const rest = { error: Object.assign({}, answer.error, { diagnostics: [] }), code: answer.code };
-	return [ parts.failure(rest) ].concat(mistakes.length == 0 ? []
-		: E('ol', { 'id': 'viscum-mistakes' }, mistakes.map((mistake) => draw_mistake(editor, mistake))));
+	return [ parts.failure(rest) ].concat(draw_list(editor, 'viscum-mistakes', mistakes));
 }
 
-function draw_steps(checked, plan) {
+function draw_steps(editor, checked, plan) {
 	const steps = plan.details || [];
+	const warnings = checked.warnings || [];
 	return [
 		parts.alert('success', _('The file is valid.'), [
 			parts.paragraph(_('Service: %s').format((checked.services || []).join(', '))),
 			checked.claims_checked === false
 				? parts.paragraph(_('Whether it may take over its addresses is checked when it is deployed.')) : ''
 		]),
+		warnings.length > 0 ? parts.alert('warning', _('It will not do what it seems to say.'),
+			draw_list(editor, 'viscum-warnings', warnings)) : '',
 		E('h4', {}, [ _('What a deploy would do') ]),
 		steps.length > 0 ? E('ol', { 'id': 'viscum-steps' }, steps.map((step) =>
 			E('li', { 'style': parts.WRAP }, [ step ])))
@@ -101,7 +107,7 @@ function examine(page) {
 			if (plan.error)
 				return say(page, draw_mistakes(page.editor, plan));
 			page.checked = { text: text, services: valid.services || [] };
-			say(page, draw_steps(valid, plan));
+			say(page, draw_steps(page.editor, valid, plan));
 		});
 	}).finally(() => set_busy(page, false));
 }

@@ -9,6 +9,8 @@ const call_devices = rpc.declare({ object: 'luci-rpc', method: 'getNetworkDevice
 
 const DEVICE = /^[\]a-zA-Z0-9_.*?[!^@+-]+$/;
 const CLAIM = /^[0-9a-fA-F.:]+(\/[0-9]+)?( [0-9]+(-[0-9]+)?)?$/;
+const KEY = /^ssh-ed25519 AAAA[a-zA-Z0-9+/=]+( [a-zA-Z0-9+/=@._ -]*)?$/;
+const COST = /^[0-9]+(\.[0-9]+)?( [a-zA-Z]{1,8})?$/;
 const DURATION = /^([0-9]+(ms|s|m|h)|off)$/;
 
 const LOOPBACK = 'lo';
@@ -42,10 +44,30 @@ return view.extend({
 		option.placeholder = '203.0.113.0/24 443';
 		option.validate = says(CLAIM, _('An address or a prefix is needed, and perhaps a port or FIRST-LAST behind a blank.'));
 
+		option = section.option(form.DynamicList, 'trust', _('Trusted keys'),
+			_('Lines of .pub files, whose bundles are taken. As soon as there is one, nothing else can be deployed.'));
+		option.placeholder = 'ssh-ed25519 AAAA… release';
+		option.validate = says(KEY, _('A line of a .pub file of ssh-keygen -t ed25519 is needed.'));
+
 		option = section.option(form.Value, 'lease', _('Lease'),
 			_('How long new flows are served without a sign of viscumd: 1s to 24h, or off.'));
 		option.placeholder = '30s';
 		option.validate = says(DURATION, _('A number and ms, s, m or h is needed, or off.'));
+
+		option = section.option(form.Value, 'cost_per_gb', _('Cost of a gigabyte'),
+			_('What the uplink costs, for the money that services save.'));
+		option.placeholder = '4.50 EUR';
+		option.validate = says(COST, _('A price is needed, and perhaps a currency of letters behind a blank.'));
+
+		option = section.option(form.Flag, 'metered', _('Metered uplink'),
+			_('It is paid by what goes over it: nothing is measured over it.'));
+
+		option = section.option(form.ListValue, 'measure_cloud', _('Measure the way to the cloud'),
+			_('Some 40 kB a day and service.'));
+		option.value('', _('unless the uplink is metered (default)'));
+		option.value('1', _('always'));
+		option.value('0', _('never'));
+		option.optional = true;
 
 		option = section.option(form.ListValue, 'log_level', _('Log level'));
 		option.value('', _('info (default)'));
