@@ -54,6 +54,7 @@ bundles() {
     bundles_one_by_one
     bundles_rolled_out
     bundles_half_lost
+    bundles_lost_meanwhile
     bundles_through_gate
     bundles_of_new_devices
 }
@@ -111,15 +112,32 @@ bundles_rolled_out() {
 # One of two is lost when both have got the new version.
 bundles_half_lost() {
     bundle 5 one '' --key "$dir/ops"
+    rm "$dir/said"
     play rollout -e "{\"viscum_bundles\": [\"$dir/web-5.bundle\"], \"viscum_batches\": [2]}" -e viscum_settle=6 \
         -e viscum_confirm=15s &
-    eventually 'h2 gets the new version' 'who 2' one
+    # A client may have an answer of the new version before the controller has one that it was installed.
+    eventually 'both have got the new version' "grep -c 'TASK .Let it run for a while' '$dir/said'" 1
+    expect 'who answers' one "$(who 2)"
     link 2 down
     ! wait $! || complain 'a run that lost a device ends well'
     expect 'the one that is well' 'put back' "$(verdict 1)"
     expect 'who answers there' two "$(who 1)"
     matches 'the one that is lost' '^failed, and goes back by itself: lost after' "$(verdict 2)"
     eventually 'it goes back by itself' 'who 2' two
+    link 2 up
+}
+
+# One of two is lost while it waits for the new version to get healthy: nobody is told whether it did.
+bundles_lost_meanwhile() {
+    bundle 6 one 'sh, -c, "sleep 4; exec busybox httpd -f -p 80 -h /site"' --key "$dir/ops"
+    play rollout -e "{\"viscum_bundles\": [\"$dir/web-6.bundle\"], \"viscum_batches\": [2]}" -e viscum_confirm=15s &
+    eventually 'h2 starts the new version' "device 2 ps | grep -q '[s]leep 4; ' && echo yes" yes
+    link 2 down
+    ! wait $! || complain 'a run that lost a device ends well'
+    expect 'the one that is well' 'put back' "$(verdict 1)"
+    matches 'the one that is lost' '^failed, and goes back by itself: lost while it was deployed' "$(verdict 2)"
+    eventually 'it has the version before' 'device 2 viscumctl status web --json | jq -c "[.state, .confirm_ms_left]"' '["up",-1]'
+    expect 'who answers' 'two two' "$(who 1) $(who 2)"
     link 2 up
 }
 
@@ -132,9 +150,9 @@ KEY
         outside ssh -F none -i "$dir/gate" -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes \
             -o "UserKnownHostsFile=$dir/known_hosts" -o BatchMode=yes root@198.51.100.11 "$@"
     }
-    bundle 6 one '' --key "$dir/ops"
-    "$programs/viscumctl" bundle thin "$dir/web-6.bundle" | gate bundle lacks - > "$dir/lacks"
-    "$programs/viscumctl" bundle thin "$dir/web-6.bundle" --parts "$dir/lacks" > "$dir/thin"
+    bundle 7 one '' --key "$dir/ops"
+    "$programs/viscumctl" bundle thin "$dir/web-7.bundle" | gate bundle lacks - > "$dir/lacks"
+    "$programs/viscumctl" bundle thin "$dir/web-7.bundle" --parts "$dir/lacks" > "$dir/thin"
     [[ $(stat -c %s "$dir/thin") -lt 20000 ]] || complain "$(stat -c %s "$dir/thin") bytes are to be sent"
     gate bundle install - < "$dir/thin" > "$dir/said" 2>&1 || complain 'what was signed is not installed'
     expect 'who answers' one "$(who 1)"
@@ -145,11 +163,11 @@ KEY
 
 bundles_of_new_devices() {
     local once more
-    runs play install -e "{\"hotspot_bundles\": [\"$dir/web-6.bundle\"]}"
+    runs play install -e "{\"hotspot_bundles\": [\"$dir/web-7.bundle\"]}"
     once=$(grep -oE '^h[12] .* changed=[0-9]+' "$dir/said" | grep -oE 'changed=.*' | paste -sd ' ')
     expect 'what the role changes where it came by hand, and where it did not' 'changed=0 changed=1' "$once"
     expect 'who answers' 'one one' "$(who 1) $(who 2)"
-    runs play install -e "{\"hotspot_bundles\": [\"$dir/web-6.bundle\"]}"
+    runs play install -e "{\"hotspot_bundles\": [\"$dir/web-7.bundle\"]}"
     more=$(grep -oE '^h[12] .* changed=[0-9]+' "$dir/said" | grep -oE 'changed=.*' | paste -sd ' ')
     expect 'what it changes once more' 'changed=0 changed=0' "$more"
 }

@@ -8,7 +8,7 @@ __metaclass__ = type
 import hashlib
 import os
 
-from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.common.text.converters import to_bytes, to_text
 from ansible.plugins.action import ActionBase
 
@@ -65,12 +65,17 @@ class DeviceAction(ActionBase):
         result = super(DeviceAction, self).run(tmp, task_vars)
         del tmp
         self._vars = task_vars
-        try:
-            self.parameters = self.validate_argument_spec(dict(self.spec), **self.rules)[1]
-            result.update(self.act())
-        finally:
-            self._remove_tmp_path(self._connection._shell.tmpdir)
+        self.parameters = self.validate_argument_spec(dict(self.spec), **self.rules)[1]
+        result.update(self.act())
         return result
+
+    def cleanup(self, force=False):
+        """A device that is lost by now keeps its temporary files. What run() found out stands: Ansible would put the
+        failure to remove them in its place, as one answer for a whole loop, of a device that was reached and refused."""
+        try:
+            super(DeviceAction, self).cleanup(force)
+        except AnsibleConnectionFailure as error:
+            self._display.vvv("temporary files are left: %s" % to_text(error))
 
     def act(self):
         raise NotImplementedError()
@@ -80,14 +85,15 @@ class DeviceAction(ActionBase):
         return self._play_context.check_mode
 
     def ask(self, **arguments):
-        """Runs the shell module; its answer, or AnsibleActionFail with what Ansible says instead."""
+        """Runs the shell module; its answer, or AnsibleActionFail with what Ansible says instead, and `unanswered`: nobody
+        knows what the module did before it ended."""
         arguments["check"] = self.check_mode
         answer = self._execute_module(
             module_name=self._task.action, module_args=plain(arguments), task_vars=self._vars
         )
         if not answer.get("viscum"):
             what = answer.get("msg") or answer.get("module_stderr") or answer.get("module_stdout") or "no answer"
-            raise AnsibleActionFail("the device gave no answer: %s" % to_text(what).strip())
+            raise AnsibleActionFail("the device gave no answer: %s" % to_text(what).strip(), result={"unanswered": True})
         return answer
 
     def source(self):
