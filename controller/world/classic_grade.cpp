@@ -187,15 +187,25 @@ std::vector<SteeredClaim> ClassicGrade::steered() const {
     return claims;
 }
 
-std::vector<U32Filter> ClassicGrade::filters_on(const LanPort& port) const {
+ClassicGrade::Fitting ClassicGrade::fit(const LanPort& port) const {
     const auto networks = networks_on(port.router);
     auto claims = steered();
+    const std::size_t wanted = claims.size();
     auto filters = lan_filters(port.mac, networks, claims, kept_.all(), solicits_from());
     while (filters.size() > kMaxFilters && !claims.empty()) {
         give_last_to_cloud(claims);
         filters = lan_filters(port.mac, networks, claims, kept_.all(), solicits_from());
     }
-    return filters;
+    return {std::move(filters), wanted - claims.size()};
+}
+
+std::string ClassicGrade::shortfall(const LanPort& port) const {
+    const std::size_t left_out = fit(port).left_out;
+    return left_out == 0 ? ""
+                         : cat("there is no room for ", left_out,
+                               " of its claims, which the cloud serves: each takes a "
+                               "filter for each network of the LAN, a range of ports up to 30, and ",
+                               kMaxFilters, " have room");
 }
 
 /// On the device that has the most.

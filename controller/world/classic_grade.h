@@ -36,6 +36,7 @@ public:
     Status attach(const LanPort& port) override;
     Status detach(IfIndex device) override;
     Status refresh(const LanPort&) override { return {}; }
+    [[nodiscard]] std::string shortfall(const LanPort& port) const override;
     [[nodiscard]] std::vector<IfIndex> remembered() const override { return {}; }
     Status forget(IfIndex device) override;
 
@@ -64,8 +65,12 @@ private:
     ClassicGrade(const Instance& instance, std::string reason, NlSocket socket);
     Status adopt(const std::vector<Link>& links);
     [[nodiscard]] std::vector<LanNetwork> networks_on(IfIndex router) const;
-    /// Of the claims as many as there is room for: the cloud has the others.
-    [[nodiscard]] std::vector<U32Filter> filters_on(const LanPort& port) const;
+    struct Fitting {
+        std::vector<U32Filter> filters;
+        std::size_t left_out = 0;  // claims for which there is no room: the cloud has them
+    };
+    [[nodiscard]] Fitting fit(const LanPort& port) const;
+    [[nodiscard]] std::vector<U32Filter> filters_on(const LanPort& port) const { return fit(port).filters; }
     [[nodiscard]] std::size_t filters_of_claims() const;
     [[nodiscard]] std::vector<U32Filter> fence_of(IfIndex link, const WantedBackend& wanted) const;
     [[nodiscard]] std::vector<SteeredClaim> steered() const;

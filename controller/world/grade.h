@@ -82,6 +82,8 @@ public:
     virtual Status detach(IfIndex device) = 0;
     /// Brings what the kernel knows of an attached port up to date.
     virtual Status refresh(const LanPort& port) = 0;
+    /// What an attached port lacks; empty: nothing.
+    [[nodiscard]] virtual std::string shortfall(const LanPort&) const { return {}; }
     /// Devices of which the kernel still knows something that an earlier viscumd told it.
     [[nodiscard]] virtual std::vector<IfIndex> remembered() const = 0;
     virtual Status forget(IfIndex device) = 0;

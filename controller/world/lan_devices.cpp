@@ -74,12 +74,13 @@ Status LanDevices::look_at(const NlSocket& socket, Device& device) {
     if (!device.attached) {
         return {};
     }
-    device.problem.clear();
+    device.problem = grade_.shortfall(device.port);
     // For a warning only: where it cannot be seen there is none.
     const auto first = first_filter(socket, device.port.device);
     if (first && *first && (*first)->priority < kFilterPriority) {
-        device.problem = cat("another tool's TC filter comes first (", (*first)->kind, ", pref ", (*first)->priority,
-                             "): what that keeps or drops is not served");
+        device.problem +=
+            cat(device.problem.empty() ? "" : "; ", "another tool's TC filter comes first (", (*first)->kind, ", pref ",
+                (*first)->priority, "): what that keeps or drops is not served");
     }
     return grade_.refresh(device.port);
 }

@@ -22,7 +22,7 @@ struct LanDevice {
     std::string device;
     std::string bridge;  // of which it is a port; empty: it is itself meant by `lan:`
     bool attached = false;
-    std::string problem;  // of the last attempt to attach, why there is none, or what comes before our filter
+    std::string problem;  // of the last attempt to attach, why there is none, or what it lacks though attached
     bool usable = true;   // false: its frames are none that the programs can read
 };
 

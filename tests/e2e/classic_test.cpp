@@ -203,4 +203,29 @@ TEST_CASE("classic: claims for which there is no room are told of, and the other
     scene.check_no_leak();
 }
 
+TEST_CASE(
+    "classic: where a network comes later and room ends, it is told which claims the cloud serves until it goes") {
+    Scene scene(classic());
+    scene.deploy(web_service());
+    std::vector<std::string> claims;
+    for (int host = 1; host <= 20; ++host) {  // 30 filters each and network: 768 have room, 1,024 with a network more
+        claims.push_back(cat("198.51.100.", host, " 2-65534"));
+    }
+    scene.deploy(test_service("many", claims, {"many", "tcp", "0.0.0.0", "8000"}));
+    CHECK(scene.ctl({"status"}).out.find("no room") == std::string::npos);
+    must(ip_batch(scene.bed().hotspot(), "address add 10.78.0.1/16 dev br-lan\n"));
+    CHECK(eventually(kLimit,
+                     [&] { return scene.ctl({"status"}).out.find("there is no room for ") != std::string::npos; }));
+    CHECK(eventually(kLimit,
+                     [&] { return scene.ctl({"events"}).out.find("there is no room for ") != std::string::npos; }));
+    CHECK(scene.ctl({"doctor"}).out.find("there is no room for ") != std::string::npos);
+    CHECK(scene.web() == "cloud");  // its claim is the last of them by address
+    must(ip_batch(scene.bed().hotspot(), "address del 10.78.0.1/16 dev br-lan\n"));
+    CHECK(eventually(kLimit, [&] { return scene.ctl({"status"}).out.find("no room") == std::string::npos; }));
+    CHECK(scene.web() == "local");
+    scene.ctl({"remove", "many"});
+    scene.ctl({"remove", "web"});
+    scene.check_no_leak();
+}
+
 }  // namespace viscum
