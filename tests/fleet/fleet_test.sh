@@ -234,6 +234,9 @@ rollouts() {
     runs rollout two
     matches 'one that is offline' '^offline: .*timed out' "$(verdict 2)"
     expect 'who is to be taken up' h2 "$(cat "$dir/viscum.pending")"
+    stops rollout two --limit h2
+    matches 'a run that reaches nobody' 'none of 1 devices gave an answer' "$(cat "$dir/said")"
+    runs rollout two --limit "@$dir/viscum.pending" -e viscum_may_reach_nobody=true
     runs play collect -e viscum_tries=1
     matches 'the table' 'h2 +offline' "$(grep '"h2 ' "$dir/said")"
     link 2 up
