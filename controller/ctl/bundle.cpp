@@ -272,7 +272,7 @@ int bundle_install(const Session& session, const std::string& file, bool allow_d
         session.console.err(cat("bundle ", printable(installed.service), " ", installed.version,
                                 installed.signer.empty() ? "" : ", signed by ", printable(installed.signer), "\n"));
     }
-    const int code = deploy_files(session, {installed.file}, options);
+    const int code = deploy_bundled(session, installed.file, options);
     prune_quietly(session);
     return code;
 }

@@ -193,6 +193,20 @@ std::optional<Response> import_images(const Session& session, const std::vector<
     return std::nullopt;
 }
 
+int refuse_broken(const Session& session, const SpecFiles& read, std::size_t files) {
+    return fail(session.console, read.mistakes, cat("nothing was deployed: ", count_of_broken(read, files)));
+}
+
+int send(const Session& session, SpecFiles read, const DeployOptions& options) {
+    Request request = request_for("deploy");
+    for (auto& file : read.files) {
+        request.files.emplace_back(std::move(file.path), std::move(file.text));
+    }
+    request.wait_ms = options.wait ? options.wait->count() : -1;
+    request.confirm_ms = options.confirm ? options.confirm->count() : -1;
+    return finish(session, ask(session, request));
+}
+
 }  // namespace
 
 Response ask(const Session& session, const Request& request) {
@@ -214,17 +228,15 @@ Response ask(const Session& session, const Request& request) {
 }
 
 int deploy(const Session& session, const std::vector<std::string>& paths, const DeployOptions& options) {
-    const auto refused = options.dry_run ? std::nullopt : refuse_unsigned(session);
-    return refused ? fail(session.console, *refused) : deploy_files(session, paths, options);
-}
-
-int deploy_files(const Session& session, const std::vector<std::string>& paths, const DeployOptions& options) {
-    SpecFiles read = read_specs(paths);
     if (options.dry_run) {
-        return show_plan(session, paths, read);
+        return plan(session, paths);
     }
+    if (const auto refused = refuse_unsigned(session)) {
+        return fail(session.console, *refused);
+    }
+    SpecFiles read = read_specs(paths);
     if (!read.mistakes.empty()) {
-        return fail(session.console, read.mistakes, cat("nothing was deployed: ", count_of_broken(read, paths.size())));
+        return refuse_broken(session, read, paths.size());
     }
     const bool imports = std::any_of(read.files.begin(), read.files.end(), [](const SpecFile& file) {
         return image_file(file.spec.run.image, file.path).has_value();
@@ -232,17 +244,16 @@ int deploy_files(const Session& session, const std::vector<std::string>& paths, 
     if (const auto problem = import_images(session, read.files)) {
         return fail(session.console, *problem);
     }
-    Request request = request_for("deploy");
-    for (auto& file : read.files) {
-        request.files.emplace_back(std::move(file.path), std::move(file.text));
-    }
-    request.wait_ms = options.wait ? options.wait->count() : -1;
-    request.confirm_ms = options.confirm ? options.confirm->count() : -1;
-    const int code = finish(session, ask(session, request));
+    const int code = send(session, std::move(read), options);
     if (imports) {
         prune_quietly(session);
     }
     return code;
+}
+
+int deploy_bundled(const Session& session, const std::string& path, const DeployOptions& options) {
+    SpecFiles read = read_specs({path});
+    return read.mistakes.empty() ? send(session, std::move(read), options) : refuse_broken(session, read, 1);
 }
 
 int plan(const Session& session, const std::vector<std::string>& paths) {

@@ -114,7 +114,8 @@ private:
     std::vector<std::string> finish() {
         std::vector<std::string> problems;
         if (!stage_.viscumd().running() && !stage_.expects_viscumd()) {
-            // It could not start among the other faults.
+            // It could not start among the other faults; one of them may be a mistake in its file.
+            stage_.mend_config();
             if (auto started = stage_.viscumd().start_again(); !started) {
                 problems.push_back(started.error().what);
             }

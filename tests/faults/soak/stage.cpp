@@ -22,7 +22,6 @@ namespace {
 constexpr Millis kSettled{60'000};
 constexpr int kFlooder = 3;
 // A lease that ends while viscumd is stopped.
-constexpr const char* kConfig = "lan: [br-lan]\nlease: 5s\n";
 // So long that no client of the soak is interrupted, however slow the machine is.
 constexpr const char* kUsual = "restart: { backoff: 10ms, backoff_max: 100ms }\ndrain_timeout: 20s\n";
 // UDP has no end of a flow: a version that drains would stay for all of it.
@@ -38,7 +37,7 @@ Scene::Options options() {
     Scene::Options chosen;
     chosen.bed.clients = 4;
     chosen.bed.cloud.insert(chosen.bed.cloud.end(), {"203.0.113.21", "203.0.113.99"});
-    chosen.config_lines = kConfig;
+    chosen.config_lines = Stage::kConfig;
     return chosen;
 }
 

@@ -31,6 +31,8 @@ public:
 
 class Stage {
 public:
+    static constexpr const char* kConfig = "lan: [br-lan]\nlease: 5s\n";
+
     Stage();
     Stage(const Stage&) = delete;
     Stage& operator=(const Stage&) = delete;
@@ -49,6 +51,8 @@ public:
     /// viscumd was ended by a step, or not.
     void expect_viscumd(bool runs) { runs_ = runs; }
     [[nodiscard]] bool expects_viscumd() const { return runs_; }
+    /// viscum.yaml is as it was at first. Not read again: a viscumd that starts needs one that is right.
+    void mend_config() { scene_.write_config(kConfig); }
     /// Steps that end viscumd, the prober or net's shim are over: what they are is watched for growth.
     void be_steady() { steady_ = true; }
     [[nodiscard]] bool steady() const { return steady_; }

@@ -93,8 +93,7 @@ Fault reload(Stage& stage, Dice& dice) {
     return {cat(written ? "SIGHUP to viscumd, with " : "SIGHUP to viscumd, without ", split(lines, '\n').at(1)),
             {},
             [&stage] {
-                // A viscumd that starts meanwhile needs a file that is right.
-                stage.scene().write_config("lan: [br-lan]\nlease: 5s\n");
+                stage.mend_config();
                 return std::string();
             },
             true,
