@@ -5,8 +5,8 @@
 
 bundle_tool() { "$programs/viscumctl" bundle "$@" > "$dir/said" 2>&1 || complain "viscumctl bundle $* fails"; }
 
-# bundle VERSION PAGE [COMMAND]: a web service, $dir/web-VERSION.bundle. Its image has a layer that all versions have, and
-# one with its page; a note is one of its files.
+# bundle VERSION PAGE [COMMAND]: a web service, $dir/web-VERSION.bundle. Its image, $image or web:VERSION, has a layer that
+# all versions have, and one with its page; a note is one of its files.
 bundle() {
     local folder=$dir/made/$1
     mkdir -p "$folder/page/site"
@@ -17,7 +17,7 @@ bundle() {
     {
         service "${3:-httpd, -f, -p, \"80\", -h, /site}"
         printf 'files: [{ path: /site/note, file: note }]\n'
-    } | sed "s|^run:|&\n  image: web:$1|" > "$folder/web.yaml"
+    } | sed "s|^run:|&\n  image: ${image:-web:$1}|" > "$folder/web.yaml"
     bundle_tool make "$folder/web.yaml" "$1" --image "$folder/image.tar" --out "$dir/web-$1.bundle" "${@:4}"
 }
 
@@ -43,7 +43,8 @@ bundles() {
     for key in ops other gate; do
         ssh-keygen -q -t ed25519 -N '' -C "$key" -f "$dir/$key"
     done
-    bundle 1 one '' --key "$dir/ops"
+    # As a record is called that a bundle has on the device.
+    image=version bundle 1 one '' --key "$dir/ops"
     bundle 2 two '' --key "$dir/ops"
     bundle 3 two
     jq --arg image "$image_package" --arg key "$(cut -d ' ' -f 1,2 "$dir/ops.pub")" \

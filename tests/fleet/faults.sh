@@ -24,7 +24,7 @@ drop_mid_copy() {
     until [[ $size -gt 20000 ]]; do
         tries=$((tries - 1))
         [[ $tries -gt 0 ]] || complain 'nothing is copied'
-        size=$(device 2 sh -c 'cat /tmp/.ansible/*/viscum_*.ipk 2> /dev/null | wc -c')
+        size=$(device 2 sh -c 'cat /run/.ansible/*/viscum_*.ipk 2> /dev/null | wc -c')
         sleep 0.02
     done
     # shellcheck disable=SC2016  # the device's shell
@@ -59,13 +59,24 @@ disk_full() {
     matches 'no room for viscum.yaml' 'no room|cannot write' "$(told .msg)"
     matches 'viscum.yaml' 'claimable: \[203.0.113.0/24\]' "$(device 1 cat /etc/viscum/viscum.yaml)"
     device 1 rm /fill
-    device 1 sh -c 'dd if=/dev/zero of=/tmp/fill bs=1k 2> /dev/null' || true
+    device 1 sh -c 'dd if=/dev/zero of=/run/fill bs=1k 2> /dev/null' || true
     stops rollout two
     matches 'no room for the copy' '^(failed|offline)' "$(verdict 1)"
     is_whole 1 one
-    device 1 rm /tmp/fill
+    device 1 rm /run/fill
     runs rollout two
     expect 'who answers when there is room' 'two two' "$(who 1) $(who 2)"
+    # Room ends when it has said how it is, and before it is told to keep what it has.
+    stand_in 2 'viscumctl "$@"; code=$?
+        [ "$*" != "--instance viscum --json status" ] || mount -t tmpfs -o size=4k full /run/.ansible
+        exit $code'
+    stops rollout one -e viscum_confirm=15s
+    expect 'the one that was told' 'done' "$(verdict 1)"
+    matches 'no room for the word' '^not all confirmed, and what was not goes back by itself' "$(verdict 2)"
+    expect 'who is to be taken up' h2 "$(cat "$dir/viscum.pending")"
+    device 2 umount /run/.ansible
+    eventually 'h2 goes back by itself' 'who 2' two
+    is_whole 2 two
 }
 
 # Two of four are lost when they have got the new version, and before it is confirmed.
@@ -106,4 +117,25 @@ half_dead() {
         expect "who answers client $n" two "$(who $n)"
         expect "what waits on h$n" -1 "$(device $n viscumctl status web --json | jq .confirm_ms_left)"
     done
+}
+
+# What a device says is not what anybody expects: it is not well, and the others are shown.
+says_anything() {
+    raise 2
+    runs play install
+    runs rollout one
+    # When it is to be judged it leaves everything out.
+    stand_in 1 '[ "$*" = "--instance viscum --json status" ] || exec viscumctl "$@"
+        echo "{\"version\": \"9\", \"services\": [{\"name\": \"web\"}, {\"name\": \"=A1\\u001b[2J\", \"state\": \"-up\"}]}"'
+    stops rollout two
+    matches 'a canary that says nothing of use' '^failed, and put back: web did not stay well' "$(verdict 1)"
+    expect 'what comes after it' 'not tried' "$(verdict 2)"
+    runs play collect
+    expect 'the others in the table' '"web" "up"' "$(awk -F, '/^"h2"/ { print $3, $4 }' "$dir/viscum.csv")"
+    expect 'what would be a formula, and words to a terminal' "\"'=A1?[2J\" \"'-up\"" \
+        "$(awk -F, '/^"h1".*A1/ { print $3, $4 }' "$dir/viscum.csv")"
+    expect 'what a device may not write' 0 "$(LC_ALL=C grep -c '[[:cntrl:]]' "$dir/viscum.csv" || true)"
+    stand_in 1 'echo "{\"services\": 7}"'
+    runs play collect
+    matches 'one that cannot be understood' "the device's report cannot be understood" "$(grep '^"h1"' "$dir/viscum.csv")"
 }

@@ -273,6 +273,14 @@ upgrade() {
         [[ $(wc -l < "$dir/answers$n") -gt 50 ]] || complain "client $n asked $(wc -l < "$dir/answers$n") times"
     done
     expect 'the service' "$before" "$(device 2 viscumctl status web --json | jq .pid)"
+    # A package that cuts the way to its device.
+    cutting_package
+    stops play upgrade -e "{\"viscum_packages\": [\"$dir/packages/viscum_98-r1_native.ipk\"], \"viscum_packages_before\": [\"$next_package\"]}" \
+        -e viscum_downgrade=true
+    matches 'an upgrade that loses its device' '^failed, not put back: ' "$(verdict 1)"
+    expect 'what comes after it' 'not tried' "$(verdict 2)"
+    device 1 ip link set mgmt up
+    runs play upgrade -e "{\"viscum_packages\": [\"$next_package\"]}"
     # A package that does not do what it should: viscumd does not come back.
     break_package
     stops play upgrade -e "{\"viscum_packages\": [\"$dir/packages/viscum_100-r1_native.ipk\"], \"viscum_packages_before\": [\"$next_package\"]}"
@@ -280,6 +288,14 @@ upgrade() {
     expect 'what comes after it' 'not tried' "$(verdict 2)"
     eventually 'viscumd is back' 'device 1 viscumctl list > /dev/null && echo yes' yes
     expect 'who answers' one "$(who 1)"
+}
+cutting_package() {
+    local to=$dir/cutting
+    cp -a "$dir/next" "$to"
+    sed -i 's/^Version: .*/Version: 98-r1/' "$to/control/control"
+    sed -i '1a ip link set mgmt down' "$to/control/postinst"
+    tar -C "$to/control" -czf "$to/control.tar.gz" .
+    tar -C "$to" -czf "$dir/packages/viscum_98-r1_native.ipk" ./debian-binary ./data.tar.gz ./control.tar.gz
 }
 break_package() {
     local to=$dir/next

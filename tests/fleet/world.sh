@@ -18,6 +18,11 @@ pid() { cat "$dir/pids/$1"; }
 outside() { nsenter --net="/proc/$(pid outside)/ns/net" "$@"; }
 # device N COMMAND...: at its console.
 device() { nsenter --target "$(pid "h$1")" --mount --net --pid --uts --ipc --root --wd=/ /bin/env -i PATH=/bin:/sbin:/usr/sbin "${@:2}"; }
+# stand_in N COMMANDS: what viscumctl is on device N from now on; in it, `viscumctl` is the real one.
+stand_in() {
+    device "$1" sh -c 'mkdir -p /opt && ln -sf /usr/sbin/viscumd /opt/viscumctl && rm /usr/sbin/viscumctl
+        printf "#!/bin/sh\nPATH=/opt:\$PATH\n%s\n" "$0" > /usr/sbin/viscumctl && chmod 755 /usr/sbin/viscumctl' "$2"
+}
 link() { "$fleet/fleet.sh" link "$1" "$2" "$dir"; }
 
 # Who answers client N: one, two, cloud, or nobody.

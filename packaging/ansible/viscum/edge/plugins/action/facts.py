@@ -3,6 +3,8 @@ from __future__ import absolute_import, division, print_function
 
 __metaclass__ = type
 
+from ansible.errors import AnsibleActionFail
+
 from ansible_collections.viscum.edge.plugins.plugin_utils.device import DeviceAction, explain
 
 
@@ -12,6 +14,9 @@ class ActionModule(DeviceAction):
     def act(self):
         answer = self.ask(instance=self.parameters["instance"])
         report = answer["report"] if answer["code"] == 0 else None
+        services = report.get("services", []) if isinstance(report, dict) else None if report else []
+        if not isinstance(services, list) or not all(isinstance(one, dict) and "name" in one for one in services):
+            raise AnsibleActionFail("the device's report cannot be understood")
         facts = {
             "installed": answer["installed"],
             "running": report is not None,
@@ -22,6 +27,6 @@ class ActionModule(DeviceAction):
             "grade": (report or {}).get("grade", ""),
             "problem": "" if report else explain(answer["report"]) if answer["installed"] else "viscum is not installed",
             "report": report or {},
-            "services": dict((service["name"], service) for service in (report or {}).get("services", [])),
+            "services": dict((str(service["name"]), service) for service in services),
         }
         return {"changed": False, "ansible_facts": {"viscum": facts}, "viscum": facts}

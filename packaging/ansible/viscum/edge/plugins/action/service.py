@@ -47,12 +47,13 @@ class ActionModule(DeviceAction):
         )
 
     def name_of(self, text):
-        """As the file says, which viscumctl reads; what is no YAML has none, and viscumctl says so."""
+        """As the file says, which viscumctl reads: every scalar is a text, also 16 and off. What is no YAML has none, and
+        viscumctl says so."""
         given = self.parameters["name"]
         found = None
         if text is not None:
             try:
-                found = yaml.safe_load(text).get("name")
+                found = yaml.load(text, Loader=yaml.BaseLoader).get("name")
             except (yaml.YAMLError, AttributeError, ValueError):
                 pass
         if given and found and given != found:

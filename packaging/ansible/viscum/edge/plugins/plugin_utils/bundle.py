@@ -43,7 +43,7 @@ class Bundle(object):
             tree = json.loads(manifest)
             self.service, self.version = str(tree["service"]), str(tree["version"])
             self.sizes = dict((str(part["path"]), int(part["size"])) for part in tree["parts"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             self.refuse("its manifest cannot be read")
         if min(list(self.sizes.values()) or [0]) < 0:
             self.refuse("a part has no size")
@@ -81,7 +81,9 @@ class Bundle(object):
         return ("bundle: %s\n" % self.digest).encode("ascii")
 
     def write_thin(self, out, paths):
-        """The head, and of the parts those in `paths`."""
+        """The head, and of the parts those in `paths`, each once."""
+        if len(set(paths)) != len(paths):
+            self.refuse("this device asks for a part more than once")
         out.write(self.head)
         with open(self.path, "rb") as file:
             for path in paths:

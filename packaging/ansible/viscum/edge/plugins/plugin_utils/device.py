@@ -66,7 +66,13 @@ class DeviceAction(ActionBase):
         del tmp
         self._vars = task_vars
         self.parameters = self.validate_argument_spec(dict(self.spec), **self.rules)[1]
-        result.update(self.act())
+        try:
+            result.update(self.act())
+        except (AnsibleActionFail, AnsibleConnectionFailure):
+            raise
+        except (AnsibleError, OSError) as error:
+            # No room for a file, or one that cannot be read here. Of a loop Ansible would tell nothing but this error.
+            raise AnsibleActionFail(to_text(error))
         return result
 
     def cleanup(self, force=False):
