@@ -46,7 +46,8 @@ struct DeployOptions {
 /// beside its service file is imported first, under the name that stands there.
 /// Refused where `trust:` asks for signed bundles; only a dry run is not.
 int deploy(const Session& session, const std::vector<std::string>& paths, const DeployOptions& options);
-/// The file that a verified bundle brought. Its image is in the store already: what has its name beside the file is none.
+/// The file that a verified bundle brought. Its image is in the store already: what has its name beside the file is
+/// none.
 int deploy_bundled(const Session& session, const std::string& path, const DeployOptions& options);
 /// What a deploy of these files would do; without files, what the daemon is about to do.
 int plan(const Session& session, const std::vector<std::string>& paths);
