@@ -10,7 +10,9 @@ namespace viscum {
 void TextPart::append_to(std::string& out) const {
     switch (kind_) {
         case Kind::letter: out += letter_; break;
-        case Kind::text: out += text_; break;
+        case Kind::words: out += words_; break;
+        case Kind::string: out += *string_; break;
+        case Kind::view: out += *view_; break;
         case Kind::whole: out += std::to_string(whole_); break;
         case Kind::natural: out += std::to_string(natural_); break;
         case Kind::real: out += std::to_string(real_); break;

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 namespace viscum {
@@ -17,22 +18,40 @@ namespace viscum {
 class TextPart {
 public:
     TextPart(char letter) : kind_(Kind::letter), letter_(letter) {}
-    TextPart(std::string_view text) : kind_(Kind::text), text_(text) {}
-    TextPart(const std::string& text) : kind_(Kind::text), text_(text) {}
-    TextPart(const char* text) : kind_(Kind::text), text_(text) {}
-    template <std::signed_integral Number>
-    TextPart(Number number) : kind_(Kind::whole), whole_(number) {}
-    template <std::unsigned_integral Number>
-    TextPart(Number number) : kind_(Kind::natural), natural_(number) {}
-    template <std::floating_point Number>
-    TextPart(Number number) : kind_(Kind::real), real_(number) {}
+    TextPart(const char* words) : kind_(Kind::words), words_(words) {}
+    TextPart(const std::string* text) : kind_(Kind::string), string_(text) {}
+    TextPart(const std::string_view* text) : kind_(Kind::view), view_(text) {}
+    TextPart(long long number) : kind_(Kind::whole), whole_(number) {}
+    TextPart(unsigned long long number) : kind_(Kind::natural), natural_(number) {}
+    TextPart(double number) : kind_(Kind::real), real_(number) {}
+
+    /// What one of these is made of: of few types, whatever the part's, so that there are few put_together().
+    template <class Part>
+    static auto of(const Part& part) {
+        if constexpr (std::is_same_v<Part, std::string> || std::is_same_v<Part, std::string_view>) {
+            return &part;
+        } else if constexpr (std::is_same_v<Part, char>) {
+            return part;
+        } else if constexpr (std::signed_integral<Part>) {
+            return static_cast<long long>(part);
+        } else if constexpr (std::unsigned_integral<Part>) {
+            return static_cast<unsigned long long>(part);
+        } else if constexpr (std::floating_point<Part>) {
+            return static_cast<double>(part);
+        } else {
+            const char* words = part;  // an array, whatever its length
+            return words;
+        }
+    }
     void append_to(std::string& out) const;
 
 private:
-    enum class Kind { letter, text, whole, natural, real } kind_;
+    enum class Kind { letter, words, string, view, whole, natural, real } kind_;
     union {
         char letter_;
-        std::string_view text_;
+        const char* words_;
+        const std::string* string_;
+        const std::string_view* view_;
         long long whole_;
         unsigned long long natural_;
         double real_;
@@ -41,11 +60,16 @@ private:
 
 std::string put_together(std::initializer_list<TextPart> parts);
 
-/// The parts put together; the cheap formatter of error and log lines. Not written out here: there are hundreds of
-/// calls.
+// Not written out at each call: there are a thousand.
 template <class... Parts>
-std::string cat(const Parts&... parts) {
+[[gnu::noinline]] std::string put_together(Parts... parts) {
     return put_together({TextPart(parts)...});
+}
+
+/// The parts put together; the cheap formatter of error and log lines.
+template <class... Parts>
+[[gnu::always_inline]] inline std::string cat(const Parts&... parts) {
+    return put_together(TextPart::of(parts)...);
 }
 
 std::vector<std::string> split(std::string_view text, char separator);

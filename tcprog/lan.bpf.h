@@ -3,9 +3,6 @@
 // namespace when its socket table says that they belong there; all others go on as if we were not here.
 #pragma once
 
-#include <linux/if_packet.h>
-#include <linux/pkt_cls.h>
-
 #include "tcprog/maps.bpf.h"
 #include "tcprog/packet.bpf.h"
 #include "tcprog/rule.bpf.h"

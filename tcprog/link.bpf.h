@@ -2,9 +2,6 @@
 // What both directions of a service's link share: its entry, its counters, and addresses that are exchanged.
 #pragma once
 
-#include <linux/if_packet.h>
-#include <linux/pkt_cls.h>
-
 #include "tcprog/lan.bpf.h"
 
 #ifndef AF_INET

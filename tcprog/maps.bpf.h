@@ -2,11 +2,8 @@
 // The maps; abi.h says who writes and who reads each. Sizes given as 1 are set by the loader from the configuration.
 #pragma once
 
-#include <linux/bpf.h>
-
-#include <bpf/bpf_helpers.h>
-
 #include "tcprog/abi.h"
+#include "tcprog/kernel.bpf.h"
 
 struct {
     __uint(type, BPF_MAP_TYPE_ARRAY);

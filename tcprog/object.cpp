@@ -6,9 +6,6 @@
 #include "base/text.h"
 #include "tcprog/loader.h"
 
-extern "C" const char viscum_bpf_object[];
-extern "C" const char viscum_bpf_object_end[];
-
 namespace viscum {
 namespace {
 
@@ -32,10 +29,6 @@ __attribute__((format(printf, 2, 0))) int keep_words(libbpf_print_level level, c
 }
 
 }  // namespace
-
-std::string_view object_bytes() {
-    return {viscum_bpf_object, static_cast<std::size_t>(viscum_bpf_object_end - viscum_bpf_object)};
-}
 
 Result<BpfObject> open_object() {
     last_words().clear();

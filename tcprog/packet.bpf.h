@@ -2,17 +2,8 @@
 // A frame's headers, read once. Nothing of the frame is changed here, and whatever is not understood has a verdict.
 #pragma once
 
-#include <linux/bpf.h>
-#include <linux/if_ether.h>
-#include <linux/in.h>
-#include <linux/ip.h>
-#include <linux/ipv6.h>
-#include <linux/tcp.h>
-
-#include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
-
 #include "tcprog/abi.h"
+#include "tcprog/kernel.bpf.h"
 
 // The order of bit fields is that of the headers' own processor: such of another byte order turn a length into a
 // version.

@@ -2,10 +2,6 @@
 // The kernel's own socket table is the flow table: look-ups in a service's namespace, by its netns id (kernel >= 5.2).
 #pragma once
 
-#include <linux/bpf.h>
-
-#include <bpf/bpf_helpers.h>
-
 #include "tcprog/packet.bpf.h"
 
 enum vs_socket {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "controller/doctor/trial.h"
 
+#include <fcntl.h>
 #include <linux/if_ether.h>
 #include <sched.h>
 #include <sys/mount.h>

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // How an image comes into the store.
 #include <fcntl.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,6 +10,7 @@
 #include <csignal>
 
 #include "base/file.h"
+#include "base/mount_tree.h"
 #include "base/text.h"
 #include "controller/image/broker.h"
 #include "controller/image/cage.h"
@@ -46,11 +45,8 @@ UniqueFd shut_in(UniqueFd fd) {
     if (fstat(fd.get(), &info) != 0 || !S_ISDIR(info.st_mode)) {
         return fd;
     }
-    const UniqueFd tree(
-        static_cast<int>(syscall(SYS_open_tree, fd.get(), "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH)));
-    mount_attr attributes{};
-    attributes.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
-    if (!tree || syscall(SYS_mount_setattr, tree.get(), "", AT_EMPTY_PATH, &attributes, sizeof attributes) != 0) {
+    const UniqueFd tree = clone_read_only(fd.get(), "");
+    if (!tree) {
         return fd;
     }
     UniqueFd top(openat(tree.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));

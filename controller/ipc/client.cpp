@@ -2,6 +2,7 @@
 #include "controller/ipc/client.h"
 
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 #include "base/text.h"

@@ -6,7 +6,6 @@
 #include <poll.h>
 #include <sched.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -18,6 +17,7 @@
 #include <csignal>
 
 #include "base/file.h"
+#include "base/mount_tree.h"
 #include "base/text.h"
 #include "controller/supervise/run_directory.h"
 
@@ -46,11 +46,7 @@ constexpr std::size_t kProgramLimit = 16UL << 20;
 /// The program as nobody can change it. A service can have the kernel run it once more in its own namespaces and with
 /// its own rights ("#!/proc/self/exe"), and open it through /proc: CVE-2019-5736.
 Result<UniqueFd> open_program(const std::string& path) {
-    UniqueFd tree(
-        static_cast<int>(syscall(SYS_open_tree, AT_FDCWD, path.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)));
-    mount_attr attributes{};
-    attributes.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
-    if (tree && syscall(SYS_mount_setattr, tree.get(), "", AT_EMPTY_PATH, &attributes, sizeof attributes) == 0) {
+    if (UniqueFd tree = clone_read_only(AT_FDCWD, path)) {
         return tree;
     }
     // Before 5.12: a copy that is sealed.

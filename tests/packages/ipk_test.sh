@@ -64,6 +64,29 @@ use_target() {
     target "$architecture"
 }
 
+# OpenWrt's C library is musl, for which Debian has no libstdc++. So nothing is linked: its headers, of a processor whose
+# long has 32 bits and its time_t 64, have all that is asked for, of the types that are expected.
+musl() {
+    use_target
+    need "$triplet-g++" xargs
+    local sysroot=$programs/$architecture/sysroot name
+    [[ -e $sysroot/whole ]] || skip 'there is nothing to build for that processor with'
+    local includes=(-I"$tree" -isystem "$here/openwrt/musl")
+    while IFS= read -r name; do
+        includes+=(-isystem "$name")
+    done < <("$triplet-g++" -E -v -x c++ - < /dev/null 2>&1 | sed -n 's/^ //p' | grep '^/[^ ]*/include' | xargs -n 1 readlink -f |
+        grep -E '/c\+\+/|/gcc')  # the compiler's own, and not those of glibc
+    includes+=(-isystem "$sysroot/usr/include/$musl" -isystem "$sysroot/usr/include" -isystem "$sysroot/usr/include/libnl3")
+    mkdir "$work/kernel"
+    for name in linux asm asm-generic; do
+        ln -s "/usr/$triplet/include/$name" "$work/kernel/$name"
+    done
+    (cd "$tree" && find base netns tcprog classic controller -name '*.cpp' -print0 |
+        xargs -0 -P "$(nproc)" -n 8 "$triplet-g++" -std=c++20 -Os -fsyntax-only -Wall -Wextra -Wconversion -Werror \
+            -nostdinc "${includes[@]}" -isystem "$work/kernel" -include glibc.h -D_GNU_SOURCE -DFMT_HEADER_ONLY \
+            -DSPDLOG_FMT_EXTERNAL -DVISCUM_VERSION='"0"') > "$work/log" 2>&1 || fail "$(head -n 40 "$work/log")"
+}
+
 # archive NAME FILE: a gzip without name and time; members below ./, of root's, and each once.
 archive() {
     local listing
@@ -189,13 +212,18 @@ programs_run() {
     done
 }
 
+# OpenWrt's build of the feed, in $work/tree: a part of package.mk's, with variables.
+in_openwrt() {
+    mkdir -p "$work/tree/carried/include"  # of what is downloaded
+    make -s --no-print-directory -C "$tree/openwrt/viscum" TOPDIR="$tree/packaging/ipk/buildroot" PKG_BUILD_DIR="$work/tree" \
+        TO="$work" TAR=: "$@"
+}
+
 # What OpenWrt's build would copy of the tree, and whether a build finds there what it names.
 feed() {
     need cmake
     local named
-    mkdir -p "$work/tree/carried/include"  # of what is downloaded
-    make -s --no-print-directory -C "$tree/openwrt/viscum" TOPDIR="$tree/packaging/ipk/buildroot" PKG_BUILD_DIR="$work/tree" \
-        TO="$work" TAR=: prepare
+    in_openwrt prepare
     # shellcheck disable=SC2046  # one word an option
     PKG_CONFIG_PATH=$work/tree/carried cmake -S "$work/tree" -B "$work/build" $(cat "$work/options") > "$work/log" 2>&1 ||
         fail "$(cat "$work/log")"
@@ -204,6 +232,33 @@ feed() {
     for named in $named; do
         [[ -e $named ]] || fail "it installs $named, which it does not copy"
     done
+}
+
+# What a compiled object has: its byte order, programs, maps, and what libbpf is told of them.
+has() {
+    readelf -hW "$1" | sed -n 's/.*2.s complement, //p'
+    readelf -sW "$1" | awk '$5 == "GLOBAL" {print $4, $8}' | sort
+    readelf -SW "$1" | grep -oE '\.BTF(\.ext)?( |$)'
+}
+
+# The programs for the kernel, in OpenWrt's way; the kernel here takes them, and they do what the tests of ours ask.
+bpf() {
+    [[ $(id -u) = 0 ]] || skip 'not root'
+    need clang opt llc llvm-dis llvm-strip readelf mipsel-linux-gnu-gcc wget
+    local headers=$directory/../bpf-headers object=$work/tree/tcprog/programs.bpf.o ours=$programs/../tcprog/programs.bpf.o
+    [[ -e $headers/whole ]] || wget -q --tries=2 --timeout=20 --spider http://deb.debian.org/debian/dists/bookworm/InRelease ||
+        skip "there is no http://deb.debian.org/debian, of whose kernel's headers they are compiled"
+    "$here/openwrt/bpf_headers.sh" "$headers" 2> "$work/log" || fail "$(cat "$work/log")"
+    in_openwrt prepare
+    compiled() { in_openwrt BPF_HEADERS_DIR="$headers" "$@" compile > "$work/log" 2>&1; }
+    compiled CONFIG_BIG_ENDIAN=y || fail "$(cat "$work/log")"
+    diff <(has "$ours" | sed 's/little endian/big endian/') <(has "$object") || fail 'of the other byte order, they differ'
+    ! compiled BPF_ARCH=mipsel || fail 'they can be compiled for pointers of 32 bits'
+    grep -q 'pointers of 32 bits' "$work/log" || fail "$(cat "$work/log")"
+    compiled || fail "$(cat "$work/log")"
+    diff <(has "$ours") <(has "$object") || fail 'they are not those that are compiled here'
+    VISCUM_TEST_BPF_OBJECT=$object "$programs/bpf" > "$work/log" 2>&1 || fail "$(tail -n 30 "$work/log")"
+    grep -q ' 0 failed' "$work/log" || fail "$(tail -n 3 "$work/log")"
 }
 
 # With a higher number and another configuration: packed anew, not built again.
@@ -277,7 +332,7 @@ apk() {
 }
 
 case $case in
-    build | cross | format | content | feed | life | apk) "$case" ;;
+    build | cross | musl | format | content | feed | bpf | life | apk) "$case" ;;
     programs) programs_run ;;
     *) fail "there is no case '$case'" ;;
 esac

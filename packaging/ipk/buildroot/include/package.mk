@@ -4,6 +4,7 @@
 #   stage    PACKAGE, PKGARCH, PKG_INSTALL_DIR, SOURCE_DATE_EPOCH; TO, an empty directory, gets root/, control,
 #            description, and of conffiles, preinst, postinst, prerm and postrm those that the package has
 #   prepare  PKG_BUILD_DIR, which gets what OpenWrt's build is made of; TO/options gets CMake's options
+#   compile  PKG_BUILD_DIR as prepare leaves it, and what include/bpf.mk asks for: the programs for the kernel, no others
 VERSION:=$(PKG_VERSION)-r$(PKG_RELEASE)
 said:=SECTION TITLE DEPENDS URL USERID MAINTAINER
 
@@ -46,7 +47,7 @@ $(call field,Require-User,$(USERID_$(PACKAGE)))SourceDateEpoch: $(SOURCE_DATE_EP
 $(call field,URL,$(URL_$(PACKAGE)))$(call field,Maintainer,$(MAINTAINER_$(PACKAGE)))Architecture: $(PKGARCH)
 endef
 
-.PHONY: stage prepare
+.PHONY: stage prepare compile
 stage:
 	$(if $(findstring :,$(depends)),$(error $(PACKAGE) depends on what a configuration decides: $(depends)))
 	$(file >$(TO)/control,$(control))
@@ -57,3 +58,8 @@ stage:
 prepare:
 	$(file >$(TO)/options,$(CMAKE_OPTIONS))
 	$(Build/Prepare)
+
+# What CMake would do is left out.
+Build/Compile/Default:=
+compile:
+	$(Build/Compile)
