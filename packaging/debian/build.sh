@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
-# build.sh DIRECTORY [JOBS]: Debian's packages, viscum, viscum-image and viscum-exporter, in DIRECTORY. They are built in DIRECTORY/debian,
+# build.sh DIRECTORY [JOBS]: Debian's packages, viscum, viscum-image, viscum-exporter and viscum-doc, in DIRECTORY. They are built in DIRECTORY/debian,
 # from a copy of the tree: dpkg-buildpackage wants debian/ at its top, and writes into it.
 set -eu
 here=$(dirname "$(readlink -f "$0")")

@@ -12,8 +12,9 @@ tree=$here/../..
 # The file of a package, of the version that the project has.
 version=$(sed -n 's/^project(viscum VERSION \([0-9.]*\) .*/\1/p' "$tree/CMakeLists.txt")
 package() {
-    local file
-    file=$directory/$1_${version}_$(dpkg --print-architecture).deb
+    local file architecture=all
+    [[ $1 = viscum-doc ]] || architecture=$(dpkg --print-architecture)
+    file=$directory/$1_${version}_$architecture.deb
     [[ -e $file ]] || skip "the packages are not built"
     echo "$file"
 }
@@ -23,10 +24,11 @@ unit() { dpkg-deb --fsys-tarfile "$(package viscum)" | tar -xOf - ./lib/systemd/
 
 build() {
     need dpkg-buildpackage dh
-    local built
+    local built name
     built=$("$tree/packaging/debian/build.sh" "$directory" "$jobs")
     [[ ! -e $tree/debian ]] || fail 'the tree has a folder debian/'
-    diff <(basename -a "$(package viscum-exporter)" "$(package viscum-image)" "$(package viscum)" | sort) <(xargs -n 1 basename <<< "$built" | sort) ||
+    diff <(for name in viscum viscum-image viscum-exporter viscum-doc; do basename "$(package "$name")"; done | sort) \
+        <(xargs -n 1 basename <<< "$built" | sort) ||
         fail 'other packages than those of the version in CMakeLists.txt are built'
 }
 
@@ -64,8 +66,10 @@ FILES
     for name in copyright changelog.gz debian.md examples/nginx/service.yaml; do
         grep -qF " ./usr/share/doc/viscum/$name" <<< "$all" || fail "viscum has no $name"
     done
+    [[ -z $(files viscum-doc) ]] || fail "viscum-doc has more than documentation: $(files viscum-doc)"
+    dpkg-deb -c "$(package viscum-doc)" | grep -q ' ./usr/share/doc/viscum/service-file.md' || fail 'viscum-doc has no service-file.md'
     # Where they were built is nothing that a package may tell: built elsewhere, it would be another.
-    for name in viscum viscum-image viscum-exporter; do
+    for name in viscum viscum-image viscum-exporter viscum-doc; do
         all=$(dpkg-deb --fsys-tarfile "$(package "$name")" | grep -caF "$(readlink -f "$directory")/" || true)
         [[ $all = 0 ]] || fail "$name has the place in it where it was built"
     done
@@ -79,7 +83,7 @@ files() {
 lintian_is_silent() {
     need lintian
     local said
-    said=$(lintian --allow-root --fail-on none --display-info --tag-display-limit 0 "$(package viscum)" "$(package viscum-image)" \
+    said=$(lintian --allow-root --fail-on none --display-info --tag-display-limit 0 "$(package viscum)" "$(package viscum-image)" "$(package viscum-doc)" \
         "$(package viscum-exporter)" 2>&1)
     [[ -z $said ]] || fail "$said"
 }
