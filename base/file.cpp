@@ -130,7 +130,7 @@ Status make_directory(const std::string& path, mode_t mode) {
         }
     }
     struct stat info {};
-    if (lstat(path.c_str(), &info) != 0) {
+    if (stat(path.c_str(), &info) != 0) {
         return errno_error(cat("cannot look at '", path, "'"));
     }
     return S_ISDIR(info.st_mode) ? Status() : Status(Error{ENOTDIR, cat("'", path, "' is no directory")});

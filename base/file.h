@@ -34,8 +34,8 @@ Status sync_directory(const std::string& path);
 /// it back; the next call syncs again.
 Status remove_file(const std::string& path);
 
-/// Makes a directory and its parents, each with `mode`. Idempotent. A symbolic link or a plain file at `path` itself is
-/// an error.
+/// Makes a directory and its parents, each with `mode`. Idempotent. A plain file at `path` is an error; a link to a
+/// directory, as to a medium of its own, is as good as one.
 Status make_directory(const std::string& path, mode_t mode);
 
 /// Removes a directory of plain files. Idempotent.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "controller/ctl/backup.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -39,12 +38,6 @@ int refuse_others(const Session& session, const std::string& verb) {
 /// "-" is what it says.
 std::string file_or_pipe(const std::string& file) {
     return file == "-" ? file : plain_path(file);
-}
-
-/// The operator's directories may be links to a medium of their own.
-Status make_or_follow(const std::string& directory, mode_t mode) {
-    struct stat info {};
-    return stat(directory.c_str(), &info) == 0 && S_ISDIR(info.st_mode) ? Status() : make_directory(directory, mode);
 }
 
 /// "web" of "etc/services/web.yaml"; empty: it is no service file.
@@ -248,7 +241,7 @@ private:
             return text.error();
         }
         const bool secret = file.path.starts_with("etc/secrets/");
-        auto made = make_or_follow(place.substr(0, place.rfind('/')), secret ? kSecretDirectory : kOpenDirectory);
+        auto made = make_directory(place.substr(0, place.rfind('/')), secret ? kSecretDirectory : kOpenDirectory);
         return made ? write_file_atomically(place, *text, secret ? file.mode & kSecretDirectory : file.mode)
                     : std::move(made);
     }

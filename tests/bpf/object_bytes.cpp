@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The programs that are tested: those that viscumd carries, or those of a file that VISCUM_TEST_BPF_OBJECT names, as they
-// come out of OpenWrt's way of compiling them. In place of tcprog/object_bytes.cpp.
+// The programs that are tested: those that viscumd carries, or those of a file that VISCUM_TEST_BPF_OBJECT names, as
+// they come out of OpenWrt's way of compiling them. In place of tcprog/object_bytes.cpp.
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>

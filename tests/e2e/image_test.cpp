@@ -190,6 +190,41 @@ TEST_CASE("image: a service runs from an OCI image, as its configuration says, a
     check_nothing_left(scene);
 }
 
+TEST_CASE("image: what viscumd keeps may lie behind a link, as on OpenWrt, and no service sees it") {
+    if (lacks_programs()) {
+        return;
+    }
+    const std::string state = "/etc/viscum/state";
+    std::filesystem::create_directories(state + "/images");
+    std::filesystem::create_directory_symlink(state, "/var/lib/viscum");
+    REQUIRE(mount("tmpfs", (state + "/images").c_str(), "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700") == 0);
+    {
+        Scene scene;
+        must(write_image_layout(web_image("one"), "/srv/one", Packing::gzip));
+        scene.ctl({"image", "import", "/srv/one", "--name", "one"});
+        scene.deploy(test_service("other", {"203.0.113.20 80"}, {"local", "tcp", "0.0.0.0", "80"}));
+        scene.ctl({"drain", "other"});
+        scene.ctl({"deploy", ImageService{"one"}.write()});
+        CHECK(page(scene, "/") == "one");
+        scene.reboot();
+        CHECK(eventually(kLimit, [&] { return page(scene, "/") == "one"; }));
+        CHECK(eventually(kLimit, [&] { return scene.status("other").admission == "drain"; }));
+        CHECK(std::filesystem::is_symlink("/var/lib/viscum"));
+        const auto kept = must(list_directory(state));
+        CHECK(std::ranges::any_of(kept, [](const auto& name) { return name.starts_with("state."); }));
+        const std::string look = "find /etc/viscum/ /var/lib/viscum/ 2>&1; true";
+        CHECK(scene.ctl({"exec", "other", "--", "/bin/sh", "-c", look}).out.find("state") == std::string::npos);
+        for (const char* name : {"web", "other"}) {
+            scene.ctl({"remove", name});
+        }
+        scene.ctl({"image", "remove", "one"});
+        std::filesystem::remove_all("/srv/one");
+    }
+    umount2((state + "/images").c_str(), MNT_DETACH);
+    std::filesystem::remove("/var/lib/viscum");
+    std::filesystem::remove_all(state);
+}
+
 TEST_CASE("image: what the service file says counts more than the image") {
     if (lacks_programs()) {
         return;

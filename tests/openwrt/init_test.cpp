@@ -137,27 +137,36 @@ TEST_CASE("openwrt: where /var is in memory, what viscumd keeps lies in /etc") {
     std::filesystem::create_directory_symlink("tmp", router.path("/var"));
     const auto sent = router.take_sent();
     REQUIRE(router.init("start") == 0);
-    const auto state = cat("-o rbind ", router.path("/etc/viscum/state"), ' ', router.path("/tmp/lib/viscum"), '\n');
-    CHECK(router.read("/mounts") == state);
-    CHECK(std::filesystem::status(router.path("/etc/viscum/state")).permissions() == std::filesystem::perms::owner_all);
-    CHECK(std::filesystem::is_directory(router.path("/tmp/lib/viscum")));
+    const std::filesystem::path place = router.path("/tmp/lib/viscum");
+    const std::filesystem::path state = router.path("/etc/viscum/state");
+    REQUIRE(std::filesystem::is_symlink(place));
+    CHECK(std::filesystem::read_symlink(place) == state);
+    CHECK(std::filesystem::status(state).permissions() == std::filesystem::perms::owner_all);
 
-    // Once. The kernel tells where it is without links.
-    router.remove("/mounts");
-    router.write("/mounted", cat("overlayfs:/overlay ", router.path("/tmp/lib/viscum"), " overlay rw 0 0\n"));
+    // Once.
     REQUIRE(router.init("start") == 0);
+    CHECK(std::filesystem::is_symlink(place));
+    CHECK(std::filesystem::is_empty(state));
+    // A mount below /tmp would hold the flash that sysupgrade writes.
     CHECK(!router.exists("/mounts"));
 
     // A medium that holds the images is seen as before.
-    const auto images = router.path("/tmp/lib/viscum/images");
-    router.write("/mounted", cat("/dev/sda1 ", images, " ext4 rw 0 0\n"));
+    std::filesystem::remove(place);
+    std::filesystem::create_directories(place / "images");
+    router.write("/mounted", cat("/dev/sda1 ", (place / "images").string(), " ext4 rw 0 0\n"));
     REQUIRE(router.init("start") == 0);
-    CHECK(router.read("/mounts") == cat("-o bind ", images, ' ', router.path("/etc/viscum/state/images"), '\n', state));
+    CHECK(router.read("/mounts") ==
+          cat("-o move ", (place / "images").string(), ' ', (state / "images").string(), '\n'));
+    CHECK(std::filesystem::is_symlink(place));
+    CHECK(router.read("/log").empty());
     (void)router.take_sent();
 
-    // It is no reason not to start.
-    router.write("/no-mounts", "");
+    // What lies there is not lost. It is no reason not to start.
+    std::filesystem::remove(place);
+    std::filesystem::create_directory(place);
+    router.write("/tmp/lib/viscum/state.0", "of a viscumd that was started by hand");
     CHECK(router.init("start") == 0);
     CHECK(router.take_sent() == sent);
+    CHECK(router.exists("/tmp/lib/viscum/state.0"));
     CHECK(router.read("/log").find("stays in memory") != std::string::npos);
 }
