@@ -150,7 +150,11 @@ void add_verbs(CLI::App& app, Arguments& args) {
                            "  viscumctl bundle verify plates-3.bundle --trust ~/.ssh/id_ed25519.pub\n"
                            "  ssh root@hotspot viscumctl bundle install - < plates-3.bundle\n"),
                      args);
-    files(verb("validate", "Check files without the daemon", "  viscumctl validate plates.yaml\n"))->required();
+    auto* validate = verb("validate", "Check files without the daemon",
+                          "  viscumctl validate plates.yaml\n  viscumctl validate --config /etc/viscum/viscum.yaml\n");
+    files(validate);
+    validate->add_option("--config", args.config, "A viscum.yaml to check, in place of the router's own")
+        ->type_name("FILE");
     files(verb("plan", "What a deploy would do, step by step", "  viscumctl plan plates.yaml\n  viscumctl plan\n"));
     verb("backup", "Put the configuration and all services into one file",
          "  viscumctl backup /tmp/hotspot-7.tar\n  ssh root@hotspot viscumctl backup - > hotspot-7.tar\n")

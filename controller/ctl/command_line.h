@@ -19,6 +19,7 @@ struct Arguments {
     std::string instance = Instance{}.name;
     bool json = false;
     std::vector<std::string> files;
+    std::string config;  // a file in place of the router's own
     std::string service;
     std::string wait;
     std::string confirm;

@@ -154,15 +154,12 @@ std::variant<DaemonReport, Response> ask_report(const Session& session, const Re
 }
 
 // The configuration that claims are checked against. nullopt: it cannot be read, so they are not.
-std::optional<Parsed<RouterConfig>> read_config(const Session& session) {
-    const auto text = read_file(session.config, kMaxConfig);
+Result<Parsed<RouterConfig>> read_config(const std::string& file) {
+    auto text = read_file(file, kMaxConfig);
     if (!text) {
-        if (!session.console.json) {
-            session.console.err(cat("claims are not checked: ", text.error().what, "\n"));
-        }
-        return std::nullopt;
+        return std::move(text).error();
     }
-    return parse_router_config(*text, session.config);
+    return parse_router_config(*text, file);
 }
 
 std::vector<std::string> refused_claims(const std::vector<SpecFile>& files, const RouterConfig& config) {
@@ -311,19 +308,32 @@ int audit(const Session& session, const std::string& service) {
     return 0;
 }
 
-int validate(const Session& session, const std::vector<std::string>& paths) {
+int validate(const Session& session, const std::vector<std::string>& paths, const std::string& other_config) {
     const Console& console = session.console;
+    if (paths.empty() && other_config.empty()) {
+        return fail(console, Code::invalid, "there is nothing to check", "name a service file, or --config FILE");
+    }
     const SpecFiles read = read_specs(paths);
     if (!read.mistakes.empty()) {
         return fail(console, read.mistakes, count_of_broken(read, paths.size()));
     }
-    const auto config = read_config(session);
+    const std::string& config_file = other_config.empty() ? session.config : other_config;
+    const auto config = read_config(config_file);
+    if (!config && !other_config.empty()) {
+        return fail(console, Code::invalid, config.error().what, "");
+    }
+    if (!config && !console.json) {
+        console.err(cat("claims are not checked: ", config.error().what, "\n"));
+    }
     if (config) {
         if (const auto* mistakes = std::get_if<Diagnostics>(&*config)) {
             return fail(console, *mistakes, "the router's configuration is invalid");
         }
+        if (!other_config.empty() && !console.json) {
+            console.out(cat(config_file, ": valid\n"));
+        }
         Response refused = failure(Code::refused, "not claimable",
-                                   cat("'claimable:' of ", session.config, " lists what services may take over"));
+                                   cat("'claimable:' of ", config_file, " lists what services may take over"));
         refused.details = refused_claims(read.files, std::get<RouterConfig>(*config));
         if (!refused.details.empty()) {
             return fail(console, refused);
@@ -345,7 +355,7 @@ int validate(const Session& session, const std::vector<std::string>& paths) {
         JsonOut out;
         out.field("code", std::uint64_t{0});
         out.field("services", names);
-        out.field("claims_checked", config.has_value());
+        out.field("claims_checked", static_cast<bool>(config));
         out.field("warnings", warnings);
         console.out(std::move(out).text() + "\n");
     }

@@ -58,8 +58,9 @@ int list(const Session& session);
 int status(const Session& session, const std::string& service);
 /// What a service can do, and how much that is.
 int audit(const Session& session, const std::string& service);
-/// Without the daemon: each file by itself, and against `claimable` where the configuration can be read.
-int validate(const Session& session, const std::vector<std::string>& paths);
+/// Without the daemon: each file by itself, and against `claimable` where the configuration can be read. `other_config`
+/// is checked in its place; empty: none.
+int validate(const Session& session, const std::vector<std::string>& paths, const std::string& other_config = "");
 /// That no daemon runs is no error.
 int version(const Session& session);
 

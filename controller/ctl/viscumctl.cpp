@@ -131,7 +131,7 @@ int run_verb(const CLI::App& chosen, const Arguments& args, const Session& sessi
         return plan(session, args.files);
     }
     if (verb == "validate") {
-        return validate(session, args.files);
+        return validate(session, args.files, args.config);
     }
     if (verb == "list") {
         return list(session);

@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <climits>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <new>
@@ -58,9 +59,18 @@ std::string find_program(const std::string& name) {
     _exit(kFailed);
 }
 
+/// A reload may be asked for as soon as there is a process: it waits for who watches it, and does not end the program.
+void hold_reload() {
+    sigset_t hangup;
+    sigemptyset(&hangup);
+    sigaddset(&hangup, SIGHUP);
+    sigprocmask(SIG_BLOCK, &hangup, nullptr);
+}
+
 }  // namespace
 
 int viscumd_main(int argc, char** argv) {
+    hold_reload();
     std::set_new_handler(end_without_memory);
     const option options[] = {
         {"instance", required_argument, nullptr, 'i'}, {"shim", required_argument, nullptr, 's'},

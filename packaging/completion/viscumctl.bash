@@ -42,6 +42,7 @@ _viscumctl_offer_options() {
     case $verb in
         '') options=(--version) ;;
         deploy) options=(--wait --confirm --dry-run) ;;
+        validate) options=(--config) ;;
         remove | restart) options=(--wait) ;;
         drain | resume) options=(--all) ;;
         logs) options=(--follow --lines) ;;
@@ -96,7 +97,7 @@ _viscumctl() {
             --instance) instance=${words[++i]} ;;
             --instance=*) instance=${words[i]#*=} ;;
             --wait | --confirm | --lines | -n | --since | --name | --limit | --out | -o | --files | --image | --platform | --key | --trust | \
-                --parts | --role | --days) ((++i)) ;;
+                --parts | --role | --days | --config) ((++i)) ;;
             -*) ;;
             *)
                 case $verb in
@@ -114,6 +115,7 @@ _viscumctl() {
     fi
     case $option:$cur in
         --instance:*) _viscumctl_offer_instances ;;
+        --config:*) _viscumctl_offer_files ;;
         :-*) _viscumctl_offer_options ;;
         :*) _viscumctl_offer_words ;;
     esac

@@ -213,11 +213,17 @@ test('settings: what the router would refuse is refused at once', on_router(asyn
         await page.getByLabel('Trusted keys', { exact: true }).fill(value);
         await page.keyboard.press('Enter');
     }
-    for (const value of ['example.org', '203.0.113.0/24 http', '203.0.113.7 1-2-3', "203.0.113.7' x", '203.0.113.7  80']) {
+    for (const value of ['example.org', '203.0.113.0/24 http', '203.0.113.7 1-2-3', "203.0.113.7' x", '203.0.113.7  80', '999.0.0.0/8',
+        '203.0.113.0/33', '203.0.113', '2001:db8::/129', '203.0.113.7 0', '203.0.113.7 90-80', '203.0.113.7 65536']) {
         await page.getByLabel('Claimable', { exact: true }).fill(value);
         await page.keyboard.press('Enter');
     }
     assert.equal(await page.locator('.cbi-dynlist .item').count(), 1);
+    await page.getByLabel('Cost of a gigabyte').fill('');
+    await page.locator('.cbi-dynlist .item').click();
+    await page.getByRole('button', { name: 'Save', exact: true }).click();
+    await page.waitForFunction(() => luci.failure);
+    assert.match(await page.evaluate(() => luci.failure), /^lan: must not be empty/);
     assert.equal(router.read('etc/config/viscum'), before);
 }));
 

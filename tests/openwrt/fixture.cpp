@@ -33,6 +33,7 @@ Router::Router() {
     REQUIRE(mkdtemp(name) != nullptr);
     root_ = name;
     std::filesystem::create_directories(root_ + "/etc/config");
+    std::filesystem::create_symlink(VISCUM_BIN_DIR "/viscumctl", root_ + "/viscumctl");
 }
 
 Router::~Router() {

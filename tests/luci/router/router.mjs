@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // A router for the pages: its files below a directory of its own, LuCI's pages around them, and ubus with the objects that
 // they use. `viscum` is the plug-in of the package, run by busybox's shell as rpcd runs it, behind LuCI's list of rights.
-import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { spawn } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { dirname, extname, join, normalize, resolve } from 'node:path';
@@ -40,6 +40,7 @@ export class Router {
         router.write('etc/config/viscum', "config viscum 'main'\n\toption enabled '1'\n\tlist lan 'br-lan'\n");
         // procd has viscumd running.
         router.write('running', '');
+        symlinkSync(resolve(real), router.path('viscumctl'));  // the init script's
         router.set(state());
         router.server = await serve((query, reply) => router.answer(query, reply));
         return router;

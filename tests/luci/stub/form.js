@@ -49,7 +49,10 @@
             if (wrong !== undefined) {
                 throw new Error(`${this.name}: ${wrong}`);
             }
-            if (value.length === 0 && this.rmempty) {
+            if (value.length === 0 && !this.rmempty) {
+                throw new Error(`${this.name}: must not be empty`);
+            }
+            if (value.length === 0) {
                 uci.unset(this.config, this.section.name, this.name);
             } else {
                 uci.set(this.config, this.section.name, this.name, value);

@@ -18,13 +18,20 @@ list() {
 	local length
 	config_get length "$section" "$1_LENGTH" 0
 	length=$((length + 1))
+	lists="$lists CONFIG_${section}_$1_LENGTH"
 	config_set "$section" "$1_LENGTH" "$length"
 	config_set "$section" "$1_ITEM$length" "$2"
 }
 
-# False where uci(1) would have nothing to say.
+# False where uci(1) would have nothing to say. Lists begin anew.
+lists=""
 config_load() {
+	local name
 	[ -r "$SANDBOX/etc/config/$1" ] || return 1
+	for name in $lists; do
+		unset "$name"
+	done
+	lists=""
 	# shellcheck disable=SC1090  # written by the test
 	. "$SANDBOX/etc/config/$1"
 }

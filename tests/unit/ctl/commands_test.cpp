@@ -240,6 +240,22 @@ TEST_CASE("ctl: validate works alone, and checks claims where the configuration 
     desk.write("viscum.yaml", "viscum: 1\nlane: [br-lan]\n");
     CHECK(validate(desk.session(), {file}) == 2);
     CHECK(desk.take(desk.err).find("DIR/viscum.yaml:2:1: ") != std::string::npos);
+
+    // Another configuration, by itself or with files; then it has to be there.
+    const auto other = desk.write("other.yaml", "viscum: 1\nlan: [br-lan]\nclaimable: [203.0.113.0/24]\n");
+    CHECK(validate(desk.session(), {}, other) == 0);
+    CHECK(desk.take(desk.out) == "DIR/other.yaml: valid\n");
+    CHECK(validate(desk.session(true), {file}, other) == 0);
+    CHECK(desk.take(desk.out) == "{\"code\":0,\"services\":[\"plates\"],\"claims_checked\":true,\"warnings\":[]}\n");
+    CHECK(desk.err.empty());
+    desk.write("other.yaml", "viscum: 1\nlan: [br-lan]\nclaimable: [999.0.0.0/8]\n");
+    CHECK(validate(desk.session(), {}, other) == 2);
+    CHECK(desk.take(desk.err).starts_with("DIR/other.yaml:3:13: "));
+    CHECK(validate(desk.session(), {}, other + ".gone") == 2);
+    CHECK(desk.take(desk.err).find("cannot open 'DIR/other.yaml.gone'") != std::string::npos);
+    CHECK(validate(desk.session(), {}) == 2);
+    CHECK(desk.take(desk.err).find("there is nothing to check") != std::string::npos);
+    CHECK(desk.out.empty());
 }
 
 TEST_CASE("ctl: validate warns of what has ended, with its place, and calls the file valid") {

@@ -8,7 +8,7 @@
 const call_devices = rpc.declare({ object: 'luci-rpc', method: 'getNetworkDevices', expect: { '': {} } });
 
 const DEVICE = /^[\]a-zA-Z0-9_.*?[!^@+-]+$/;
-const CLAIM = /^[0-9a-fA-F.:]+(\/[0-9]+)?( [0-9]+(-[0-9]+)?)?$/;
+const CLAIM = /^([0-9a-fA-F.:]+)(\/([0-9]+))?( ([0-9]+)(-([0-9]+))?)?$/;
 const KEY = /^ssh-ed25519 AAAA[a-zA-Z0-9+/=]+( [a-zA-Z0-9+/=@._ -]*)?$/;
 const COST = /^[0-9]+(\.[0-9]+)?( [a-zA-Z]{1,8})?$/;
 const DURATION = /^([0-9]+(ms|s|m|h)|off)$/;
@@ -17,6 +17,15 @@ const LOOPBACK = 'lo';
 
 function says(pattern, otherwise) {
 	return (section, value) => !value || pattern.test(value) ? true : otherwise;
+}
+
+// Whether it is an address or prefix of either family, and ports that there are.
+function is_claim(value) {
+	const [, address, , length, , first, , last] = CLAIM.exec(value) ?? [];
+	const ports = [first ?? 1, last ?? first ?? 65535].map(Number);
+	const v4 = /^[0-9]+(\.[0-9]+){3}$/.test(address);
+	return (v4 ? address.split('.').every((byte) => byte <= 255) : /^[0-9a-fA-F:]*:[0-9a-fA-F:]*(\.[0-9.]+)?$/.test(address)) &&
+		(length ?? 0) <= (v4 ? 32 : 128) && ports[0] >= 1 && ports[0] <= ports[1] && ports[1] <= 65535;
 }
 
 return view.extend({
@@ -37,12 +46,13 @@ return view.extend({
 			_('Where clients\' packets come in. Name the bridge, not its ports. Patterns such as phy*-ap* are allowed.'));
 		Object.keys(devices).filter((name) => name !== LOOPBACK && DEVICE.test(name)).sort().forEach((name) => option.value(name));
 		option.placeholder = 'br-lan';
+		option.rmempty = false;
 		option.validate = says(DEVICE, _('This is no device name or pattern.'));
 
 		option = section.option(form.DynamicList, 'claimable', _('Claimable'),
 			_('What services may take over: an address or a prefix, and a port or ports behind it. Nothing else is ever taken over.'));
 		option.placeholder = '203.0.113.0/24 443';
-		option.validate = says(CLAIM, _('An address or a prefix is needed, and perhaps a port or FIRST-LAST behind a blank.'));
+		option.validate = says({ test: is_claim }, _('An address or a prefix is needed, and perhaps a port or FIRST-LAST behind a blank.'));
 
 		option = section.option(form.DynamicList, 'trust', _('Trusted keys'),
 			_('Lines of .pub files, whose bundles are taken. As soon as there is one, nothing else can be deployed.'));
