@@ -23,32 +23,12 @@ refuse() {
 	say
 }
 
-# viscumctl reads an instance's configuration before it judges a service file: in an instance that is there for this
-# alone, the answer is about the new file. Code 5, a claim that it does not permit, is a good answer.
 try_out() {
-	local trial=viscumtrial directory
-	directory="/etc/$trial"
-	rm -rf "$directory"
-	trap 'rm -rf "$directory"' EXIT
-	if ! mkdir -m 700 "$directory" || ! cp "$file" "$directory/viscum.yaml"; then
-		refuse 1 "there is no room for the file"
-	fi
-	cat >"$directory/service.yaml" <<'YAML' || refuse 1 "there is no room for the file"
-viscum: 1
-name: trial
-intercept: [{ address: 203.0.113.1, port: 1 }]
-run: { command: [/bin/true] }
-YAML
-	answer="$(viscumctl --instance "$trial" --json validate "$directory/service.yaml" 2>/dev/null)"
+	answer="$(viscumctl --instance "$instance" --json validate --config "$file" 2>/dev/null)"
 	code=$?
-	rm -rf "$directory"
-	case "$code" in
-	0 | 5) code=0 answer=null ;;
-	*)
-		answer="$(printf '%s' "$answer" | sed "s|$directory/viscum.yaml|$config|g")"
-		say
-		;;
-	esac
+	[ "$code" -ne 0 ] || return 0
+	answer="$(printf '%s' "$answer" | sed "s|$file|$config|g")"
+	say
 }
 
 # read_again: by who runs viscumd. An init script of OpenWrt's leaves a file alone that it did not write.
@@ -66,7 +46,7 @@ command -v viscumctl >/dev/null || refuse 127 "there is no viscumctl: install th
 [ "$(sha256sum <"$file" | cut -c 1-64)" = "$(value sum)" ] || refuse 1 "the file did not come whole"
 ! cmp -s "$file" "$config" || say
 try_out
-changed=true
+answer=null changed=true
 [ -z "$check" ] || say
 
 # put FILE: whole or not at all.
