@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// What libstdc++'s headers, as Debian has configured them for glibc, ask for and musl's have not. In front of each source.
+// What libstdc++'s headers, as Debian has configured them for glibc, ask for and musl's have not. In front of each
+// source.
 #pragma once
 
 #include <pthread.h>
