@@ -408,7 +408,7 @@ void Daemon::rest_prober() {
 
 void Daemon::renew_lease() {
     const auto before = lease_until_;
-    lease_until_ =
+    const auto until =
         config_.lease && world_->grade().has_lease() ? std::optional(boot_now() + *config_.lease) : std::nullopt;
     loop_->cancel(lease_timer_);
     const Millis interval = config_.lease ? Millis(*config_.lease / 3) : kLookInterval;
@@ -429,8 +429,10 @@ void Daemon::renew_lease() {
         }
         reconciler_->touch();
     });
-    const auto status = world_->set_lease(lease_until_);
-    if (!status) {
+    const auto status = world_->set_lease(until);
+    if (status) {
+        lease_until_ = until;
+    } else {
         log_error(cat("cannot renew the lease: ", status.error().what));
     }
     tell_lease(status, before);

@@ -173,6 +173,7 @@ ServiceReport report_service(const Service& service, World& world, const RunCont
     out.restarts = static_cast<std::uint64_t>(std::max(0, run->starts() - 1));
     out.up_ms = run->has_process() ? millis(boot_now() - run->started_at()) : 0;
     const Run* other = service.run(1 - service.primary);
+    out.drops = run->spec().on_failure == OnFailure::drop;
     out.updating = other != nullptr && other->stopping() && other->view().was_up;
     out.digest = digest_of(run->text());
     out.probe_us = run->probe_took() ? run->probe_took()->count() : -1;

@@ -65,6 +65,10 @@ Result<std::unique_ptr<HttpServer>> HttpServer::open(EventLoop& loop, const List
     if (fd && address.address.ss_family == AF_INET6) {
         setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
     }
+    // Of whoever does not read its answer the kernel would keep it, beyond our bound on connections: a close gives it
+    // up. Accepted sockets inherit this.
+    constexpr linger kGiveUp{.l_onoff = 1, .l_linger = 0};
+    setsockopt(fd.get(), SOL_SOCKET, SO_LINGER, &kGiveUp, sizeof kGiveUp);
     // Best effort: it keeps those who say nothing away, and those who ask need never wait for a place.
     setsockopt(fd.get(), IPPROTO_TCP, TCP_DEFER_ACCEPT, &kSilentSeconds, sizeof kSilentSeconds);
     if (!fd || setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||

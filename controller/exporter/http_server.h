@@ -3,7 +3,8 @@
 //
 // At most kMostConnections: a further one takes the place of the one that has said least for longest, an answered one
 // before that; streams stay, which are fewer. A head has kHeadTime to come as a whole, an answer kAnswerTime to be
-// read, however small the steps: who sends or reads a byte a second is no better off. A stream (text/event-stream)
+// taken by the kernel and kLingerTime to be read, however small the steps: who sends or reads a byte a second is no
+// better off. With its place a connection loses what the kernel still has for it. A stream (text/event-stream)
 // that is not read gets no further event until it is, and is closed where that takes kStreamTime.
 #pragma once
 
@@ -37,7 +38,7 @@ public:
     static constexpr Millis kHeadTime{5'000};
     static constexpr Millis kAnswerTime{10'000};
     static constexpr Millis kStreamTime{30'000};
-    static constexpr Millis kLingerTime{1'000};
+    static constexpr Millis kLingerTime{10'000};
 
     /// `on_request` answers by reply() or stream(), now or later. What is no request is refused here.
     static Result<std::unique_ptr<HttpServer>> open(EventLoop& loop, const ListenAddress& address,

@@ -63,6 +63,10 @@ std::uint64_t bytes_saved(const ServiceReport& service) {
     return sum;
 }
 
+std::uint64_t all_ended(const ServiceReport& service) {
+    return !service.claims.empty() && std::ranges::all_of(service.claims, &ClaimReport::ended) ? 1 : 0;
+}
+
 void write_exporter(MetricsText& out, const Snapshot& snapshot, const ExporterFigures& exporter) {
     out.family("viscum_up", gauge, "Whether viscumd answers.");
     out.sample({}, snapshot.report ? 1U : 0U);
@@ -79,6 +83,8 @@ void write_exporter(MetricsText& out, const Snapshot& snapshot, const ExporterFi
 void write_daemon(MetricsText& out, const DaemonReport& report) {
     out.family("viscum_build", info, "The version of viscumd, and its instance.");
     out.sample({{"version", report.version}, {"name", report.instance}}, 1U);
+    out.family("viscum_daemon_pid", gauge, "The process of viscumd: another number is another start.");
+    out.sample({}, static_cast<std::uint64_t>(std::max<std::int64_t>(0, report.pid)));
     out.family("viscum_grade", gauge, "How traffic is directed: 1 for the grade that runs.");
     for (const auto* grade : kGrades) {
         out.sample({{"grade", grade}}, report.grade == grade ? 1U : 0U);
@@ -105,8 +111,13 @@ void write_states(MetricsText& out, const Services& services) {
               &ServiceReport::state);
     each_word(out, services, "viscum_service_health", "health", kHealths, "Its health: 1 for the one it has.",
               &ServiceReport::health);
-    each_word(out, services, "viscum_service_admission", "admission", kAdmissions,
-              "What new flows get: 1 for serve (here), drain or off (the cloud).", &ServiceReport::admission);
+    each_word(
+        out, services, "viscum_service_admission", "admission", kAdmissions,
+        "What new flows are to get: 1 for serve (here), drain or off (the cloud, or nothing: viscum_service_drops).",
+        &ServiceReport::admission);
+    each(out, services, "viscum_service_drops", gauge, "Whether what is not served here is dropped (on_failure: drop).",
+         [](const auto& service) { return service.drops ? 1U : 0U; });
+    each(out, services, "viscum_service_ended", gauge, "Whether all its claims are over (until).", all_ended);
     each(out, services, "viscum_service_drained", gauge, "Whether an operator drains it.",
          [](const auto& service) { return service.drained ? 1U : 0U; });
     each(out, services, "viscum_service_updating", gauge, "Whether the version before finishes its connections.",

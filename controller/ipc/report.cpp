@@ -51,6 +51,7 @@ void fields(auto& io, FieldsOf<ServiceReport> auto& service) {
     io.field("up_ms", service.up_ms);
     io.field("drained", service.drained);
     io.field("confirm_ms_left", service.confirm_ms_left);
+    io.field("drops", service.drops);
     io.field("updating", service.updating);
     io.field("digest", service.digest);
     io.field("user", service.user);

@@ -62,6 +62,7 @@ struct ServiceReport {
     std::int64_t up_ms = 0;                  // since the process started; 0: none
     bool drained = false;                    // by the operator
     std::int64_t confirm_ms_left = -1;       // then the version before comes back, unless confirmed; -1: it stays
+    bool drops = false;                      // on_failure: drop: what is not served goes nowhere, and not to the cloud
     bool updating = false;                   // the version before still finishes its connections
     std::string digest;                      // of the service file, 16 hexadecimal digits
     std::string user;                        // that it runs as: "33 (www-data)", "1879052301"; empty: it does not run

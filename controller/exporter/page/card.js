@@ -45,8 +45,8 @@ export class Card {
     tell_before(service) {
         if (service.given_back_ms_ago >= 0) {
             const how = service.given_back_cause === 'drained' || service.failover_last_us < 0 ? ''
-                : `; the cloud had it after ${short_time(service.failover_last_us)}`;
-            this.tell(`Given to the cloud: ${cause_text(service.given_back_cause)}${how}`, new Date(Date.now() - service.given_back_ms_ago));
+                : `; ${service.drops ? 'it was closed' : 'the cloud had it'} after ${short_time(service.failover_last_us)}`;
+            this.tell(`${service.drops ? 'Dropped' : 'Given to the cloud'}: ${cause_text(service.given_back_cause)}${how}`, new Date(Date.now() - service.given_back_ms_ago));
         }
     }
 
@@ -56,13 +56,14 @@ export class Card {
             this.tell_before(service);
         } else if (times > this.times) {
             this.tell_before(service);
-            this.announce(`${this.name}: the cloud answers, ${cause_text(service.given_back_cause)}`);
+            this.announce(`${this.name}: ${service.drops ? 'nobody' : 'the cloud'} answers, ${cause_text(service.given_back_cause)}`);
         }
         if (this.kind !== null && state.kind === 'served' && (this.kind !== 'served' || times > this.times)) {
             this.tell('Served here again');
             this.announce(`${this.name} is served here again`);
         }
         this.kind = state.kind;
+        this.tone = state.tone;
         this.times = times;
     }
 

@@ -13,6 +13,7 @@ const cards = new Map();  // name -> Card
 let token = sessionStorage.getItem(kTokenKey);
 let stream = null;        // the one that is followed: { attempt: AbortController }
 let last_news = null;     // Date
+let away = false;         // viscumd, or who tells of it
 
 function announce(text) {
     $('announce').textContent = text;
@@ -27,20 +28,24 @@ function headline(text, tone, detail) {
 
 function show_headline(report) {
     const given = report.services.filter((service) => standing(service).kind !== 'served');
+    const odd = report.services.filter((service) => standing(service).kind === 'served' && standing(service).tone !== 'good');
     const count = report.services.length;
     const detail = `viscumd ${report.version}, live`;
     if (report.lease_ms_left === 0) {
         headline('The lease has ended: new connections go to the cloud', 'bad', detail);
     } else if (count === 0) {
         headline('No service is deployed', 'quiet', 'viscumctl deploy FILE brings one here');
+    } else if (given.length === 0 && odd.length > 0) {
+        headline(odd.length === 1 ? `${odd[0].name}: served here, and needs a look` : `${odd.length} services need a look`, 'warn', detail);
     } else if (given.length === 0) {
         const all = count === 1 ? `${report.services[0].name} is` : count === 2 ? 'Both services are' : `All ${count} services are`;
         headline(`${all} served here`, 'good', detail);
     } else if (given.length === 1) {
-        headline(`${given[0].name}: ${standing(given[0]).kind === 'drained' ? 'drained' : 'the cloud answers'}`, standing(given[0]).tone,
+        const answers = given[0].drops ? 'nobody answers' : 'the cloud answers';
+        headline(`${given[0].name}: ${standing(given[0]).kind === 'drained' ? 'drained' : answers}`, standing(given[0]).tone,
             count === 1 ? detail : count === 2 ? `The other one is served here; ${detail}` : `The other ${count - 1} are served here; ${detail}`);
     } else {
-        headline(`The cloud answers for ${given.length} of ${count} services`, 'warn', detail);
+        headline(`${given.length} of ${count} services are not served here`, 'warn', detail);
     }
 }
 
@@ -76,7 +81,7 @@ function show_box(report) {
 /// What needs a look comes first. Not under the fingers of somebody who reads a card by keyboard.
 function sort_cards() {
     const list = $('services');
-    const rank = (card) => (card.kind === 'served' ? 1 : 0);
+    const rank = (card) => (card.kind === 'served' && card.tone === 'good' ? 1 : 0);
     const sorted = [...cards.values()].sort((a, b) => rank(a) - rank(b) || a.name.localeCompare(b.name));
     if (sorted.some((card, index) => list.children[index] !== card.article) && !list.contains(document.activeElement)) {
         list.append(...sorted.map((card) => card.article));
@@ -105,6 +110,10 @@ function show(report) {
     show_totals(counted);
     show_box(report);
     show_headline(report);
+    if (away) {
+        away = false;
+        announce($('headline').textContent);
+    }
     animate();
 }
 
@@ -112,6 +121,7 @@ function show_away(text, detail) {
     if ($('headline').textContent !== text) {
         announce(text);
     }
+    away = true;
     headline(text, 'bad', detail);
     cards.forEach((card) => card.miss());
 }

@@ -54,12 +54,13 @@ export function standing(service) {
             : { kind: 'served', tone: 'good', text: 'Served here' };
     }
     if (service.drained) {
-        return { kind: 'drained', tone: 'cloud', text: 'Drained: new connections go to the cloud' };
+        return { kind: 'drained', tone: 'cloud', text: `Drained: new connections ${service.drops ? 'are dropped' : 'go to the cloud'}` };
     }
+    const others = service.drops ? 'Nobody answers' : 'The cloud answers';
     if (service.state === 'preparing' || service.state === 'starting') {
-        return { kind: 'given', tone: 'cloud', text: `Starting; the cloud answers meanwhile` };
+        return { kind: 'given', tone: 'cloud', text: `Starting; ${others.toLowerCase()} meanwhile` };
     }
-    return { kind: 'given', tone: 'warn', text: `The cloud answers: ${service.reason || service.state}` };
+    return { kind: 'given', tone: 'warn', text: `${others}: ${service.reason || service.state}` };
 }
 
 export function totals(service) {

@@ -6,7 +6,10 @@
 #include <doctest/doctest.h>
 #include <sys/socket.h>
 
+#include <cstdio>
 #include <cstdlib>
+#include <fstream>
+#include <sstream>
 
 #include "base/text.h"
 
@@ -63,6 +66,22 @@ struct Room {
     }
     static void say(const UniqueFd& fd, const std::string& text) {
         REQUIRE(send(fd.get(), text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size()));
+    }
+
+    /// Connections of the server's end that hold bytes which nobody has read, also those that it has closed.
+    [[nodiscard]] std::size_t holding() const {
+        const auto port = ntohs(reinterpret_cast<const sockaddr_in&>(address.address).sin_port);
+        char local[16];
+        std::snprintf(local, sizeof local, ":%04X ", port);
+        std::ifstream table("/proc/self/net/tcp");
+        std::size_t count = 0;
+        for (std::string line; std::getline(table, line);) {
+            std::istringstream fields(line);
+            std::string number, here, there, state, queues;
+            fields >> number >> here >> there >> state >> queues;
+            count += (here + ' ').ends_with(local) && !queues.starts_with("00000000:") ? 1U : 0U;
+        }
+        return count;
     }
 
     std::unique_ptr<EventLoop> loop;
@@ -130,6 +149,21 @@ TEST_CASE("http server: readers that say nothing, or a byte now and then, keep n
         open += Room::closed(fd) ? 0U : 1U;
     }
     CHECK(open <= HttpServer::kMostConnections);
+}
+
+TEST_CASE("http server: of readers that do not read, the kernel keeps no more than there are places") {
+    Room room;
+    const std::string body(1 << 20, 'x');
+    room.answer = [&](auto id, const auto&) { room.server->reply(id, {.body = body}); };
+    std::vector<UniqueFd> idle;
+    for (std::size_t number = 0; number < 3 * HttpServer::kMostConnections; ++number) {
+        idle.push_back(room.connect());
+        Room::say(idle.back(), kAsk);
+        room.turn(2ms);
+    }
+    CHECK(room.requests == 3 * static_cast<int>(HttpServer::kMostConnections));
+    CHECK(room.holding() > 0);
+    CHECK(room.holding() <= HttpServer::kMostConnections);
 }
 
 TEST_CASE("http server: a head that comes in small steps is cut off at its time") {

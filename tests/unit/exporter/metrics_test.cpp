@@ -25,6 +25,7 @@ Snapshot sample() {
     service.health = "healthy";
     service.admission = "serve";
     service.restarts = 1;
+    service.drops = true;
     service.up_ms = 1'234;
     service.cpu_ms = 2'500;
     service.probe_us = 412;
@@ -39,6 +40,7 @@ Snapshot sample() {
     report.instance = "viscum";
     report.version = "0.1.0";
     report.grade = "socket";
+    report.pid = 4217;
     report.lease_ms_left = 29'500;
     report.lan = {{"lan1", "br-lan", true, ""}, {"lan2", "br-lan", false, "no such device"}};
     report.verdicts = {{"served", 7}};
@@ -66,6 +68,9 @@ TEST_CASE("metrics: the classic text") {
           R"(viscum_grade{grade="classic"} 0)",
           "viscum_lease_remaining_seconds 29.5",
           "viscum_lan_devices 2",
+          "viscum_daemon_pid 4217",
+          R"(viscum_service_drops{service="plates"} 1)",
+          R"(viscum_service_ended{service="plates"} 0)",
           "viscum_lan_devices_attached 1",
           R"(viscum_packets_total{reason="served"} 7)",
           "viscum_services 1",
@@ -109,6 +114,16 @@ TEST_CASE("metrics: a viscumd that is away is that, and nothing is made up") {
     CHECK(has(text, "viscum_up 0"));
     CHECK(text.find("viscum_service") == std::string::npos);
     CHECK(text.find("viscum_lease") == std::string::npos);
+}
+
+TEST_CASE("metrics: a service has ended when all its claims have") {
+    Snapshot snapshot = sample();
+    auto& claims = snapshot.report->services[0].claims;
+    for (const char* line :
+         {R"(viscum_service_ended{service="plates"} 0)", R"(viscum_service_ended{service="plates"} 1)"}) {
+        claims[claims[0].ended ? 1 : 0].ended = true;
+        CHECK(has(render_metrics(snapshot, {}, MetricsFormat::classic), line));
+    }
 }
 
 TEST_CASE("metrics: no lease, no probe: no sample") {

@@ -67,7 +67,7 @@ TEST_CASE("report: the fields have the names that docs/json.md gives them") {
     CHECK(
         to_json(sample().services[1]) ==
         R"({"name":"","state":"","health":"","admission":"","reason":"","last_exit":"","namespace":"","link":"",)"
-        R"("pid":0,"restarts":0,"up_ms":0,"drained":false,"confirm_ms_left":-1,"updating":false,"digest":"","user":"",)"
+        R"("pid":0,"restarts":0,"up_ms":0,"drained":false,"confirm_ms_left":-1,"drops":false,"updating":false,"digest":"","user":"",)"
         R"("allows":[],"limits":[],"memory_bytes":0,"cpu_ms":0,"pids":0,"oom_kills":0,"forks_refused":0,"image":"","bundle":"",)"
         R"("egress":"","egress_counts":[],"log_dropped":0,"probe_us":-1,"failovers":0,"failover_us":0,)"
         R"("failover_last_us":-1,"failover_buckets":[],"given_back":[],"given_back_ms_ago":-1,)"
